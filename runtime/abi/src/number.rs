@@ -1,0 +1,74 @@
+//! Lifeboat's own system-call numbers: class [`CLASS`], beside those of `syscall::number`.
+//!
+//! Arguments are listed in register order. "path" is a pointer and a length in bytes (UTF-8,
+//! no NUL needed), always absolute: `NAME:rest`, `/scheme/NAME/rest`, or `/rest` looked up in the
+//! process's mounts. The runtime makes relative paths absolute.
+
+/// All of Lifeboat's own calls carry this bit; no Redox call does.
+pub const CLASS: usize = 0x4000_0000;
+
+/// `status` → never. Ends the whole process; parents read `status & 0xFF`.
+pub const EXIT: usize = CLASS | 1;
+/// `path, flags` → descriptor. `flags` are `O_*`; the low 12 bits are the mode for `O_CREAT`.
+/// `O_CLOEXEC` is [`O_CLOEXEC`].
+pub const OPEN: usize = CLASS | 2;
+/// → 0 in the child, the child's pid in the parent. Copy-on-write; only the calling thread.
+pub const FORK: usize = CLASS | 3;
+/// `*const ExecArgs` → never, or an error with the old program untouched. See [`crate::exec`].
+pub const EXEC: usize = CLASS | 4;
+/// `pid, *mut i32 status, options` → pid of the child, or 0 under `WNOHANG`.
+/// `pid` as for `waitpid`: > 0 that child, −1 any, 0 own group, < −1 that group.
+pub const WAIT: usize = CLASS | 5;
+/// `pid, signal` → 0. `pid` as for `kill`: > 0 that process, 0 own group, −1 all, < −1 a group.
+/// Signal 0 only checks.
+pub const KILL: usize = CLASS | 6;
+/// → process id.
+pub const GETPID: usize = CLASS | 7;
+/// → parent's process id.
+pub const GETPPID: usize = CLASS | 8;
+/// → thread id. The first thread's is the process id.
+pub const GETTID: usize = CLASS | 9;
+/// `pid` (0 = self) → process group.
+pub const GETPGID: usize = CLASS | 10;
+/// `pid` (0 = self), `group` (0 = own pid) → 0.
+pub const SETPGID: usize = CLASS | 11;
+/// `pid` (0 = self) → session.
+pub const GETSID: usize = CLASS | 12;
+/// → new session id; `EPERM` for a group leader.
+pub const SETSID: usize = CLASS | 13;
+/// `*mut [u32; 4]` ← real uid, effective uid, real gid, effective gid.
+pub const GETIDS: usize = CLASS | 14;
+/// `*const [u32; 4]`, `u32::MAX` keeps one → 0. `EPERM` unless root or swapping among own ids.
+pub const SETIDS: usize = CLASS | 15;
+/// `path` → 0. Only remembers: the runtime has checked that it is a directory.
+pub const CHDIR: usize = CLASS | 16;
+/// `buffer, length` → bytes written. `ERANGE` when too small.
+pub const GETCWD: usize = CLASS | 17;
+/// `path, flags` (0 or `AT_REMOVEDIR`) → 0.
+pub const UNLINK: usize = CLASS | 18;
+/// `signal, *const SigAction or 0, *mut SigAction or 0` → 0. See [`crate::signal`].
+pub const SIGACTION: usize = CLASS | 19;
+/// `how` (0 block, 1 unblock, 2 set), `*const u64 or 0, *mut u64 or 0` → 0. Per thread.
+pub const SIGPROCMASK: usize = CLASS | 20;
+/// Only from the restorer: takes the thread back to where the signal found it.
+pub const SIGRETURN: usize = CLASS | 21;
+/// `*mut u64` ← signals pending for this thread.
+pub const SIGPENDING: usize = CLASS | 22;
+/// `*const u64 mask` → `EINTR` after a handler ran.
+pub const SIGSUSPEND: usize = CLASS | 23;
+/// `entry, stack, argument, fs_base` → thread id. The thread starts at `entry(argument)` with
+/// `rsp = stack`.
+pub const THREAD_NEW: usize = CLASS | 24;
+/// `address, length, *mut u32 done` → never. Ends this thread: unmaps `[address, +length)` (its
+/// own stack, nothing when 0), then stores 0 at `done` (nothing when null) and wakes one futex
+/// waiter there. The last thread to end ends the process with status 0.
+pub const THREAD_EXIT: usize = CLASS | 25;
+/// `namespace fd, name (pointer, length), root fd` → 0. Gives a scheme its name.
+pub const REGISTER_SCHEME: usize = CLASS | 26;
+/// `process, thread, signal` → 0. To one thread.
+pub const TGKILL: usize = CLASS | 27;
+
+/// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
+pub const O_CLOEXEC: usize = 0x0100_0000;
+/// [`WAIT`]: do not park.
+pub const WNOHANG: usize = 1;
