@@ -1,2 +1,5 @@
-//! Not written yet.
-fn main() {}
+//! The bootable kernel.
+#![no_std]
+#![no_main]
+
+extern crate kernel_x86_64;
