@@ -61,9 +61,23 @@ qemu: kernel image
 	@$(XTASK) qemu $(MACHINE)
 
 exec: # Run one command line and end with its status: make exec CMD='ls sys:'
-exec: kernel image
+exec: run-command
+	@$(exit-with $(file <$(EXEC_STATUS)))exit "$$(cat $(EXEC_STATUS))"
+
+# Make ends with 2 for any failure; $(exit-with) is a function of ours that it loads for this goal.
+# It is called when the recipe above is expanded, so what it reads is written by another target.
+EXEC_STATUS := $(BUILD)/exec.status
+ifneq (,$(filter exec,$(MAKECMDGOALS)))
+-load $(BUILD)/make-exit.so(make_exit_setup)
+$(BUILD)/make-exit.so: tools/make-exit.rs | setup
+	@$(setup_env); rustc --edition 2024 -O --crate-type cdylib -o $@ $< || true
+endif
+
+.PHONY: run-command
+run-command: kernel image
 	@test -n "$$EXEC_CMD" || { echo "usage: make exec CMD='ls sys:'" >&2; exit 2; }
-	@$(XTASK) exec $(MACHINE) --timeout $(strip $(TIMEOUT)) -- "$$EXEC_CMD"
+	@status=0; $(XTASK) exec $(MACHINE) --timeout $(strip $(TIMEOUT)) -- "$$EXEC_CMD" \
+		|| status=$$?; echo "$$status" >$(EXEC_STATUS)
 
 gdb: # Boot stopped, with GDB attached and the kernel's symbols loaded
 gdb: setup-gdb kernel image
