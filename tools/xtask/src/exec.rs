@@ -63,7 +63,10 @@ pub(crate) fn run(
                 if let Some(status) = between.status {
                     match hear_out(&mut guest, SHUTDOWN)? {
                         _ if guest.has_panicked() => break "the kernel panicked at the end".into(),
-                        Some(Ending::Code(_)) => return Ok(Outcome::Status(status)),
+                        // The command may have been `reboot`.
+                        Some(Ending::Code(_) | Ending::Reset) => {
+                            return Ok(Outcome::Status(status));
+                        }
                         Some(ending) => break format!("at the shutdown {ending}"),
                         None => break "it did not shut down after the command".into(),
                     }

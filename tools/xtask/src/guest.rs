@@ -33,8 +33,10 @@ pub(crate) enum Event {
 pub(crate) enum Ending {
     /// The guest wrote this to the exit device.
     Code(u8),
-    /// The guest reset or switched off: with `-no-reboot` a triple fault looks like that.
+    /// The guest reset, or switched off.
     Reset,
+    /// The processor gave up: an exception while it delivered a double fault.
+    TripleFault,
     /// QEMU failed by itself, or was killed.
     Broken(ExitStatus),
 }
@@ -46,7 +48,10 @@ pub(crate) struct Guest {
     said: Receiver<Vec<u8>>,
     transcript: Vec<u8>,
     panicked: bool,
+    /// What QEMU itself prints.
     complaints: PathBuf,
+    /// What it notes about resets.
+    resets: PathBuf,
 }
 
 impl Guest {
@@ -57,8 +62,9 @@ impl Guest {
         let log = create(&machine.logs.join(format!("{name}.log")))?;
         let complaints = machine.logs.join(format!("{name}.qemu.txt"));
         let mut command = die_with_us(machine.command(Serial::Pipe));
-        // QEMU writes the registers here when the processor resets, so also on a triple fault.
-        command.args(["-d", "cpu_reset"]);
+        // Only here does QEMU tell a triple fault from any other reset.
+        let resets = machine.logs.join(format!("{name}.resets.txt"));
+        command.args(["-d", "cpu_reset", "-D"]).arg(&resets);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(create(&complaints)?);
         let mut child =
             command.spawn().with_context(|| format!("starting {}", machine.program.display()))?;
@@ -66,7 +72,15 @@ impl Guest {
         let output = child.stdout.take().context("QEMU has no standard output")?;
         let (sender, said) = sync_channel(64);
         std::thread::spawn(move || listen(output, log, &sender));
-        Ok(Self { child, keyboard, said, transcript: Vec::new(), panicked: false, complaints })
+        Ok(Self {
+            child,
+            keyboard,
+            said,
+            transcript: Vec::new(),
+            panicked: false,
+            complaints,
+            resets,
+        })
     }
 
     /// Waits for something to happen, no longer than until `deadline`.
@@ -107,26 +121,26 @@ impl Guest {
         self.panicked |= self.transcript[from..].windows(PANIC.len()).any(|text| text == PANIC);
     }
 
-    /// What QEMU itself had to say: its errors, and the registers of a triple fault.
+    /// What QEMU itself had to say, an error as a rule.
     pub(crate) fn complaints(&self) -> String {
-        let bytes = std::fs::read(&self.complaints).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        match text.find("Triple fault") {
-            // Before it come the resets of every power-on.
-            Some(start) => text[start..].trim_end().into(),
-            None if text.starts_with("CPU Reset") => String::new(),
-            None => text.trim_end().into(),
-        }
+        let text = std::fs::read(&self.complaints).unwrap_or_default();
+        String::from_utf8_lossy(&text).trim_end().into()
     }
 
     fn ending(&self, status: ExitStatus) -> Ending {
         match status.code() {
+            Some(0) if self.has_triple_fault() => Ending::TripleFault,
             Some(0) => Ending::Reset,
             // The exit device ends QEMU with 2 × code + 1. A QEMU that could not start ends with
             // 1, which would be code 0: nobody writes that.
             Some(code) if code > 1 && code & 1 == 1 => Ending::Code((code >> 1) as u8),
             _ => Ending::Broken(status),
         }
+    }
+
+    fn has_triple_fault(&self) -> bool {
+        let notes = std::fs::read(&self.resets).unwrap_or_default();
+        String::from_utf8_lossy(&notes).contains("Triple fault")
     }
 }
 
@@ -143,7 +157,8 @@ impl std::fmt::Display for Ending {
         match self {
             Self::Code(EXIT_OK) => write!(f, "it shut down"),
             Self::Code(code) => write!(f, "it ended itself with code {code:#x}"),
-            Self::Reset => write!(f, "the machine reset (a triple fault does that)"),
+            Self::Reset => write!(f, "the machine reset"),
+            Self::TripleFault => write!(f, "the processor triple-faulted"),
             Self::Broken(status) => write!(f, "QEMU ended with {status}"),
         }
     }

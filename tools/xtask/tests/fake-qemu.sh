@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Stands in for QEMU and a Lifeboat that behaves, or misbehaves as an `act=` word on the kernel
 # command line says. The command of `exec=` runs in the host's own shell.
-append=${*: -3:1} # the kernel command line, before the `-d cpu_reset` of every run
-[ "${*: -4:1}" = -append ] || { echo "fake QEMU: unexpected arguments: $*" >&2; exit 1; }
+# Every run ends with: -append TEXT -d cpu_reset -D FILE.
+append=${*: -5:1} resets=${*: -1}
+[ "${*: -6:1}" = -append ] || { echo "fake QEMU: unexpected arguments: $*" >&2; exit 1; }
 
 act= command= interactive=1
 for word in $append; do
@@ -14,7 +15,8 @@ done
 
 case $act in
 no-kernel) echo "qemu: could not load kernel" >&2; exit 1 ;;
-triple-fault) echo "booting"; printf 'CPU Reset\nTriple fault\nRIP=dead\n' >&2; exit 0 ;;
+triple-fault) echo "booting"; printf 'CPU Reset\nTriple fault\n' >"$resets"; exit 0 ;;
+reset) echo "booting"; exit 0 ;;
 hang) echo "booting"; exec sleep 1000 ;;
 esac
 
