@@ -6,11 +6,6 @@ use scheme::command::Program;
 #[cfg(not(target_os = "redox"))]
 use scheme::command::only_on_lifeboat as run;
 
-#[cfg(target_os = "redox")]
-mod daemon;
-#[cfg(target_os = "redox")]
-use daemon::run;
-
 const PROGRAM: Program = Program {
     name: "nulld",
     version: env!("CARGO_PKG_VERSION"),
@@ -27,6 +22,12 @@ Examples:
 See also: docs/schemes/null.md
 ",
 };
+
+#[cfg(target_os = "redox")]
+fn run(arguments: &[String]) -> Result<(), scheme::command::Failure> {
+    scheme::command::no_arguments(arguments)?;
+    scheme::device_scheme::serve(nulld::NullAndZero)
+}
 
 fn main() -> ExitCode {
     PROGRAM.main(run)

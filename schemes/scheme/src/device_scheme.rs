@@ -1,36 +1,42 @@
-//! Joins the devices to the scheme protocol.
+//! Joins [`Devices`] to the scheme protocol: the whole daemon, but for the bytes.
 
-use nulld::{Device, Handle};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
-use scheme::command::{Failure, no_arguments};
-use scheme::{Daemon, Server, file_call};
 use syscall::error::Result;
 use syscall::flag::{EventFlags, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StdFsCallMeta};
 
-/// Serves until the kernel closes the socket.
-pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    no_arguments(arguments)?;
+use crate::command::Failure;
+use crate::device::{Devices, Handle, MODE, write_path};
+use crate::{Daemon, Server, file_call};
+
+/// Registers every name of `devices` and serves until the kernel closes the socket.
+pub fn serve<D: Devices>(devices: D) -> Result<(), Failure> {
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
-    for device in [Device::Null, Device::Zero] {
+    for (index, name) in D::NAMES.iter().enumerate() {
         server
-            .register(device.name(), Handle::root(device).number())
-            .map_err(|error| Failure::fatal(device.name(), error))?;
+            .register(name, Handle::root(index).number())
+            .map_err(|error| Failure::fatal(name, error))?;
     }
-    server.run(&mut Devices).map_err(|error| Failure::fatal("serving", error))
+    server.run(&mut Served { devices }).map_err(|error| Failure::fatal("serving", error))
 }
 
-struct Devices;
+struct Served<D> {
+    devices: D,
+}
 
-impl Daemon for Devices {}
+impl<D: Devices> Daemon for Served<D> {}
+
+fn handle<D: Devices>(number: usize) -> Result<Handle> {
+    Handle::from_number(number, D::NAMES.len())
+}
 
 fn opened(handle: Handle) -> OpenResult {
     OpenResult::ThisScheme { number: handle.number(), flags: NewFdFlags::empty() }
 }
 
-impl SchemeSync for Devices {
+impl<D: Devices> SchemeSync for Served<D> {
     fn openat(
         &mut self,
         root: usize,
@@ -39,11 +45,11 @@ impl SchemeSync for Devices {
         _fcntl_flags: u32,
         _ctx: &CallerCtx,
     ) -> Result<OpenResult> {
-        Handle::from_number(root)?.open(path, flags).map(opened)
+        handle::<D>(root)?.open(path, flags).map(opened)
     }
 
     fn dup(&mut self, id: usize, what: &[u8], _ctx: &CallerCtx) -> Result<OpenResult> {
-        Handle::from_number(id)?.dup(what).map(opened)
+        handle::<D>(id)?.dup(what).map(opened)
     }
 
     fn read(
@@ -54,7 +60,7 @@ impl SchemeSync for Devices {
         _flags: u32,
         _ctx: &CallerCtx,
     ) -> Result<usize> {
-        Handle::from_number(id)?.read(buffer)
+        self.devices.read(handle::<D>(id)?.readable()?.index, buffer)
     }
 
     fn write(
@@ -65,24 +71,24 @@ impl SchemeSync for Devices {
         _flags: u32,
         _ctx: &CallerCtx,
     ) -> Result<usize> {
-        Handle::from_number(id)?.write(buffer)
+        self.devices.write(handle::<D>(id)?.writable()?.index, buffer)
     }
 
     fn fcntl(&mut self, id: usize, _cmd: usize, _arg: usize, _ctx: &CallerCtx) -> Result<usize> {
-        Handle::from_number(id).map(|_| 0)
+        handle::<D>(id).map(|_| 0)
     }
 
     fn fevent(&mut self, id: usize, wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
-        Handle::from_number(id).map(|handle| handle.ready(wanted))
+        handle::<D>(id).map(|handle| handle.ready(wanted))
     }
 
     fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
-        Handle::from_number(id).map(|handle| handle.path(buffer))
+        handle::<D>(id).map(|handle| write_path(D::NAMES[handle.index], "", buffer))
     }
 
     fn fstat(&mut self, id: usize, stat: &mut Stat, _ctx: &CallerCtx) -> Result<()> {
-        let handle = Handle::from_number(id)?;
-        *stat = Stat { st_mode: handle.mode(), st_nlink: 1, ..Stat::default() };
+        handle::<D>(id)?;
+        *stat = Stat { st_mode: MODE, st_nlink: 1, ..Stat::default() };
         Ok(())
     }
 
