@@ -6,3 +6,4 @@ extern crate alloc;
 
 pub mod acpi;
 pub mod elf;
+pub mod log;
