@@ -8,3 +8,4 @@ pub mod acpi;
 pub mod boot;
 pub mod elf;
 pub mod log;
+pub mod panic;
