@@ -5,5 +5,7 @@
 extern crate alloc;
 
 pub mod acpi;
+pub mod boot;
 pub mod elf;
 pub mod log;
+pub mod panic;
