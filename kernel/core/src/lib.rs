@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod acpi;
+pub mod boot;
 pub mod cpu;
 pub mod elf;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod log;
 pub mod machine;
 pub mod memory;
 pub mod namespace;
+pub mod panic;
 pub mod pipe;
 pub mod power;
 pub mod schedule;
