@@ -286,19 +286,12 @@ pub trait Port {
     fn lock(&self) -> Self::Guard<'_>;
     /// Runs user code until it stops. The lock is not held. `space` is a number the machine gave
     /// for the space when it was chosen under the lock ([`Port::Loaded`]).
-    fn run(
-        &self,
-        context: &mut <Self::Machine as Machine>::Context,
-        space: &Self::Loaded,
-    ) -> Trap;
+    fn run(&self, context: &mut <Self::Machine as Machine>::Context, space: &Self::Loaded) -> Trap;
     /// What `run` needs to know of a space, copied out under the lock.
     type Loaded: Clone;
     /// Makes that copy. Called under the lock when a task is chosen; from then until this CPU
     /// takes the lock again the machine counts this CPU as running the space.
-    fn load(
-        kernel: &mut Self::Machine,
-        space: &<Self::Machine as Machine>::Space,
-    ) -> Self::Loaded;
+    fn load(kernel: &mut Self::Machine, space: &<Self::Machine as Machine>::Space) -> Self::Loaded;
     /// Gives up the lock and halts until an interrupt; an interrupt that came before is enough.
     fn hibernate<'a>(&'a self, guard: Self::Guard<'a>) -> Self::Guard<'a>;
     /// Whether this CPU must leave the loop (the simulated machine at the end of a story).

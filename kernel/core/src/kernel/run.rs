@@ -5,13 +5,13 @@
 
 use super::{Caller, Kernel};
 use crate::error::*;
+use crate::kernel::Waiter;
 use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
 use crate::memory::SpaceId;
 use crate::schedule::Policy;
 use crate::stats::CpuStats;
 use crate::syscall;
 use crate::task::{State, TaskId, Unfinished, Wait};
-use crate::kernel::Waiter;
 use alloc::boxed::Box;
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
