@@ -17,7 +17,7 @@ use abi::redox::IntRegisters;
 use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use core::arch::asm;
 use core::ptr::NonNull;
-use kernel_core::machine::{Call, Context as _};
+use kernel_core::machine::Call;
 
 /// Flags a program may set by having its registers replaced: the arithmetic ones, single-step,
 /// direction, alignment check, CPU identification.

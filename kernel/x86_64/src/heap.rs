@@ -10,10 +10,7 @@ use talc::source::Source;
 /// The heap before any frame is handed out, and for what boot needs.
 const FIRST_SIZE: usize = 512 << 10;
 
-#[repr(align(4096))]
-struct First([u8; FIRST_SIZE]);
-
-static mut FIRST: First = First([0; FIRST_SIZE]);
+static mut FIRST: [u8; FIRST_SIZE] = [0; FIRST_SIZE];
 
 /// Gives the heap its first memory when the first allocation asks for it. All later memory comes
 /// by [`grow`]: the kernel looks ahead, the heap never asks.
@@ -46,9 +43,12 @@ pub(crate) unsafe fn grow(start: *mut u8, size: usize) {
     unsafe { HEAP.lock().claim(start, size) };
 }
 
-/// Bytes free and bytes in use.
-pub(crate) fn usage() -> (usize, usize) {
-    let heap = HEAP.lock();
-    let counters = heap.counters();
-    (counters.available_bytes, counters.allocated_bytes)
+/// Bytes free.
+pub(crate) fn free() -> usize {
+    HEAP.lock().counters().available_bytes
+}
+
+/// Bytes in use.
+pub(crate) fn used() -> usize {
+    HEAP.lock().counters().allocated_bytes
 }

@@ -5,10 +5,23 @@
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
-extern crate self as kernel_core;
 
-mod interim;
-pub use interim::{machine, memory};
+pub use boot::Boot;
+pub use context::Context;
+pub use paging::space::Space;
+pub use pc::Pc;
+pub use port::start;
+
+/// Names the function that takes over from the machine: `fn(Boot) -> !`.
+#[macro_export]
+macro_rules! start_with {
+    ($main:path) => {
+        #[unsafe(no_mangle)]
+        fn kernel_main(boot: $crate::Boot) -> ! {
+            $main(boot)
+        }
+    };
+}
 
 mod boot;
 mod context;
@@ -16,9 +29,15 @@ mod cpu;
 mod heap;
 mod interrupt;
 mod paging;
+mod pc;
 
 mod panic;
 mod physical;
+mod port;
+mod power;
 mod run;
 mod serial;
+mod smp;
+mod symbols;
+mod time;
 mod trap;

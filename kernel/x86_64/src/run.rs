@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::cpu::Cpu;
+use crate::interrupt;
 use crate::trap::FIRST_INTERRUPT;
 use crate::trap::entry::{CALL_VECTOR, enter_user};
 use core::arch::asm;
@@ -18,17 +19,23 @@ pub(crate) fn run(context: &mut Context) -> Trap {
     if !context.is_resident() {
         context.resume(cpu);
     }
-    let (vector, error) = enter(context);
-    if vector == CALL_VECTOR { Trap::Call } else { trapped(cpu, vector, error) }
+    loop {
+        let (vector, error) = enter(context);
+        if vector == CALL_VECTOR {
+            return Trap::Call;
+        }
+        if vector < FIRST_INTERRUPT {
+            return exception(vector, error);
+        }
+        if interrupt::arrived(cpu, vector) {
+            return Trap::Interrupt;
+        }
+    }
 }
 
-/// The other stops, out of the way of the common one.
+/// What the portable kernel is told of an exception.
 #[cold]
-fn trapped(cpu: &Cpu, vector: u8, error: u32) -> Trap {
-    if vector >= FIRST_INTERRUPT {
-        crate::interrupt::arrived(cpu, vector);
-        return Trap::Interrupt;
-    }
+fn exception(vector: u8, error: u32) -> Trap {
     Trap::Exception(match vector {
         0 => Exception::Divide,
         1 => {

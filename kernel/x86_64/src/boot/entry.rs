@@ -121,7 +121,7 @@ boot_stack:
 boot_stack_end:
 
     .text
-    .global kernel_entry
+    .global kernel_entry, early_stack, early_stack_end
 kernel_entry:
     cli
     cld

@@ -54,11 +54,6 @@ impl BootMemory {
         }
     }
 
-    /// One past the last free frame.
-    pub(crate) fn limit(&self) -> u64 {
-        self.regions.as_slice().iter().map(|region| region.end).max().unwrap_or(0) / 4096
-    }
-
     /// What is left.
     pub(crate) fn regions(&self) -> &[Region] {
         self.regions.as_slice()

@@ -56,6 +56,11 @@ pub(crate) struct MapEntry {
 }
 
 impl MapEntry {
+    /// A piece of memory of the usual kind.
+    pub(crate) fn new(start: u64, size: u64) -> Self {
+        Self { start, size, kind: RAM, reserved: 0 }
+    }
+
     /// One past the last byte.
     pub(crate) fn end(&self) -> u64 {
         self.start.saturating_add(self.size)

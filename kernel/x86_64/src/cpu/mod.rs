@@ -3,12 +3,12 @@
 //! Blocks and stacks of CPU `n` lie in one aligned slot of the kernel's half:
 //!
 //! ```text
-//! page  0      the block            page 15      guard
-//! page  1      guard                pages 16..18 non-maskable interrupts
-//! pages 2..10  the kernel stack     page 18      guard
-//! page 10      guard                pages 19..23 machine checks
-//! pages 11..15 double faults        page 23      guard
-//!                                   pages 24..26 debug exceptions
+//! page  0      the block            page 23      guard
+//! page  1      guard                pages 24..26 non-maskable interrupts
+//! pages 2..18  the kernel stack     page 26      guard
+//! page 18      guard                pages 27..31 machine checks
+//! pages 19..23 double faults        page 31      guard
+//!                                   pages 32..34 debug exceptions
 //! ```
 //!
 //! In kernel mode `gs` points to the block of the CPU. Code that an exception may have caught
@@ -24,18 +24,24 @@ use crate::paging::kernel::{KernelTables, STACKS};
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicBool, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use segments::{Gdt, Tss};
+use x86::controlregs::Cr4;
+
+unsafe extern "C" {
+    static early_stack: u8;
+    static early_stack_end: u8;
+}
 
 /// Most CPUs that are started.
 pub(crate) const CPUS_MAX: usize = 128;
 /// Bytes of a slot.
-pub(crate) const SLOT: usize = 32 * 4096;
+pub(crate) const SLOT: usize = 64 * 4096;
 
 /// The kernel stack: first page of the slot and number of pages.
-const KERNEL_STACK: (usize, usize) = (2, 8);
+const KERNEL_STACK: (usize, usize) = (2, 16);
 /// The stacks of the interrupt stack table, in the order of [`segments::Stack`].
-const SPECIAL_STACKS: [(usize, usize); 4] = [(11, 4), (16, 2), (19, 4), (24, 2)];
+const SPECIAL_STACKS: [(usize, usize); 4] = [(19, 4), (24, 2), (27, 4), (32, 2)];
 
 /// What belongs to one CPU. Only that CPU touches the cells; others use the atomics.
 #[repr(C)]
@@ -54,15 +60,17 @@ pub(crate) struct Cpu {
     /// Its number, from 0.
     pub(crate) id: u32,
     /// How its local APIC is addressed.
-    pub(crate) apic_id: u32,
+    apic_id: AtomicU32,
     /// The top-level table in use, as CR3 holds it.
     pub(crate) space: AtomicU64,
     /// Whose floating-point and base registers this CPU last held; see [`crate::context`].
     pub(crate) stamp: Cell<u64>,
     /// Counts the stamps given out here.
     pub(crate) stamps: Cell<u64>,
-    /// Interrupt vectors that fired and were not taken yet, one bit each.
-    pub(crate) pending: [Cell<u64>; 4],
+    /// Kinds of interrupt that came and were not taken yet; see [`crate::interrupt`].
+    pub(crate) events: Cell<u32>,
+    /// Device lines that fired and were not taken yet, one bit each.
+    pub(crate) lines: [Cell<u64>; 2],
     /// Somebody waits for this CPU to forget translations.
     pub(crate) flush_wanted: AtomicBool,
     /// It has come up and runs the loop.
@@ -90,6 +98,19 @@ impl Cpu {
         }
     }
 
+    /// The CPU this runs on, if it has come far enough to have a block.
+    pub(crate) fn try_this() -> Option<&'static Cpu> {
+        let block: usize;
+        // SAFETY: with FSGSBASE on, reading the base changes nothing.
+        unsafe {
+            if !x86::controlregs::cr4().contains(Cr4::CR4_ENABLE_FSGSBASE) {
+                return None;
+            }
+            asm!("rdgsbase {}", out(reg) block, options(nomem, nostack, preserves_flags));
+        }
+        (block >= STACKS).then(Cpu::this)
+    }
+
     /// The CPU numbered `id`, which must have been made.
     pub(crate) fn of(id: u32) -> &'static Cpu {
         // SAFETY: the block was made before `id` was given out, and is never freed.
@@ -97,7 +118,7 @@ impl Cpu {
     }
 
     /// Makes the block and stacks of CPU `id`.
-    pub(crate) fn make(tables: &mut KernelTables, memory: &mut BootMemory, id: u32, apic_id: u32) {
+    pub(crate) fn make(tables: &mut KernelTables, memory: &mut BootMemory, id: u32) {
         let slot = STACKS + id as usize * SLOT;
         let stacks = [(0, 1), KERNEL_STACK].into_iter().chain(SPECIAL_STACKS);
         for (page, pages) in stacks {
@@ -115,15 +136,26 @@ impl Cpu {
                 tss: Tss::new(ends),
                 gdt: Gdt::new(slot + offset_of!(Cpu, tss)),
                 id,
-                apic_id,
+                apic_id: AtomicU32::new(0),
                 space: AtomicU64::new(tables.root().start().0),
                 stamp: Cell::new(0),
                 stamps: Cell::new(0),
-                pending: Default::default(),
+                events: Cell::new(0),
+                lines: Default::default(),
                 flush_wanted: AtomicBool::new(false),
                 is_online: AtomicBool::new(false),
             });
         }
+    }
+
+    /// How its local APIC is addressed.
+    pub(crate) fn apic_id(&self) -> u32 {
+        self.apic_id.load(Ordering::Relaxed)
+    }
+
+    /// Settles how its local APIC is addressed.
+    pub(crate) fn set_apic_id(&self, id: u32) {
+        self.apic_id.store(id, Ordering::Relaxed);
     }
 
     /// Where the kernel stack of CPU `id` ends.
@@ -135,6 +167,21 @@ impl Cpu {
     pub(crate) fn is_stack_guard(address: usize) -> bool {
         let offset = address.wrapping_sub(STACKS);
         offset < CPUS_MAX * SLOT && offset % SLOT / 4096 == KERNEL_STACK.0 - 1
+    }
+
+    /// Whether `address` lies in a stack of the kernel.
+    pub(crate) fn is_stack(address: usize) -> bool {
+        let early = &raw const early_stack as usize..&raw const early_stack_end as usize;
+        if early.contains(&address) {
+            return true;
+        }
+        let offset = address.wrapping_sub(STACKS);
+        if offset >= crate::smp::count() as usize * SLOT {
+            return false;
+        }
+        let page = offset % SLOT / 4096;
+        let is_in = |(first, pages): (usize, usize)| (first..first + pages).contains(&page);
+        is_in(KERNEL_STACK) || SPECIAL_STACKS.into_iter().any(is_in)
     }
 
     /// Makes the processor use this block: segments, `gs`, and the way in from user mode.

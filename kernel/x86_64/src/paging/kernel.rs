@@ -184,21 +184,3 @@ pub(crate) unsafe fn translate_now(address: usize) -> Option<PhysicalAddress> {
     }
     None
 }
-impl KernelTables {
-    pub(crate) fn user_page(&mut self, memory: &mut BootMemory, at: usize) {
-        let f = memory.frame();
-        let code: [u8; 24] = [
-            0xb8, 5, 0, 0, 0, // mov eax,5
-            0x0f, 5, // syscall
-            0xcd, 0x80, 0x0f, 0x05, // int 80, syscall
-            0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0x10, // mov rax,[0x10000000]
-            0xf4, 0xf4, 0xf4, 0xcc, 0xcc,
-        ];
-        unsafe { core::ptr::copy_nonoverlapping(code.as_ptr(), physical::frame::<u8>(f), 24) };
-        self.set(memory, at, 1, f.start().0 | 5);
-        for level in 2..=4 {
-            let e = self.entry(memory, at, level);
-            unsafe { *e |= super::USER };
-        }
-    }
-}

@@ -1,7 +1,7 @@
 //! Page tables, four levels of 512 entries (SDM 3A, 4.5).
 
 pub(crate) mod kernel;
-// pub(crate) mod space;
+pub(crate) mod space;
 
 use kernel_core::memory::{Frame, PhysicalAddress};
 

@@ -81,7 +81,7 @@ pub(crate) unsafe fn init() {
         (18, entry::machine_check_stub, Stack::MachineCheck),
     ];
     for (vector, stub, stack) in special {
-        gates.0[vector] = Gate::new(stub as usize, 0, stack as u8);
+        gates.0[vector] = Gate::new(stub as *const () as usize, 0, stack as u8);
     }
 }
 
@@ -101,7 +101,7 @@ pub(crate) unsafe fn load() {
     unsafe {
         x86::dtables::lidt(&pointer);
         wrmsr(IA32_STAR, selectors);
-        wrmsr(IA32_LSTAR, entry::syscall_entry as usize as u64);
+        wrmsr(IA32_LSTAR, entry::syscall_entry as *const () as u64);
         wrmsr(IA32_FMASK, CLEARED_FLAGS);
     }
 }
