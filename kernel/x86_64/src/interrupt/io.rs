@@ -105,7 +105,6 @@ pub(crate) fn init(
     madt: &Madt<'_>,
     target: u32,
 ) {
-    silence_old();
     let mut all = ALL.lock();
     for entry in madt.entries() {
         match entry {
@@ -152,7 +151,9 @@ pub(crate) fn unmask(line: u8) {
 
 /// Masks all lines of both 8259 controllers, after moving them to vectors that tell exceptions
 /// and their spurious interrupts apart (8259A data sheet, Intel 231468).
-fn silence_old() {
+///
+/// Before the local APIC stops listening to them: a request that is up then may stay up for ever.
+pub(crate) fn silence_old() {
     const FIRST: u16 = 0x20;
     const SECOND: u16 = 0xA0;
     // SAFETY: the initialisation sequence of the data sheet, then all lines masked.
