@@ -82,7 +82,7 @@ impl<'a> Archive<'a> {
 }
 
 /// The first part of a path and what follows it; `None` at the end.
-fn next_part<'p>(path: &'p str) -> Option<(&'p str, &'p str)> {
+fn next_part(path: &str) -> Option<(&str, &str)> {
     let path = path.trim_start_matches('/');
     if path.is_empty() {
         return None;
