@@ -95,7 +95,7 @@ test: $(if $(strip $(T)),,test-host) test-qemu
 
 test-host: # The tests that need no QEMU
 test-host: setup
-	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) -- $(strip $(T))
+	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
 test-qemu: kernel image
