@@ -27,6 +27,7 @@ USER_TARGET := $(HOST_TARGET)-user
 USER_BIN    := $(USER_TARGET)/x86_64-unknown-redox/user
 USER_BUILD  := --target x86_64-unknown-redox --profile user --target-dir $(USER_TARGET)
 USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(CURDIR)/$(BUILD)/lib -Clink-arg=--entry=_start
+USER_ENV    := RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK)"
 USER_PACKAGES := init shell coreutils tools bench guest-tests consoled logd nulld ramd randd
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
@@ -120,15 +121,14 @@ kernel: setup
 
 user: # The runtime library and all programs
 user: runtime
-	@$(setup_env); RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK)" \
-		cargo build $(call quiet,$(USER_BIN)/init) $(USER_BUILD) -Zbuild-std=std,panic_abort \
+	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(USER_BIN)/init) $(USER_BUILD) -Zbuild-std=std,panic_abort \
 		$(addprefix --package ,$(USER_PACKAGES))
 
 # Cargo does not know that programs are linked against libc.a: when it changes they are removed,
 # and cargo, which misses them, links them again.
 runtime: setup
 	@mkdir -p $(BUILD)/lib; printf '!<arch>\n' >$(BUILD)/lib/libgcc_eh.a
-	@$(setup_env); RUSTC_BOOTSTRAP=1 cargo build $(call quiet,$(BUILD)/lib/libc.a) $(USER_BUILD) \
+	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(BUILD)/lib/libc.a) $(USER_BUILD) \
 		--package runtime -Zbuild-std=core,alloc,compiler_builtins \
 		-Zbuild-std-features=compiler-builtins-mem
 	@cmp -s $(USER_BIN)/libc.a $(BUILD)/lib/libc.a || { \
@@ -160,7 +160,7 @@ lint: setup
 	@$(setup_env); cargo clippy --quiet --all-targets -- -D warnings
 	@$(setup_env); cargo clippy --quiet --package kernel --target x86_64-unknown-none \
 		$$KERNEL_STD -- -D warnings
-	@$(setup_env); RUSTC_BOOTSTRAP=1 cargo clippy --quiet $(USER_BUILD) \
+	@$(setup_env); $(USER_ENV) cargo clippy --quiet $(USER_BUILD) \
 		-Zbuild-std=std,panic_abort $(addprefix --package ,$(USER_PACKAGES)) -- -D warnings
 
 clean: # Remove everything that was built
