@@ -206,5 +206,6 @@ impl<M: Machine> Kernel<M> {
                 self.release_description(id);
             }
         }
+        self.raise_scheme_list();
     }
 }

@@ -38,8 +38,9 @@ impl<M: Machine> Scheme<M> for Initfs {
             Errno(match error {
                 format::LookupError::NotFound if flags & O_CREAT != 0 => EROFS,
                 format::LookupError::NotFound => ENOENT,
-                format::LookupError::NotADirectory => ENOTDIR,
+                format::LookupError::NotDirectory => ENOTDIR,
                 format::LookupError::TooManyLinks => ELOOP,
+                format::LookupError::OtherScheme => EXDEV,
             })
         })?;
         if flags & O_CREAT != 0 && flags & O_EXCL != 0 {

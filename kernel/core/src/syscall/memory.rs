@@ -219,11 +219,6 @@ pub(super) fn protect<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
     Ok(0)
 }
 
-/// `old address, old length, new address, new length, flags`: not there yet.
-pub(super) fn remap<M: Machine>(_: &mut Kernel<M>, _: Caller, _: Arguments) -> Outcome {
-    fail(ENOSYS)
-}
-
 /// Page-aligned and inside the user half, or `EINVAL`.
 fn whole_pages(address: usize, length: usize) -> Result<Pages, Errno> {
     let end = address.checked_add(length).and_then(|end| end.checked_next_multiple_of(PAGE_SIZE));
