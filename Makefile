@@ -75,7 +75,7 @@ EXEC_STATUS := $(BUILD)/exec.status
 ifneq (,$(filter exec,$(MAKECMDGOALS)))
 -load $(BUILD)/make-exit.so(make_exit_setup)
 $(BUILD)/make-exit.so: tools/make-exit.rs | setup
-	@$(setup_env); rustc --edition 2024 -O --crate-type cdylib -o $@ $< || true
+	@$(setup_env); rustc --edition 2024 -O -C strip=symbols --crate-type cdylib -o $@ $< || true
 endif
 
 .PHONY: run-command
