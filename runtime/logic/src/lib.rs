@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accounts;
+pub mod calendar;
 pub mod dirent;
 pub mod numbers;
 pub mod path;

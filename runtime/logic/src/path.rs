@@ -83,6 +83,33 @@ impl PathBuffer {
         self.length = self.root + cut;
     }
 
+    /// Where the first part behind the root ends; `None` when there is only the root.
+    pub fn first_end(&self) -> Option<usize> {
+        (self.length > self.root).then(|| self.end_of_part(self.root))
+    }
+
+    /// Where the part behind the one that ends at `end` ends; `None` when that was the last.
+    pub fn next_end(&self, end: usize) -> Option<usize> {
+        (end < self.length).then(|| self.end_of_part(end + 1))
+    }
+
+    fn end_of_part(&self, start: usize) -> usize {
+        let rest = &self.bytes[start..self.length];
+        start + rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len())
+    }
+
+    /// Replaces the part that ends at `end`, a symbolic link, by what it leads to.
+    pub fn replace_link(&mut self, end: usize, target: &[u8]) -> Result<(), PathError> {
+        let mut other = Self::new();
+        let parts = &self.bytes[self.root..end];
+        let slash = parts.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        other.resolve(&self.bytes[..self.root + slash], target)?;
+        other.push_parts(&self.bytes[end..self.length])?;
+        other.directory = self.directory;
+        *self = other;
+        Ok(())
+    }
+
     /// Takes the root from an absolute path and pushes the rest.
     fn start(&mut self, path: &[u8]) -> Result<(), PathError> {
         let root = match scheme_end(path) {
@@ -220,6 +247,45 @@ mod tests {
             buffer.resolve(b"/", path.as_bytes()).unwrap();
             buffer.to_slash_form().unwrap();
             assert_eq!(buffer.as_bytes(), expected.as_bytes());
+        }
+    }
+
+    fn parts(path: &str) -> Vec<String> {
+        let mut buffer = PathBuffer::new();
+        buffer.resolve(b"/", path.as_bytes()).unwrap();
+        let mut ends = Vec::new();
+        let mut at = buffer.first_end();
+        while let Some(end) = at {
+            ends.push(String::from_utf8(buffer.as_bytes()[..end].to_vec()).unwrap());
+            at = buffer.next_end(end);
+        }
+        ends
+    }
+
+    #[test]
+    fn a_path_is_walked_part_by_part() {
+        assert_eq!(parts("/a/bc/d"), ["/a", "/a/bc", "/a/bc/d"]);
+        assert_eq!(parts("ram:/a/b"), ["ram:/a", "ram:/a/b"]);
+        assert_eq!(parts("ram:a"), ["ram:a"]);
+        assert!(parts("/").is_empty());
+        assert!(parts("ram:").is_empty());
+    }
+
+    #[test]
+    fn a_link_is_replaced_by_its_target() {
+        for (path, end, target, expected) in [
+            ("/a/b/c", 4, "x", "/a/x/c"),
+            ("/a/b/c", 4, "/x/y", "/x/y/c"),
+            ("/a/b/c", 4, "../x", "/x/c"),
+            ("/a/b", 2, "x", "/x/b"),
+            ("/a", 2, "ram:z", "ram:z"),
+            ("ram:a/b", 5, "x", "ram:x/b"),
+            ("ram:/a/b", 6, "../x", "ram:/x/b"),
+        ] {
+            let mut buffer = PathBuffer::new();
+            buffer.resolve(b"/", path.as_bytes()).unwrap();
+            buffer.replace_link(end, target.as_bytes()).unwrap();
+            assert_eq!(buffer.as_bytes(), expected.as_bytes(), "{path} {end} {target}");
         }
     }
 
