@@ -200,11 +200,12 @@ pub trait Machine: Sized + 'static {
         pages: Pages,
         removed: &mut [Frame],
     ) -> (usize, Page);
-    /// Changes what mapped pages allow; pages that are not mapped stay so.
+    /// Changes what mapped pages allow; pages that are not mapped stay so. Empty access keeps the
+    /// frame mapped but out of user code's reach ([`Machine::lookup`] still shows it).
     fn protect(&mut self, space: &mut Self::Space, pages: Pages, access: Access);
     /// Maps every page of `pages` that `from` maps into `to` too, at the same place, and adds a
     /// reference to each frame. With `copy_on_write` both lose `WRITE`. The caller flushes
-    /// `from`.
+    /// `from`. Returns how many pages were shared; on failure some may have been.
     fn share(
         &mut self,
         frames: &mut Frames,
@@ -212,7 +213,7 @@ pub trait Machine: Sized + 'static {
         to: &mut Self::Space,
         pages: Pages,
         copy_on_write: bool,
-    ) -> Result<(), NoMemory>;
+    ) -> Result<usize, NoMemory>;
     /// Makes every CPU that runs or keeps `space` forget its translations of `pages`, and returns
     /// only when they have. CPUs that do not are left alone.
     fn flush(&mut self, space: &Self::Space, pages: Pages);
@@ -285,19 +286,12 @@ pub trait Port {
     fn lock(&self) -> Self::Guard<'_>;
     /// Runs user code until it stops. The lock is not held. `space` is a number the machine gave
     /// for the space when it was chosen under the lock ([`Port::Loaded`]).
-    fn run(
-        &self,
-        context: &mut <Self::Machine as Machine>::Context,
-        space: &Self::Loaded,
-    ) -> Trap;
+    fn run(&self, context: &mut <Self::Machine as Machine>::Context, space: &Self::Loaded) -> Trap;
     /// What `run` needs to know of a space, copied out under the lock.
     type Loaded: Clone;
     /// Makes that copy. Called under the lock when a task is chosen; from then until this CPU
     /// takes the lock again the machine counts this CPU as running the space.
-    fn load(
-        kernel: &mut Self::Machine,
-        space: &<Self::Machine as Machine>::Space,
-    ) -> Self::Loaded;
+    fn load(kernel: &mut Self::Machine, space: &<Self::Machine as Machine>::Space) -> Self::Loaded;
     /// Gives up the lock and halts until an interrupt; an interrupt that came before is enough.
     fn hibernate<'a>(&'a self, guard: Self::Guard<'a>) -> Self::Guard<'a>;
     /// Whether this CPU must leave the loop (the simulated machine at the end of a story).
