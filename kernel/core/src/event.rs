@@ -134,6 +134,21 @@ impl Events {
         }
     }
 
+    /// The same for one queue only. Returns its wait queue when it got a line.
+    pub fn raise_one(&mut self, number: usize, key: Key, flags: EventFlags) -> Option<QueueId> {
+        let queue = self.queues.get_mut(number)?;
+        let mut got_one = false;
+        for interest in self.interests.get_mut(&key)?.iter_mut().filter(|i| i.queue == number) {
+            let news = flags & interest.flags;
+            if interest.ready.is_empty() && !news.is_empty() {
+                queue.pending.push_back(Line { key, id: interest.id });
+                got_one = true;
+            }
+            interest.ready |= news;
+        }
+        got_one.then_some(queue.readable)
+    }
+
     /// Whether a read would find something.
     pub fn has_pending(&self, number: usize) -> bool {
         self.queues.get(number).is_some_and(|queue| !queue.pending.is_empty())

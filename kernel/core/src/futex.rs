@@ -2,6 +2,7 @@
 
 use crate::memory::{Frame, SpaceId};
 use crate::task::QueueId;
+use alloc::vec::Vec;
 use hashbrown::HashMap;
 
 /// Which word. Private memory is named by address, so that copy-on-write and coming back from
@@ -31,7 +32,12 @@ impl Futexes {
         self.queues.insert(key, queue);
     }
 
-    /// Forgets words whose queue `is_empty` says is empty; returns their queues.
+    /// Forgets every word whose queue `is_empty`; returns the queues.
+    pub fn sweep(&mut self, is_empty: impl Fn(QueueId) -> bool) -> Vec<QueueId> {
+        self.queues.extract_if(|_, queue| is_empty(*queue)).map(|(_, queue)| queue).collect()
+    }
+
+    /// Forgets a word; returns its queue.
     pub fn forget(&mut self, key: FutexKey) -> Option<QueueId> {
         self.queues.remove(&key)
     }

@@ -4,4 +4,6 @@
 
 extern crate alloc;
 
+pub mod acpi;
 pub mod elf;
+pub mod log;

@@ -175,7 +175,7 @@ impl<M: Machine> Kernel<M> {
         // address is (System V x86-64 ABI, 3.2.2).
         let top = stack.wrapping_sub(RED_ZONE + frame.len()) & !15;
         let base = top.wrapping_sub(8);
-        let space = self.processes[thread.process.0].space.expect("a live process has memory");
+        let space = thread.space;
         let Ok(slice) = UserSlice::new(base, frame.len()) else { return false };
         if self.copy_out(space, slice, &frame).is_err() {
             return false;
@@ -217,8 +217,7 @@ impl<M: Machine> Kernel<M> {
     /// User code touched memory that its tables do not allow.
     pub(crate) fn user_fault(&mut self, task: TaskId, address: usize, access: Access) {
         self.stats.faults += 1;
-        let process = self.tasks[task.0].process;
-        let space = self.processes[process.0].space.expect("a running process has memory");
+        let space = self.tasks[task.0].space;
         let brought = UserSlice::new(address, 1)
             .and_then(|_| self.bring_page(space, Page::containing(address), access));
         if let Err(errno) = brought {

@@ -60,13 +60,11 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn add_thread(&mut self, process: ProcessId, context: Box<M::Context>) -> TaskId {
         let record = &self.processes[process.0];
         let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
-        let task = TaskId(self.tasks.insert(Task::new(tid, process, context)));
+        let space = record.space.expect("a process that gets a thread has memory");
+        let task = TaskId(self.tasks.insert(Task::new(tid, process, space, context)));
         self.tids.insert(tid, task);
-        let record = &mut self.processes[process.0];
-        record.threads.push(task);
-        if let Some(space) = record.space {
-            self.spaces[space.0].users += 1;
-        }
+        self.processes[process.0].threads.push(task);
+        self.spaces[space.0].users += 1;
         self.stats.contexts_created += 1;
         self.make_ready(task);
         task
@@ -160,12 +158,10 @@ impl<M: Machine> Kernel<M> {
         record.threads.retain(|have| *have != task);
         record.past_ticks[0] += thread.user_ticks;
         record.past_ticks[1] += thread.kernel_ticks;
-        if let Some(space) = record.space {
-            self.spaces[space.0].users -= 1;
-        }
-        if self.processes[process.0].threads.is_empty() {
+        if record.threads.is_empty() {
             self.finish_process(process);
         }
+        self.stop_using(thread.space);
     }
 
     /// The last thread is gone: give everything back, and tell the parent.
@@ -177,12 +173,9 @@ impl<M: Machine> Kernel<M> {
         };
         record.standing = Standing::Zombie(ended);
         let files = core::mem::take(&mut record.files);
-        let space = record.space.take();
+        record.space = None;
         for (_, fd) in files.iter() {
             self.release_description(fd.description);
-        }
-        if let Some(space) = space {
-            self.drop_space(space);
         }
         let pid = self.processes[process.0].pid;
         if pid == 1 {
@@ -192,6 +185,15 @@ impl<M: Machine> Kernel<M> {
         }
         self.orphan_children(process);
         self.tell_parent(process, ended);
+    }
+
+    /// One thread less runs in a space; the last one takes it along.
+    pub(crate) fn stop_using(&mut self, id: SpaceId) {
+        let space = &mut self.spaces[id.0];
+        space.users -= 1;
+        if space.users == 0 {
+            self.drop_space(id);
+        }
     }
 
     /// Frees a space that no thread uses any more.

@@ -265,6 +265,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Tells one event queue, which has just registered it, what a file is ready for.
+    pub(crate) fn raise_one(&mut self, number: usize, key: Key, flags: EventFlags) {
+        if let Some(queue) = self.events.raise_one(number, key, flags) {
+            self.wake_all(queue);
+        }
+    }
+
     /// Tells event queues that a daemon's socket has requests.
     pub(crate) fn raise_socket(&mut self, scheme: usize) {
         let key = (crate::scheme::place::NAMESPACE, crate::scheme::user_socket(scheme));

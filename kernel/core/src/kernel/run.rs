@@ -200,8 +200,7 @@ impl<M: Machine> Kernel<M> {
             self.set_timer_by(cpu, next);
         }
         let thread = &mut self.tasks[task.0];
-        let process = &self.processes[thread.process.0];
-        let space = process.space.expect("a process with threads has memory");
+        let space = thread.space;
         let context = thread.context.take().expect("a chosen thread has its registers");
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
@@ -222,10 +221,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Runs the call that a thread's registers hold, for the first time or again.
     fn call(&mut self, task: TaskId) {
-        let call = self.tasks[task.0].context().call();
-        let process = self.tasks[task.0].process;
-        let space = self.processes[process.0].space.expect("a process with threads has memory");
-        let caller = Caller { task, process, space };
+        let thread = &mut self.tasks[task.0];
+        let call = thread.context().call();
+        let caller = Caller { task, process: thread.process, space: thread.space };
         let outcome = syscall::dispatch(self, caller, call);
         match outcome {
             Ok(value) => self.finish_call(task, value),

@@ -219,6 +219,27 @@ impl Frames {
         }
     }
 
+    /// Whether any of the frames `[start, end)` is memory: free, in use, or the kernel's own.
+    /// Everything below the highest usable frame counts as memory but for the hole that PCs have
+    /// between 640 KiB and 1 MiB.
+    pub fn is_memory(&self, start: u32, end: u32) -> bool {
+        const HOLE: Range = Range { start: 0xA0, end: 0x100 };
+        let is_hole = start >= HOLE.start && end <= HOLE.end;
+        let touches = |range: &Range| start < range.end && end > range.start;
+        !is_hole && (self.ranges.iter().any(touches) || self.is_between(start, end))
+    }
+
+    /// Whether the frames lie between two usable ranges that are close together, where the kernel
+    /// and the boot archive are; large gaps are for devices.
+    fn is_between(&self, start: u32, end: u32) -> bool {
+        const GAP: u32 = (64 << 20) / 4096;
+        self.ranges.iter().any(|low| {
+            let after = self.ranges.iter().filter(|high| high.start >= low.end);
+            let next = after.map(|high| high.start).min();
+            next.is_some_and(|next| next - low.end < GAP && start < next && end > low.end)
+        })
+    }
+
     /// Totals of one zone.
     pub fn counts(&self, zone: Zone) -> ZoneCounts {
         self.zones.get(zone as usize).map_or(ZoneCounts::default(), |lists| lists.counts)

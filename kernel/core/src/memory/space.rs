@@ -325,6 +325,27 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
+    /// Turns private pages into shared ones, because somebody else has got them for good.
+    pub fn mark_shared(&mut self, pages: Pages) {
+        for region in self.cut(pages) {
+            let kind = if region.kind == Kind::Private { Kind::Shared } else { region.kind };
+            self.regions.insert(region.pages.start.0, Region { kind, ..region });
+        }
+    }
+
+    /// Makes the next write to `pages` break sharing, because somebody else sees them too.
+    pub fn forbid_writing(&mut self, machine: &mut M, pages: Pages) {
+        let private = self.touching(pages).filter(|r| r.kind == Kind::Private);
+        for region in private.copied().collect::<Vec<_>>() {
+            let inside = Pages {
+                start: region.pages.start.max(pages.start),
+                end: region.pages.end.min(pages.end),
+            };
+            machine.protect(&mut self.tables, inside, region.access - Access::WRITE);
+        }
+        machine.flush(&self.tables, pages);
+    }
+
     fn touching(&self, pages: Pages) -> impl Iterator<Item = &Region> {
         let first = self.region(pages.start).map_or(pages.start.0, |r| r.pages.start.0);
         self.regions.range(first..pages.end.0).map(|(_, region)| region)

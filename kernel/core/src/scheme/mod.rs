@@ -19,6 +19,7 @@ mod time;
 pub mod user;
 
 pub use debug::Console;
+pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
 pub use irq::Lines;
 pub use time::Clocks;
 

@@ -136,6 +136,11 @@ impl UserScheme {
         (owed.generation == (number >> 16) as u16).then_some(owed)
     }
 
+    /// The daemon's memory, while it serves.
+    pub fn daemon_space(&self) -> Option<SpaceId> {
+        self.is_alive().then_some(self.space)
+    }
+
     /// Requests that have not been answered.
     pub fn waiting(&self) -> usize {
         self.owed.iter().filter(|(_, owed)| !matches!(owed.stage, Stage::Answered(_))).count()

@@ -8,6 +8,7 @@ pub use wait::{QueueId, Reason, Wait, WaitQueues};
 
 use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
+use crate::memory::SpaceId;
 use crate::scheme::user::Tag;
 use crate::signal::TaskSignals;
 use alloc::boxed::Box;
@@ -50,6 +51,8 @@ pub struct Task<M: Machine> {
     pub tid: u32,
     /// Whose it is.
     pub process: ProcessId,
+    /// The memory it runs in.
+    pub space: SpaceId,
     /// Its registers; absent only while a CPU runs it.
     pub context: Option<Box<M::Context>>,
     /// What it is doing.
@@ -76,10 +79,11 @@ pub struct Task<M: Machine> {
 
 impl<M: Machine> Task<M> {
     /// A thread ready to start.
-    pub fn new(tid: u32, process: ProcessId, context: Box<M::Context>) -> Self {
+    pub fn new(tid: u32, process: ProcessId, space: SpaceId, context: Box<M::Context>) -> Self {
         Self {
             tid,
             process,
+            space,
             context: Some(context),
             state: State::Ready,
             unfinished: Unfinished::default(),
