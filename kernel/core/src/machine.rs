@@ -200,11 +200,12 @@ pub trait Machine: Sized + 'static {
         pages: Pages,
         removed: &mut [Frame],
     ) -> (usize, Page);
-    /// Changes what mapped pages allow; pages that are not mapped stay so.
+    /// Changes what mapped pages allow; pages that are not mapped stay so. Empty access keeps the
+    /// frame mapped but out of user code's reach ([`Machine::lookup`] still shows it).
     fn protect(&mut self, space: &mut Self::Space, pages: Pages, access: Access);
     /// Maps every page of `pages` that `from` maps into `to` too, at the same place, and adds a
     /// reference to each frame. With `copy_on_write` both lose `WRITE`. The caller flushes
-    /// `from`.
+    /// `from`. Returns how many pages were shared; on failure some may have been.
     fn share(
         &mut self,
         frames: &mut Frames,
@@ -212,7 +213,7 @@ pub trait Machine: Sized + 'static {
         to: &mut Self::Space,
         pages: Pages,
         copy_on_write: bool,
-    ) -> Result<(), NoMemory>;
+    ) -> Result<usize, NoMemory>;
     /// Makes every CPU that runs or keeps `space` forget its translations of `pages`, and returns
     /// only when they have. CPUs that do not are left alone.
     fn flush(&mut self, space: &Self::Space, pages: Pages);

@@ -1,0 +1,152 @@
+# Lifeboat. `make` alone lists what there is to do; every target does the set-up it needs.
+#
+# Cargo decides what is out of date, so the build targets are all phony and quick when nothing
+# changed. What they leave for others lies in build/: kernel.elf, initfs.img, logs/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+## Variables, for any target that starts Lifeboat
+SMP     ?= 2#    CPUs
+MEM     ?= 512#  MiB of memory
+KVM     ?=#      1: hardware virtualisation instead of emulation
+RELEASE ?=#      1: the kernel without its debug checks
+APPEND  ?=#      more kernel command line
+TIMEOUT ?= 60#   seconds until `make exec` gives up
+T       ?=#      with test, test-host, test-qemu: only tests whose name has this in it
+V       ?=#      1: show what cargo does
+
+BUILD       := build
+HOST_TARGET := $(or $(CARGO_TARGET_DIR),target)
+# User space is built with RUSTC_BOOTSTRAP=1; in a folder of its own it never makes cargo rebuild
+# the host's packages because that variable flips.
+USER_TARGET := $(HOST_TARGET)-user
+KERNEL      := $(BUILD)/kernel.elf
+INITFS      := $(BUILD)/initfs.img
+PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
+
+# Cargo is quiet, but for the first build, which takes a minute or two and should show it.
+quiet = $(if $(V),--verbose,$(if $(wildcard $(1)),--quiet))
+# What every recipe that calls cargo begins with: the toolchain that set-up found.
+setup_env = . $(BUILD)/setup.env
+# Replaces a file only when its content changed.
+place = cmp -s $(1) $(2) || cp $(1) $(2)
+
+XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
+MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
+	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
+
+# The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
+EXEC_CMD := $(value CMD)
+export EXEC_CMD
+unexport CMD
+
+.PHONY: help
+help: # List the targets
+	@echo 'Lifeboat: everything has an address.'
+	@echo
+	@awk -F ': # ' '/^[a-z-]+: # /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@awk -F '[?]=|#' '/^[A-Z]+ +[?]=/{gsub(/ /,"",$$1); gsub(/ /,"",$$2); sub(/^ +/,"",$$3); \
+		printf "  %-16s %s\n", $$1 "=" $$2, $$3}' $(firstword $(MAKEFILE_LIST))
+
+# --- Run ---
+
+.PHONY: qemu exec gdb
+qemu: # Boot to a shell on this terminal (Ctrl-A X quits)
+qemu: kernel image
+	@$(XTASK) qemu $(MACHINE)
+
+exec: # Run one command line and end with its status: make exec CMD='ls sys:'
+exec: run-command
+	@$(exit-with $(file <$(EXEC_STATUS)))exit "$$(cat $(EXEC_STATUS))"
+
+# Make ends with 2 for any failure; $(exit-with) is a function of ours that it loads for this goal.
+# It is called when the recipe above is expanded, so what it reads is written by another target.
+EXEC_STATUS := $(BUILD)/exec.status
+ifneq (,$(filter exec,$(MAKECMDGOALS)))
+-load $(BUILD)/make-exit.so(make_exit_setup)
+$(BUILD)/make-exit.so: tools/make-exit.rs | setup
+	@$(setup_env); rustc --edition 2024 -O --crate-type cdylib -o $@ $< || true
+endif
+
+.PHONY: run-command
+run-command: kernel image
+	@test -n "$$EXEC_CMD" || { echo "usage: make exec CMD='ls sys:'" >&2; exit 2; }
+	@status=0; $(XTASK) exec $(MACHINE) --timeout $(strip $(TIMEOUT)) -- "$$EXEC_CMD" \
+		|| status=$$?; echo "$$status" >$(EXEC_STATUS)
+
+gdb: # Boot stopped, with GDB attached and the kernel's symbols loaded
+gdb: setup-gdb kernel image
+	@$(XTASK) gdb $(MACHINE)
+
+# --- Check ---
+
+.PHONY: test test-host test-qemu bench check
+test: # Everything that judges: on the host, then in QEMU
+test: $(if $(strip $(T)),,test-host) test-qemu
+
+test-host: # The tests that need no QEMU
+test-host: setup
+	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) -- $(strip $(T))
+
+test-qemu: # The stories in tests/qemu, each on its own machine
+test-qemu: kernel image
+	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
+
+bench: # Exact instruction counts, beside Linux and Redox
+bench: RELEASE := 1
+bench: kernel image
+	@$(XTASK) bench
+
+check: # What to run before a commit: format, lints, host tests
+check: fmt-check lint test-host
+
+# --- Build ---
+
+.PHONY: kernel user image setup setup-gdb
+kernel: # The kernel: build/kernel.elf
+kernel: setup
+	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
+		--target x86_64-unknown-none --profile $(PROFILE) $$KERNEL_STD
+	@$(call place,$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel,$(KERNEL))
+
+user: # The runtime library and all programs
+user: setup
+
+image: # The boot archive: build/initfs.img
+image: user
+	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
+		--manifest filesystem.toml --programs $(USER_PROGRAMS) --output $(INITFS)
+
+setup: # What this machine lacks: Debian packages, toolchain parts
+	@tools/setup.sh
+setup-gdb:
+	@tools/setup.sh gdb
+
+-include runtime/user.mk
+
+# --- Keep tidy ---
+
+.PHONY: fmt fmt-check lint clean doctor
+fmt: # Format all source
+fmt: setup
+	@$(setup_env); cargo fmt --all
+
+fmt-check: setup
+	@$(setup_env); cargo fmt --all --check
+
+lint: # Clippy, warnings are errors
+lint: setup
+	@$(setup_env); cargo clippy --quiet --all-targets -- -D warnings
+	@$(setup_env); cargo clippy --quiet --package kernel --target x86_64-unknown-none \
+		$$KERNEL_STD -- -D warnings
+
+clean: # Remove everything that was built
+	rm -rf $(BUILD) $(HOST_TARGET) $(USER_TARGET)
+
+doctor: # Say what this machine has, and what it lacks
+	@tools/doctor.sh

@@ -1,0 +1,155 @@
+//! `filesystem.toml`: its sections as values, and mistakes in it by file and line.
+
+use anyhow::Context;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// One manifest as it was read.
+pub(crate) struct Manifest {
+    /// Where it lies; `source` is relative to its folder.
+    pub(crate) file: PathBuf,
+    text: String,
+    pub(crate) sections: Sections,
+}
+
+/// All sections of a manifest.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sections {
+    /// What services and the shell start with; the last manifest that sets a name wins.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) file: Vec<Spanned<File>>,
+    #[serde(default)]
+    pub(crate) program: Vec<Spanned<Program>>,
+    #[serde(default)]
+    pub(crate) link: Vec<Spanned<Link>>,
+    #[serde(default)]
+    pub(crate) service: Vec<Spanned<Service>>,
+    #[serde(default)]
+    pub(crate) mount: Vec<Spanned<Mount>>,
+}
+
+/// A file given in place, or a file or folder of the repository.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) data: Option<String>,
+    pub(crate) source: Option<PathBuf>,
+    #[serde(default = "plain_mode")]
+    pub(crate) mode: u16,
+}
+
+fn plain_mode() -> u16 {
+    0o644
+}
+
+/// Built programs, under their own names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Program {
+    pub(crate) into: String,
+    pub(crate) names: Vec<String>,
+}
+
+/// Symbolic links with one target: `path` itself, or `names` in the directory `path`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Link {
+    pub(crate) path: String,
+    pub(crate) names: Option<Vec<String>>,
+    pub(crate) target: String,
+}
+
+/// A daemon that init starts.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) command: String,
+    #[serde(default)]
+    pub(crate) args: Vec<String>,
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
+    pub(crate) scheme: Option<String>,
+    #[serde(default)]
+    pub(crate) restart: Restart,
+}
+
+/// When init starts a service again that has ended.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Restart {
+    Never,
+    #[default]
+    OnFailure,
+    Always,
+}
+
+impl Restart {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::OnFailure => "on-failure",
+            Self::Always => "always",
+        }
+    }
+}
+
+/// A path that leads into a scheme.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mount {
+    pub(crate) at: String,
+    pub(crate) target: String,
+}
+
+/// A mistake in a manifest.
+#[derive(Debug)]
+pub(crate) struct Mistake {
+    file: PathBuf,
+    line: usize,
+    message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file.display(), self.line, self.message)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl Manifest {
+    /// Reads a manifest.
+    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        let sections = toml::from_str(&text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            mistake(file, &text, at, error.message())
+        })?;
+        Ok(Self { file: file.to_path_buf(), text, sections })
+    }
+
+    /// A mistake in the section `at`.
+    pub(crate) fn mistake<T>(&self, at: &Spanned<T>, message: impl fmt::Display) -> Mistake {
+        mistake(&self.file, &self.text, at.span().start, message)
+    }
+
+    /// A path of the repository, named in this manifest.
+    pub(crate) fn source(&self, source: &Path) -> PathBuf {
+        self.file.parent().unwrap_or(Path::new("")).join(source)
+    }
+}
+
+fn mistake(file: &Path, text: &str, at: usize, message: impl fmt::Display) -> Mistake {
+    let before = text.get(..at).unwrap_or(text);
+    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+    Mistake { file: file.to_path_buf(), line, message: message.to_string() }
+}

@@ -1,0 +1,158 @@
+//! `/etc/init.toml`: what init starts and mounts, checked here so that init need not doubt it.
+
+use crate::manifest::{Manifest, Mistake, Mount, Service};
+use initfs_format::{Archive, Kind};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
+
+/// Where init reads it.
+pub(crate) const PATH: &str = "/etc/init.toml";
+
+#[derive(Serialize)]
+struct InitFile<'m> {
+    environment: BTreeMap<&'m String, &'m String>,
+    service: Vec<ServiceRow<'m>>,
+    mount: Vec<MountRow<'m>>,
+}
+
+#[derive(Serialize)]
+struct ServiceRow<'m> {
+    name: &'m str,
+    command: &'m str,
+    args: &'m [String],
+    needs: &'m [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<&'m str>,
+    restart: &'static str,
+}
+
+#[derive(Serialize)]
+struct MountRow<'m> {
+    at: &'m str,
+    target: &'m str,
+}
+
+fn all_services(manifests: &[Manifest]) -> impl Iterator<Item = (&Manifest, &Spanned<Service>)> {
+    manifests
+        .iter()
+        .flat_map(|manifest| manifest.sections.service.iter().map(move |at| (manifest, at)))
+}
+
+fn all_mounts(manifests: &[Manifest]) -> impl Iterator<Item = (&Manifest, &Spanned<Mount>)> {
+    manifests
+        .iter()
+        .flat_map(|manifest| manifest.sections.mount.iter().map(move |at| (manifest, at)))
+}
+
+/// The file's text: services and mounts in the order of the manifests.
+pub(crate) fn render(manifests: &[Manifest]) -> anyhow::Result<String> {
+    let environment =
+        manifests.iter().flat_map(|manifest| &manifest.sections.environment).collect();
+    let service = all_services(manifests).map(|(_, at)| row(at.get_ref())).collect();
+    let mount = all_mounts(manifests)
+        .map(|(_, at)| MountRow { at: &at.get_ref().at, target: &at.get_ref().target })
+        .collect();
+    Ok(toml::to_string(&InitFile { environment, service, mount })?)
+}
+
+fn row(service: &Service) -> ServiceRow<'_> {
+    ServiceRow {
+        name: &service.name,
+        command: &service.command,
+        args: &service.args,
+        needs: &service.needs,
+        scheme: service.scheme.as_deref(),
+        restart: service.restart.name(),
+    }
+}
+
+/// Looks for services that cannot be started and mounts that lead nowhere.
+pub(crate) fn check(manifests: &[Manifest], archive: &Archive<'_>) -> anyhow::Result<()> {
+    let mut names = BTreeSet::new();
+    let mut schemes = BTreeSet::from(["initfs"]);
+    for (manifest, at) in all_services(manifests) {
+        let service = at.get_ref();
+        check_command(manifest, at, archive)?;
+        if !names.insert(service.name.as_str()) {
+            let message = format!("a second service is called {:?}", service.name);
+            return Err(manifest.mistake(at, message).into());
+        }
+        if let Some(scheme) = &service.scheme
+            && !schemes.insert(scheme)
+        {
+            let message = format!("scheme {scheme:?} is already given by another service");
+            return Err(manifest.mistake(at, message).into());
+        }
+    }
+    check_needs(manifests, &names)?;
+    for (manifest, at) in all_mounts(manifests) {
+        check_mount(manifest, at, &schemes)?;
+    }
+    Ok(())
+}
+
+fn check_command(
+    manifest: &Manifest,
+    at: &Spanned<Service>,
+    archive: &Archive<'_>,
+) -> Result<(), Mistake> {
+    let command = &at.get_ref().command;
+    match archive.lookup(command, true) {
+        Ok(entry) if entry.kind() == Kind::File && entry.mode() & 0o111 != 0 => Ok(()),
+        Ok(_) => Err(manifest.mistake(at, format!("command {command:?} is not executable"))),
+        Err(error) => Err(manifest.mistake(at, format!("command {command:?}: {error}"))),
+    }
+}
+
+/// Every need is a service, and starting them one after the other is possible.
+fn check_needs(manifests: &[Manifest], names: &BTreeSet<&str>) -> Result<(), Mistake> {
+    let mut waiting = BTreeMap::new();
+    for (manifest, at) in all_services(manifests) {
+        let Service { name, needs, .. } = at.get_ref();
+        if let Some(unknown) = needs.iter().find(|need| !names.contains(need.as_str())) {
+            let message = format!("service {name:?} needs {unknown:?}, which is no service");
+            return Err(manifest.mistake(at, message));
+        }
+        waiting.insert(name.as_str(), (manifest, at));
+    }
+    loop {
+        let is_free = |at: &Spanned<Service>| {
+            at.get_ref().needs.iter().all(|need| !waiting.contains_key(need.as_str()))
+        };
+        let startable = waiting.iter().find(|(_, (_, at))| is_free(at)).map(|(name, _)| *name);
+        match startable {
+            Some(name) => waiting.remove(name),
+            None => break,
+        };
+    }
+    let names = waiting.keys().copied().collect::<Vec<_>>().join(", ");
+    match waiting.into_values().next() {
+        None => Ok(()),
+        Some((manifest, at)) => {
+            Err(manifest.mistake(at, format!("services wait for each other: {names}")))
+        }
+    }
+}
+
+fn check_mount(
+    manifest: &Manifest,
+    at: &Spanned<Mount>,
+    schemes: &BTreeSet<&str>,
+) -> Result<(), Mistake> {
+    let Mount { at: path, target } = at.get_ref();
+    if !path.starts_with('/') || path == "/" {
+        let message = format!("expected an absolute path other than `/` in `at`, found {path:?}");
+        return Err(manifest.mistake(at, message));
+    }
+    match target.split_once(':') {
+        Some((scheme, _)) if schemes.contains(scheme) => Ok(()),
+        Some((scheme, _)) => {
+            Err(manifest.mistake(at, format!("no service gives the scheme {scheme:?}")))
+        }
+        None => {
+            Err(manifest
+                .mistake(at, format!("expected `SCHEME:path` in `target`, found {target:?}")))
+        }
+    }
+}

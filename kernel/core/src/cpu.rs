@@ -1,0 +1,27 @@
+//! The loop of one CPU.
+//!
+//! User code runs between two takings of the lock; everything else happens while it is held.
+
+use crate::kernel::Chosen;
+use crate::machine::{CpuId, Port};
+
+/// Runs threads until the machine is over. Returns only on the simulated machine.
+pub fn run_cpu<P: Port>(port: &P, cpu: CpuId) {
+    let mut kernel = port.lock();
+    while !port.is_over() {
+        kernel.poll_interrupts(cpu);
+        let Some(chosen) = kernel.next(cpu) else {
+            kernel.hibernate(cpu);
+            kernel = port.hibernate(kernel);
+            kernel.unhibernate(cpu);
+            continue;
+        };
+        let Chosen { mut context, space } = chosen;
+        let kernel_now = &mut *kernel;
+        let loaded = P::load(&mut kernel_now.machine, &kernel_now.spaces[space.0].tables);
+        drop(kernel);
+        let trap = port.run(&mut context, &loaded);
+        kernel = port.lock();
+        kernel.trapped(cpu, context, trap);
+    }
+}

@@ -1,0 +1,54 @@
+//! Threads waiting for a word of memory.
+
+use crate::memory::{Frame, SpaceId};
+use crate::task::QueueId;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+
+/// Which word. Private memory is named by address, so that copy-on-write and coming back from
+/// elsewhere do not lose waiters; shared memory by frame, so that other spaces meet there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FutexKey {
+    /// An address of one space.
+    Private(SpaceId, usize),
+    /// A place in a shared frame.
+    Shared(Frame, usize),
+}
+
+/// The words that somebody waits for.
+#[derive(Default)]
+pub struct Futexes {
+    queues: HashMap<FutexKey, QueueId>,
+}
+
+impl Futexes {
+    /// The queue for a word, if somebody waits.
+    pub fn find(&self, key: FutexKey) -> Option<QueueId> {
+        self.queues.get(&key).copied()
+    }
+
+    /// Notes the queue for a word.
+    pub fn add(&mut self, key: FutexKey, queue: QueueId) {
+        self.queues.insert(key, queue);
+    }
+
+    /// Forgets every word whose queue `is_empty`; returns the queues.
+    pub fn sweep(&mut self, is_empty: impl Fn(QueueId) -> bool) -> Vec<QueueId> {
+        self.queues.extract_if(|_, queue| is_empty(*queue)).map(|(_, queue)| queue).collect()
+    }
+
+    /// Forgets a word; returns its queue.
+    pub fn forget(&mut self, key: FutexKey) -> Option<QueueId> {
+        self.queues.remove(&key)
+    }
+
+    /// How many words are waited for.
+    pub fn len(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+}

@@ -1,0 +1,156 @@
+//! `proc:PID/fd` — open files: descriptors, and the descriptions they name.
+//!
+//! A descriptor is a process's own small number. It names a description, which several
+//! descriptors may share after `dup` or `fork`: they share the position and the flags.
+
+use crate::error::{EBADF, EMFILE, Errno};
+use crate::scheme::SchemeId;
+use abi::FD_MAX;
+use abi::redox::flag::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The index of a description in the kernel's table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct DescriptionId(pub usize);
+
+/// An open file.
+pub struct Description {
+    /// Who serves it.
+    pub scheme: SchemeId,
+    /// Which of the scheme's files.
+    pub number: usize,
+    /// `O_*`.
+    pub flags: usize,
+    /// Where the next read or write is, for positioned files.
+    pub offset: u64,
+    /// Whether reads and writes have a position.
+    pub is_positioned: bool,
+    /// Descriptors and others that name it.
+    pub references: u32,
+    /// What it was opened as.
+    pub path: String,
+}
+
+impl Description {
+    /// Whether it may be read. A descriptor opened with neither mode is good for everything:
+    /// schemes give such ones out through `dup`.
+    pub fn is_readable(&self) -> bool {
+        self.flags & O_ACCMODE != O_WRONLY
+    }
+
+    /// Whether it may be written.
+    pub fn is_writable(&self) -> bool {
+        self.flags & O_ACCMODE != O_RDONLY
+    }
+
+    /// Whether calls must not park.
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags & O_NONBLOCK != 0
+    }
+}
+
+/// A descriptor.
+#[derive(Clone, Copy, Debug)]
+pub struct Fd {
+    /// What it names.
+    pub description: DescriptionId,
+    /// Closed by `exec`.
+    pub is_close_on_exec: bool,
+}
+
+/// A process's descriptors.
+#[derive(Clone, Default)]
+pub struct FileTable {
+    slots: Vec<Option<Fd>>,
+    /// No slot below this one is free.
+    first_free: usize,
+}
+
+impl FileTable {
+    /// What `fd` names. `EBADF`.
+    pub fn get(&self, fd: usize) -> Result<Fd, Errno> {
+        self.slots.get(fd).copied().flatten().ok_or(Errno(EBADF))
+    }
+
+    /// Changes close-on-exec. `EBADF`.
+    pub fn set_close_on_exec(&mut self, fd: usize, value: bool) -> Result<(), Errno> {
+        let slot = self.slots.get_mut(fd).and_then(Option::as_mut).ok_or(Errno(EBADF))?;
+        slot.is_close_on_exec = value;
+        Ok(())
+    }
+
+    /// The lowest free descriptor at or above `from`. `EMFILE`.
+    pub fn find_free(&self, from: usize) -> Result<usize, Errno> {
+        let start = from.max(self.first_free);
+        let mut fd = start;
+        while self.slots.get(fd).is_some_and(Option::is_some) {
+            fd += 1;
+        }
+        if fd < FD_MAX { Ok(fd) } else { Err(Errno(EMFILE)) }
+    }
+
+    /// Whether `fd` could be used at all.
+    pub fn is_in_range(fd: usize) -> bool {
+        fd < FD_MAX
+    }
+
+    /// Puts `value` at `fd`, returning what was there.
+    pub fn put(&mut self, fd: usize, value: Fd) -> Option<Fd> {
+        if fd >= self.slots.len() {
+            self.slots.resize(fd + 1, None);
+        }
+        if fd == self.first_free {
+            self.first_free += 1;
+        }
+        self.slots[fd].replace(value)
+    }
+
+    /// Empties `fd`. `EBADF`.
+    pub fn take(&mut self, fd: usize) -> Result<Fd, Errno> {
+        let taken = self.slots.get_mut(fd).and_then(Option::take).ok_or(Errno(EBADF))?;
+        self.first_free = self.first_free.min(fd);
+        Ok(taken)
+    }
+
+    /// Every open descriptor.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Fd)> + '_ {
+        self.slots.iter().enumerate().filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
+    }
+
+    /// The first open descriptor that `wanted` picks.
+    pub fn find(&self, wanted: impl Fn(&Fd) -> bool) -> Option<usize> {
+        self.iter().find(|(_, fd)| wanted(fd)).map(|(number, _)| number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FD: Fd = Fd { description: DescriptionId(7), is_close_on_exec: false };
+
+    #[test]
+    fn the_lowest_free_descriptor_is_given_out() {
+        let mut table = FileTable::default();
+        for want in 0..5 {
+            let fd = table.find_free(0).expect("there is room");
+            assert_eq!(fd, want);
+            table.put(fd, FD);
+        }
+        table.take(3).expect("3 is open");
+        table.take(1).expect("1 is open");
+        assert_eq!(table.find_free(0), Ok(1));
+        assert_eq!(table.find_free(2), Ok(3));
+        assert_eq!(table.find_free(4), Ok(5));
+    }
+
+    #[test]
+    fn a_closed_descriptor_is_bad() {
+        let mut table = FileTable::default();
+        table.put(0, FD);
+        assert!(table.take(0).is_ok());
+        assert_eq!(table.take(0).err(), Some(Errno(EBADF)));
+        assert_eq!(table.get(usize::MAX).err(), Some(Errno(EBADF)));
+    }
+}

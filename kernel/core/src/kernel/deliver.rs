@@ -1,0 +1,321 @@
+//! Bringing signals to threads, and faults to whom they concern.
+
+use super::{Caller, Kernel};
+use crate::error::*;
+use crate::log::Level;
+use crate::machine::{Access, Context, Exception, Machine};
+use crate::memory::{Page, UserSlice};
+use crate::signal::{Interrupted, UNSTOPPABLE, bit};
+use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
+use abi::signal::*;
+use abi::wait::Ended;
+use alloc::boxed::Box;
+
+/// The System V red zone: bytes below the stack pointer that a function may use.
+const RED_ZONE: usize = 128;
+
+/// What to do with a signal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reaction {
+    Ignore,
+    End,
+    Stop,
+    Handle(SigAction),
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Sends a signal to a process. Stop and continue act at once, the rest when a thread that
+    /// does not block it comes by.
+    pub(crate) fn signal_process(&mut self, process: ProcessId, info: SigInfo) {
+        let signal = info.signo as usize;
+        let record = &mut self.processes[process.0];
+        if record.standing != Standing::Alive {
+            return;
+        }
+        if signal == SIGCONT {
+            self.continue_process(process);
+        }
+        let record = &mut self.processes[process.0];
+        let action = record.signals.action(signal);
+        let is_dropped = action.handler == SIG_IGN
+            || action.handler == SIG_DFL
+                && matches!(default(signal), Default::Ignore | Default::Continue);
+        if is_dropped {
+            return;
+        }
+        record.signals.pending.add(info);
+        let threads = record.threads.clone();
+        for task in threads {
+            if self.tasks[task.0].signals.mask & bit(signal) == 0 || UNSTOPPABLE & bit(signal) != 0
+            {
+                self.demand_attention(task);
+            }
+        }
+    }
+
+    /// Sends a signal to one thread.
+    pub(crate) fn signal_task(&mut self, task: TaskId, info: SigInfo) {
+        self.tasks[task.0].signals.pending.add(info);
+        self.demand_attention(task);
+    }
+
+    /// Makes a thread come by [`Kernel::attend`] before it runs user code again.
+    pub(crate) fn demand_attention(&mut self, task: TaskId) {
+        self.tasks[task.0].attention = true;
+        match self.tasks[task.0].state {
+            State::Parked(_) => self.wake_task(task),
+            State::Running(cpu) if cpu != self.machine.this_cpu() => self.machine.kick(cpu),
+            _ => {}
+        }
+    }
+
+    /// Looks after a chosen thread that wants attention. Returns false when it is no longer
+    /// running on this CPU.
+    pub(crate) fn attend(&mut self, task: TaskId) -> bool {
+        loop {
+            let thread = &self.tasks[task.0];
+            let process = thread.process;
+            if thread.state == State::Ending {
+                self.reap_thread(task);
+                return false;
+            }
+            if self.processes[process.0].is_stopped {
+                self.set_aside(task);
+                return false;
+            }
+            let Some((signal, reaction)) = self.next_signal(task) else {
+                self.tasks[task.0].attention = false;
+                return true;
+            };
+            match reaction {
+                Reaction::Ignore => drop(self.take_signal(task, signal)),
+                Reaction::End => {
+                    self.end_process(process, Ended::Signalled(signal as u8));
+                    return false;
+                }
+                Reaction::Stop => {
+                    self.take_signal(task, signal);
+                    self.stop_process(process);
+                }
+                Reaction::Handle(action) => {
+                    let is_owed = self.tasks[task.0].unfinished.owed.is_some();
+                    if is_owed && self.cancel_request(task) {
+                        // The daemon's answer comes first; nothing it has done may be lost.
+                        return true;
+                    }
+                    let Some(info) = self.take_signal(task, signal) else { continue };
+                    self.interrupt_call(task, action);
+                    if !self.enter_handler(task, action, info) {
+                        self.end_process(process, Ended::Signalled(SIGSEGV as u8));
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next signal that the thread does not block, and what to do with it.
+    fn next_signal(&self, task: TaskId) -> Option<(usize, Reaction)> {
+        let thread = &self.tasks[task.0];
+        let signals = &self.processes[thread.process.0].signals;
+        let allowed = !thread.signals.mask | UNSTOPPABLE;
+        let candidates = (thread.signals.pending.mask() | signals.pending.mask()) & allowed;
+        if candidates == 0 {
+            return None;
+        }
+        let lowest = candidates.trailing_zeros() as usize + 1;
+        let signal = if candidates & bit(SIGKILL) != 0 { SIGKILL } else { lowest };
+        let action = signals.action(signal);
+        let reaction = match (action.handler, default(signal)) {
+            (SIG_IGN, _) | (SIG_DFL, Default::Ignore | Default::Continue) => Reaction::Ignore,
+            (SIG_DFL, Default::End) => Reaction::End,
+            (SIG_DFL, Default::Stop) => Reaction::Stop,
+            _ => Reaction::Handle(action),
+        };
+        Some((signal, reaction))
+    }
+
+    fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
+        let thread = &mut self.tasks[task.0];
+        let own = thread.signals.pending.take(bit(signal));
+        own.or_else(|| self.processes[thread.process.0].signals.pending.take(bit(signal)))
+    }
+
+    /// Ends a parked call with `EINTR`, or moves the thread back to before it.
+    fn interrupt_call(&mut self, task: TaskId, action: SigAction) {
+        let thread = &mut self.tasks[task.0];
+        if !thread.unfinished.is_parked {
+            return;
+        }
+        let may_restart = thread.unfinished.deadline.is_none();
+        thread.unfinished = Unfinished::default();
+        let context = thread.context();
+        if action.flags & SA_RESTART != 0 && may_restart {
+            let number = context.call().number;
+            context.rewind_call(number);
+        } else {
+            context.set_answer((EINTR as usize).wrapping_neg());
+        }
+    }
+
+    /// Points the thread at its handler. False when the handler cannot be entered.
+    fn enter_handler(&mut self, task: TaskId, action: SigAction, info: SigInfo) -> bool {
+        let thread = &mut self.tasks[task.0];
+        if thread.signals.interrupted.len() >= NESTING_MAX {
+            return false;
+        }
+        let registers = thread.context().registers();
+        let stack = thread.context().stack_pointer();
+        let mut frame = alloc::vec::Vec::with_capacity(256);
+        frame.extend_from_slice(&action.restorer.to_ne_bytes());
+        frame.extend_from_slice(&[0; 8]);
+        frame.extend_from_slice(&info_bytes(&info));
+        frame.extend_from_slice(&registers);
+        // On entry to a function the stack pointer is 8 below a multiple of 16, where the return
+        // address is (System V x86-64 ABI, 3.2.2).
+        let top = stack.wrapping_sub(RED_ZONE + frame.len()) & !15;
+        let base = top.wrapping_sub(8);
+        let space = thread.space;
+        let Ok(slice) = UserSlice::new(base, frame.len()) else { return false };
+        if self.copy_out(space, slice, &frame).is_err() {
+            return false;
+        }
+        let thread = &mut self.tasks[task.0];
+        let cpu_copy = thread.context.as_mut().expect("an attended thread has its registers");
+        self.machine.suspend(cpu_copy);
+        let saved: Box<M::Context> = cpu_copy.clone();
+        let mask = thread.signals.suspended_mask.take().unwrap_or(thread.signals.mask);
+        thread.signals.interrupted.push(Interrupted { context: saved, mask });
+        let blocked = if action.flags & SA_NODEFER != 0 { 0 } else { bit(info.signo as usize) };
+        thread.signals.mask |= (action.mask | blocked) & !UNSTOPPABLE;
+        let context = thread.context();
+        context.set_pointers(action.handler, base);
+        context.set_argument(0, info.signo as usize);
+        context.set_argument(1, base + 16);
+        context.set_argument(2, base + 16 + size_of::<SigInfo>());
+        if action.flags & SA_RESETHAND != 0 {
+            let process = thread.process;
+            let signals = &mut self.processes[process.0].signals;
+            signals.set_action(info.signo as usize, SigAction::default());
+        }
+        true
+    }
+
+    /// The handler is done: back to where the signal came.
+    pub(crate) fn return_from_handler(&mut self, caller: Caller) -> Outcome {
+        let thread = &mut self.tasks[caller.task.0];
+        let Some(Interrupted { context, mask }) = thread.signals.interrupted.pop() else {
+            return fail(EINVAL);
+        };
+        self.machine.suspend(thread.context());
+        thread.context = Some(context);
+        thread.signals.mask = mask;
+        thread.attention = true;
+        Err(Stop::Replaced)
+    }
+
+    /// User code touched memory that its tables do not allow.
+    pub(crate) fn user_fault(&mut self, task: TaskId, address: usize, access: Access) {
+        self.stats.faults += 1;
+        let space = self.tasks[task.0].space;
+        let brought = UserSlice::new(address, 1)
+            .and_then(|_| self.bring_page(space, Page::containing(address), access));
+        if let Err(errno) = brought {
+            let what = match errno {
+                Errno(ENOMEM) => "no memory left for",
+                _ => "may not",
+            };
+            let verb = if access.contains(Access::WRITE) {
+                "write"
+            } else if access.contains(Access::EXECUTE) {
+                "execute"
+            } else {
+                "read"
+            };
+            self.accuse(task, SIGSEGV, address, format_args!("{what} {verb} {address:#x}"));
+        }
+    }
+
+    /// User code did what the processor refuses.
+    pub(crate) fn user_exception(&mut self, task: TaskId, exception: Exception) {
+        let (signal, what) = match exception {
+            Exception::Divide => (SIGFPE, "divided by zero"),
+            Exception::Float => (SIGFPE, "floating-point exception"),
+            Exception::Step => (SIGTRAP, "single step"),
+            Exception::Breakpoint => (SIGTRAP, "breakpoint"),
+            Exception::InvalidInstruction => (SIGILL, "invalid instruction"),
+            Exception::Protection => (SIGSEGV, "protection fault"),
+            Exception::Alignment => (SIGBUS, "misaligned access"),
+            Exception::Other(_) => (SIGILL, "exception"),
+        };
+        let address = self.tasks[task.0].context().instruction_pointer();
+        self.accuse(task, signal, address, format_args!("{what}"));
+    }
+
+    /// Sends the signal for something the thread itself did. It cannot be put off: when it is
+    /// blocked or ignored, the process ends.
+    fn accuse(&mut self, task: TaskId, signal: usize, addr: usize, what: core::fmt::Arguments<'_>) {
+        let thread = &self.tasks[task.0];
+        let process = thread.process;
+        let action = self.processes[process.0].signals.action(signal);
+        let is_caught = !matches!(action.handler, SIG_DFL | SIG_IGN)
+            && thread.signals.mask & bit(signal) == 0;
+        if is_caught {
+            let info = SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
+            self.signal_task(task, info);
+            return;
+        }
+        let at = self.tasks[task.0].context().instruction_pointer();
+        let record = &self.processes[process.0];
+        let (name, pid) = (alloc::string::String::from(record.name()), record.pid);
+        let signal_name = name_of(signal);
+        self.log(
+            Level::Warn,
+            "fault",
+            format_args!("{name}[{pid}] ended by {signal_name}: {what}, at {at:#x}"),
+        );
+        self.end_process(process, Ended::Signalled(signal as u8));
+    }
+
+    /// All threads of a process stop until `SIGCONT`.
+    fn stop_process(&mut self, process: ProcessId) {
+        self.processes[process.0].is_stopped = true;
+        for task in self.processes[process.0].threads.clone() {
+            self.demand_attention(task);
+        }
+    }
+
+    fn continue_process(&mut self, process: ProcessId) {
+        self.processes[process.0].is_stopped = false;
+        for task in self.processes[process.0].threads.clone() {
+            if self.tasks[task.0].state == State::Stopped {
+                self.make_ready(task);
+            }
+        }
+    }
+
+    /// Takes a thread of a stopped process off its CPU.
+    fn set_aside(&mut self, task: TaskId) {
+        if let State::Running(cpu) = self.tasks[task.0].state {
+            self.leave(cpu);
+            self.tasks[task.0].state = State::Stopped;
+        }
+    }
+}
+
+/// The name of a signal, or its number's stand-in.
+fn name_of(signal: usize) -> &'static str {
+    abi::signal::name(signal).unwrap_or("a signal")
+}
+
+/// `SigInfo` as the handler sees it.
+fn info_bytes(info: &SigInfo) -> [u8; size_of::<SigInfo>()] {
+    let mut bytes = [0; size_of::<SigInfo>()];
+    let words = [info.signo, info.errno, info.code, info.pid, info.uid as i32, info.pad as i32];
+    for (index, word) in words.iter().enumerate() {
+        bytes[index * 4..index * 4 + 4].copy_from_slice(&word.to_ne_bytes());
+    }
+    bytes[24..32].copy_from_slice(&info.addr.to_ne_bytes());
+    bytes[32..36].copy_from_slice(&info.status.to_ne_bytes());
+    bytes
+}

@@ -1,0 +1,210 @@
+//! Opening, sharing and closing files.
+
+use super::{Caller, Kernel};
+use crate::error::*;
+use crate::handle::{Description, DescriptionId, Fd, FileTable};
+use crate::machine::Machine;
+use crate::namespace::{Root, Target};
+use crate::scheme::user::{Payload, Request};
+use crate::scheme::{KernelSchemes, Opened, SchemeId};
+use crate::task::ProcessId;
+use abi::LOWEST_FREE;
+use abi::number::O_CLOEXEC;
+use abi::redox::flag::O_FCNTL_MASK;
+use abi::redox::schemev2::Opcode;
+use alloc::format;
+use alloc::string::String;
+
+impl<M: Machine> Kernel<M> {
+    /// Opens an absolute path and returns the description, which the caller owns.
+    pub(crate) fn open_path(
+        &mut self,
+        caller: Caller,
+        path: &str,
+        flags: usize,
+    ) -> Outcome<DescriptionId> {
+        match self.namespace(caller.process).resolve(path)? {
+            Target::List => self.open_in_kernel(caller, crate::scheme::place::SYS, "scheme/", flags),
+            Target::Scheme { root: Root::Kernel(id), rest, .. } => {
+                self.open_in_kernel(caller, id, &rest, flags)
+            }
+            Target::Scheme { root: Root::User(root), name, rest } => {
+                let shown = format!("{name}:{rest}");
+                self.open_in_daemon(caller, root, &rest, flags, shown)
+            }
+        }
+    }
+
+    /// Opens a path relative to an open directory.
+    pub(crate) fn open_at(
+        &mut self,
+        caller: Caller,
+        directory: DescriptionId,
+        path: &str,
+        flags: usize,
+    ) -> Outcome<DescriptionId> {
+        let Description { scheme, number, .. } = self.descriptions[directory.0];
+        let base = self.descriptions[directory.0].path.clone();
+        match scheme {
+            SchemeId::Kernel(place) => {
+                let inside = KernelSchemes::<M>::get(place).path(self, number);
+                let joined = format!("{}/{path}", inside.trim_end_matches('/'));
+                self.open_in_kernel(caller, scheme, joined.trim_start_matches('/'), flags)
+            }
+            SchemeId::User(_) => {
+                let shown = format!("{}/{path}", base.trim_end_matches('/'));
+                self.open_in_daemon(caller, directory, path, flags, shown)
+            }
+        }
+    }
+
+    fn open_in_kernel(
+        &mut self,
+        caller: Caller,
+        id: SchemeId,
+        path: &str,
+        flags: usize,
+    ) -> Outcome<DescriptionId> {
+        let SchemeId::Kernel(place) = id else { return fail(ENODEV) };
+        let scheme = KernelSchemes::<M>::get(place);
+        let path = path.trim_end_matches('/');
+        let opened = scheme.open(self, caller, path, flags & !O_CLOEXEC)?;
+        Ok(self.describe(id, opened, flags, format!("{}:{path}", scheme.name())))
+    }
+
+    fn open_in_daemon(
+        &mut self,
+        caller: Caller,
+        root: DescriptionId,
+        path: &str,
+        flags: usize,
+        shown: String,
+    ) -> Outcome<DescriptionId> {
+        let Description { scheme, number, .. } = self.descriptions[root.0];
+        let SchemeId::User(server) = scheme else { return fail(ENODEV) };
+        let flags = flags & !O_CLOEXEC;
+        let request = Request {
+            opcode: Opcode::OpenAt,
+            number,
+            payload: Payload::Bytes(path.as_bytes()),
+            arguments: [0, 0, flags as u64, (flags & O_FCNTL_MASK) as u64],
+            last: None,
+        };
+        let answer = self.ask(caller, server, request)?;
+        Ok(match answer.other {
+            Some(other) => other,
+            None => {
+                let opened =
+                    Opened { number: answer.value, is_positioned: answer.is_positioned };
+                self.describe(scheme, opened, flags, shown)
+            }
+        })
+    }
+
+    /// Adds a description with one reference.
+    pub(crate) fn describe(
+        &mut self,
+        scheme: SchemeId,
+        opened: Opened,
+        flags: usize,
+        path: String,
+    ) -> DescriptionId {
+        if let SchemeId::User(server) = scheme {
+            self.count_user_file(server);
+        }
+        DescriptionId(self.descriptions.insert(Description {
+            scheme,
+            number: opened.number,
+            flags: flags & !O_CLOEXEC,
+            offset: 0,
+            is_positioned: opened.is_positioned,
+            references: 1,
+            path,
+        }))
+    }
+
+    /// Gives a description a descriptor: the lowest free one for [`LOWEST_FREE`], else `wanted`,
+    /// closing what was there. On error the description is released.
+    pub(crate) fn install(
+        &mut self,
+        process: ProcessId,
+        description: DescriptionId,
+        wanted: usize,
+        flags: usize,
+    ) -> Outcome {
+        let fd = Fd { description, is_close_on_exec: flags & O_CLOEXEC != 0 };
+        let files = &mut self.processes[process.0].files;
+        let place = match wanted {
+            LOWEST_FREE => files.find_free(0),
+            wanted if FileTable::is_in_range(wanted) => Ok(wanted),
+            _ => Err(Errno(EBADF)),
+        };
+        match place {
+            Err(errno) => {
+                self.release_description(description);
+                Err(errno.into())
+            }
+            Ok(place) => {
+                if let Some(old) = files.put(place, fd) {
+                    self.release_description(old.description);
+                }
+                Ok(place)
+            }
+        }
+    }
+
+    /// What a descriptor of the caller names. `EBADF`.
+    pub(crate) fn description_of(&self, caller: Caller, fd: usize) -> Result<DescriptionId, Errno> {
+        self.processes[caller.process.0].files.get(fd).map(|fd| fd.description)
+    }
+
+    /// Drops a reference; the last one closes the file.
+    pub(crate) fn release_description(&mut self, id: DescriptionId) {
+        let description = &mut self.descriptions[id.0];
+        description.references -= 1;
+        if description.references > 0 {
+            return;
+        }
+        let description = self.descriptions.remove(id.0);
+        let key = (description.scheme, description.number);
+        if !self.events.wanted(key).is_empty() && !self.is_open(key) {
+            self.events.forget(key);
+        }
+        match description.scheme {
+            SchemeId::Kernel(place) => {
+                KernelSchemes::<M>::get(place).close(self, description.number);
+            }
+            SchemeId::User(server) => self.close_user_file(server, description.number),
+        }
+    }
+
+    /// Whether some other description names the same file.
+    fn is_open(&self, key: crate::event::Key) -> bool {
+        self.descriptions.iter().any(|(_, other)| (other.scheme, other.number) == key)
+    }
+
+    /// Closes a descriptor. `EBADF`.
+    pub(crate) fn close(&mut self, process: ProcessId, fd: usize) -> Outcome {
+        let taken = self.processes[process.0].files.take(fd)?;
+        self.release_description(taken.description);
+        Ok(0)
+    }
+
+    /// Takes the names away from a dead scheme.
+    pub(crate) fn forget_names(&mut self, scheme: usize) {
+        let descriptions = &self.descriptions;
+        let is_gone = |root: Root| match root {
+            Root::User(id) => descriptions[id.0].scheme == SchemeId::User(scheme),
+            Root::Kernel(_) => false,
+        };
+        let namespaces = self.namespaces.iter_mut();
+        let gone: alloc::vec::Vec<_> =
+            namespaces.flat_map(|(_, namespace)| namespace.unregister(is_gone)).collect();
+        for (name, root) in gone {
+            self.log(crate::log::Level::Info, "scheme", format_args!("{name}: is gone"));
+            if let Root::User(id) = root {
+                self.release_description(id);
+            }
+        }
+    }
+}

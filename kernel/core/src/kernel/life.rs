@@ -1,0 +1,253 @@
+//! How processes and threads begin and end.
+
+use super::{Caller, Kernel};
+use crate::error::*;
+use crate::log::Level;
+use crate::machine::{Context, Machine, PowerOff};
+use crate::memory::{Space, SpaceId};
+use crate::namespace::NamespaceId;
+use crate::task::{Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
+use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
+use abi::wait::Ended;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Most processes and threads there may be.
+pub(crate) const TASKS_MAX: usize = 32_768;
+
+impl<M: Machine> Kernel<M> {
+    /// Adds a process without threads in `space`, a child of `parent`.
+    pub(crate) fn add_process(&mut self, space: SpaceId, parent: Option<ProcessId>) -> ProcessId {
+        let pid = self.take_pid();
+        let started_ns = self.now();
+        let child_ended = self.waits.create();
+        let (parent_pid, base) = match parent.map(|p| &self.processes[p.0]) {
+            Some(parent) => (parent.pid, Some(parent)),
+            None => (0, None),
+        };
+        let process = Process {
+            pid,
+            parent: parent_pid,
+            children: Vec::new(),
+            group: base.map_or(pid, |p| p.group),
+            session: base.map_or(pid, |p| p.session),
+            ids: base.map_or(Ids::default(), |p| p.ids),
+            space: Some(space),
+            files: base.map_or_else(Default::default, |p| p.files.clone()),
+            threads: Vec::new(),
+            namespace: base.map_or(NamespaceId(0), |p| p.namespace),
+            cwd: base.map_or_else(|| String::from("/"), |p| p.cwd.clone()),
+            exe: base.map_or_else(String::new, |p| p.exe.clone()),
+            command_line: base.map_or_else(Vec::new, |p| p.command_line.clone()),
+            signals: base.map_or_else(Default::default, |p| p.signals.for_child()),
+            standing: Standing::Alive,
+            is_stopped: false,
+            child_ended,
+            past_ticks: [0; 2],
+            started_ns,
+            unknown_calls: 0,
+        };
+        let id = ProcessId(self.processes.insert(process));
+        self.pids.insert(pid, id);
+        if let Some(parent) = parent {
+            self.processes[parent.0].children.push(pid);
+        }
+        id
+    }
+
+    /// Adds a thread, ready to run. The first thread of a process gets the process's number.
+    pub(crate) fn add_thread(&mut self, process: ProcessId, context: Box<M::Context>) -> TaskId {
+        let record = &self.processes[process.0];
+        let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
+        let space = record.space.expect("a process that gets a thread has memory");
+        let task = TaskId(self.tasks.insert(Task::new(tid, process, space, context)));
+        self.tids.insert(tid, task);
+        self.processes[process.0].threads.push(task);
+        self.spaces[space.0].users += 1;
+        self.stats.contexts_created += 1;
+        self.make_ready(task);
+        task
+    }
+
+    /// The next number that neither a process, a group nor a thread has.
+    fn take_pid(&mut self) -> Pid {
+        loop {
+            let pid = self.next_pid;
+            self.next_pid = if pid >= 99_999 { 2 } else { pid + 1 };
+            if !self.pids.contains_key(&pid) && !self.tids.contains_key(&pid) {
+                return pid;
+            }
+        }
+    }
+
+    /// Copies the calling process with this one thread. `EAGAIN` when there are too many threads.
+    pub(crate) fn fork(&mut self, caller: Caller) -> Outcome {
+        if self.tasks.len() >= TASKS_MAX {
+            return fail(EAGAIN);
+        }
+        let parent_space = &mut self.spaces[caller.space.0];
+        let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
+        let thread = &mut self.tasks[caller.task.0];
+        self.machine.suspend(thread.context());
+        let mut context: Box<M::Context> = Box::new(thread.context().clone());
+        context.set_answer(0);
+        let mask = thread.signals.mask;
+        let space = SpaceId(self.spaces.insert(child_space));
+        let child = self.add_process(space, Some(caller.process));
+        for (_, fd) in self.processes[child.0].files.iter().collect::<Vec<_>>() {
+            self.descriptions[fd.description.0].references += 1;
+        }
+        let task = self.add_thread(child, context);
+        self.tasks[task.0].signals.mask = mask;
+        Ok(self.processes[child.0].pid as usize)
+    }
+
+    /// Ends all threads of a process; the last to let go of a CPU finishes it.
+    pub(crate) fn end_process(&mut self, process: ProcessId, ended: Ended) {
+        let record = &mut self.processes[process.0];
+        if record.standing != Standing::Alive {
+            return;
+        }
+        record.standing = Standing::Ending(ended);
+        for task in record.threads.clone() {
+            self.end_thread(task);
+        }
+    }
+
+    /// Ends every thread of the caller's process but the calling one.
+    pub(crate) fn end_other_threads(&mut self, caller: Caller) {
+        for task in self.processes[caller.process.0].threads.clone() {
+            if task != caller.task {
+                self.end_thread(task);
+            }
+        }
+    }
+
+    /// Ends a thread, now if no other CPU runs it, else as soon as that one comes in.
+    pub(crate) fn end_thread(&mut self, task: TaskId) {
+        let this_cpu = self.machine.this_cpu();
+        match self.tasks[task.0].state {
+            State::Running(cpu) if cpu != this_cpu => {
+                self.tasks[task.0].state = State::Ending;
+                self.tasks[task.0].attention = true;
+                self.machine.kick(cpu);
+            }
+            State::Ending => {}
+            State::Parked(_) => {
+                self.wake_task(task);
+                self.reap_thread(task);
+            }
+            _ => self.reap_thread(task),
+        }
+    }
+
+    /// Forgets a thread that no other CPU runs.
+    pub(crate) fn reap_thread(&mut self, task: TaskId) {
+        use crate::schedule::Policy;
+        let this_cpu = self.machine.this_cpu();
+        if self.cpus[this_cpu.0 as usize].current == Some(task) {
+            self.leave(this_cpu);
+        }
+        self.policy.remove(task);
+        self.abandon_request(task);
+        let thread = self.tasks.remove(task.0);
+        self.tids.remove(&thread.tid);
+        let process = thread.process;
+        let record = &mut self.processes[process.0];
+        record.threads.retain(|have| *have != task);
+        record.past_ticks[0] += thread.user_ticks;
+        record.past_ticks[1] += thread.kernel_ticks;
+        if record.threads.is_empty() {
+            self.finish_process(process);
+        }
+        self.stop_using(thread.space);
+    }
+
+    /// The last thread is gone: give everything back, and tell the parent.
+    fn finish_process(&mut self, process: ProcessId) {
+        let record = &mut self.processes[process.0];
+        let ended = match record.standing {
+            Standing::Ending(ended) => ended,
+            _ => Ended::Exited(0),
+        };
+        record.standing = Standing::Zombie(ended);
+        let files = core::mem::take(&mut record.files);
+        record.space = None;
+        for (_, fd) in files.iter() {
+            self.release_description(fd.description);
+        }
+        let pid = self.processes[process.0].pid;
+        if pid == 1 {
+            self.log(Level::Error, "init", format_args!("PID 1 ended: {ended:?}"));
+            self.machine.power_off(PowerOff::Shutdown(crate::power::FAILURE));
+            return;
+        }
+        self.orphan_children(process);
+        self.tell_parent(process, ended);
+    }
+
+    /// One thread less runs in a space; the last one takes it along.
+    pub(crate) fn stop_using(&mut self, id: SpaceId) {
+        let space = &mut self.spaces[id.0];
+        space.users -= 1;
+        if space.users == 0 {
+            self.drop_space(id);
+        }
+    }
+
+    /// Frees a space that no thread uses any more.
+    pub(crate) fn drop_space(&mut self, id: SpaceId) {
+        let mut space: Space<M> = self.spaces.remove(id.0);
+        // First the tables leave the CPUs that still have them loaded, then the frames go: so
+        // taking it apart needs no flush.
+        space.clear(&mut self.machine, &mut self.frames);
+        self.machine.drop_space(&mut self.frames, space.tables);
+    }
+
+    /// Children of an ended process become PID 1's.
+    fn orphan_children(&mut self, process: ProcessId) {
+        let children = core::mem::take(&mut self.processes[process.0].children);
+        let Some(init) = self.find_process(1) else { return };
+        for pid in children {
+            let Some(child) = self.find_process(pid) else { continue };
+            self.processes[child.0].parent = 1;
+            self.processes[init.0].children.push(pid);
+            if let Standing::Zombie(ended) = self.processes[child.0].standing {
+                self.tell_parent(child, ended);
+            }
+        }
+    }
+
+    fn tell_parent(&mut self, process: ProcessId, ended: Ended) {
+        let record = &self.processes[process.0];
+        let (pid, ruid) = (record.pid, record.ids.ruid);
+        let Some(parent) = self.find_process(record.parent) else { return };
+        let action = self.processes[parent.0].signals.action(abi::signal::SIGCHLD);
+        let info = SigInfo {
+            signo: SIGCHLD as i32,
+            code: SI_KERNEL,
+            pid: pid as i32,
+            uid: ruid,
+            status: ended.status(),
+            ..SigInfo::default()
+        };
+        self.signal_process(parent, info);
+        if action.handler == SIG_IGN {
+            self.forget_zombie(process);
+        }
+        let queue = self.processes[parent.0].child_ended;
+        self.wake_all(queue);
+    }
+
+    /// Removes an ended process for good, once its parent knows.
+    pub(crate) fn forget_zombie(&mut self, process: ProcessId) {
+        let record = self.processes.remove(process.0);
+        self.pids.remove(&record.pid);
+        self.waits.destroy(record.child_ended);
+        if let Some(parent) = self.find_process(record.parent) {
+            let parent = &mut self.processes[parent.0];
+            parent.children.retain(|pid| *pid != record.pid);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The kernel: one value, reached under one lock.
+//!
+//! Everything that parks or wakes a thread is in this folder; everything else returns values.
+//! `run` chooses threads and takes their traps, `copy` moves bytes between programs and the
+//! kernel, `files` opens and closes, `life` starts and ends processes, `deliver` brings signals.
+
+mod copy;
+mod deliver;
+mod exec;
+mod files;
+mod life;
+mod run;
+mod timers;
+
+pub use run::{Chosen, Cpu};
+pub use timers::{TimerKey, Timers, Waiter};
+
+use crate::boot::State as BootState;
+use crate::event::{Events, Key};
+use crate::futex::Futexes;
+use crate::handle::Description;
+use crate::log::{Level, Log};
+use crate::machine::{CpuId, Machine};
+use crate::memory::{Frame, Frames, Space, SpaceId};
+use crate::namespace::{Namespace, NamespaceId, Root};
+use crate::pipe::Pipes;
+use crate::schedule::RoundRobin;
+use crate::scheme::text::Texts;
+use crate::scheme::user::UserScheme;
+use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId};
+use crate::stats::Stats;
+use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
+use abi::redox::flag::EventFlags;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use hashbrown::HashMap;
+use initfs_format::Archive;
+use slab::Slab;
+
+/// Who makes a call: looked up once, passed along.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// The thread.
+    pub task: TaskId,
+    /// Its process.
+    pub process: ProcessId,
+    /// Its memory.
+    pub space: SpaceId,
+}
+
+/// The boot archive and where it lies in physical memory.
+pub struct BootArchive {
+    /// Its contents.
+    pub archive: Archive<'static>,
+    /// The frame of its first byte.
+    pub first_frame: Frame,
+}
+
+/// What the machine hands over at boot.
+pub struct Handover {
+    /// Free memory.
+    pub frames: Frames,
+    /// The boot archive, when there was one.
+    pub archive: Option<BootArchive>,
+    /// The boot command line.
+    pub command_line: String,
+}
+
+/// Everything the kernel knows.
+pub struct Kernel<M: Machine> {
+    /// The hardware.
+    pub machine: M,
+    /// Physical memory.
+    pub frames: Frames,
+    /// The frame of zeroes that untouched memory reads from.
+    pub zero: Frame,
+    /// Address spaces.
+    pub spaces: Slab<Space<M>>,
+    /// Threads.
+    pub tasks: Slab<Task<M>>,
+    /// Processes.
+    pub processes: Slab<Process>,
+    /// Processes by number.
+    pub pids: HashMap<Pid, ProcessId>,
+    /// Threads by number.
+    pub tids: HashMap<u32, TaskId>,
+    next_pid: Pid,
+    /// Open files.
+    pub descriptions: Slab<Description>,
+    /// Namespaces; the first is everybody's until one makes its own.
+    pub namespaces: Slab<Namespace>,
+    /// Wait queues.
+    pub waits: WaitQueues,
+    /// Event queues.
+    pub events: Events,
+    /// Pipes.
+    pub pipes: Pipes,
+    /// Schemes of daemons.
+    pub user_schemes: Slab<UserScheme>,
+    /// Moments that somebody waits for.
+    pub timers: Timers,
+    /// Threads waiting for a word of memory.
+    pub futexes: Futexes,
+    /// Who runs next.
+    pub policy: RoundRobin,
+    /// One record per CPU.
+    pub cpus: Vec<Cpu>,
+    /// The boot archive.
+    pub archive: Option<BootArchive>,
+    /// Open files of `sys:` and `proc:`.
+    pub texts: Texts,
+    /// Open files of `time:`, and the clocks.
+    pub clocks: Clocks,
+    /// Open files of `irq:`.
+    pub lines: Lines,
+    /// What `debug:` has received.
+    pub console: Console,
+    /// The kernel's log.
+    pub log: Log,
+    /// Counters.
+    pub stats: Stats,
+    /// How the boot went.
+    pub boot: BootState,
+    /// The boot command line.
+    pub command_line: String,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// A kernel on `machine`, with no process yet.
+    ///
+    /// # Panics
+    /// When there is not a single free frame.
+    pub fn new(mut machine: M, handover: Handover) -> Self {
+        let Handover { mut frames, archive, command_line } = handover;
+        let zero = frames.allocate().expect("a machine has at least one frame of memory");
+        machine.zero(zero);
+        if let Some(boot) = &archive {
+            let pages = boot.archive.bytes().len().div_ceil(abi::PAGE_SIZE);
+            frames.adopt(boot.first_frame, pages as u32);
+        }
+        let mut waits = WaitQueues::default();
+        let console = Console::new(waits.create());
+        let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n))).collect();
+        let mut kernel = Self {
+            machine,
+            frames,
+            zero,
+            spaces: Slab::new(),
+            tasks: Slab::new(),
+            processes: Slab::new(),
+            pids: HashMap::new(),
+            tids: HashMap::new(),
+            next_pid: 1,
+            descriptions: Slab::new(),
+            namespaces: Slab::new(),
+            waits,
+            events: Events::default(),
+            pipes: Pipes::default(),
+            user_schemes: Slab::new(),
+            timers: Timers::default(),
+            futexes: Futexes::default(),
+            policy: RoundRobin::default(),
+            cpus,
+            archive,
+            texts: Texts::default(),
+            clocks: Clocks::default(),
+            lines: Lines::default(),
+            console,
+            log: Log::default(),
+            stats: Stats::default(),
+            boot: BootState::default(),
+            command_line,
+        };
+        let namespace = kernel.first_namespace();
+        kernel.namespaces.insert(namespace);
+        kernel
+    }
+
+    /// The kernel's schemes, and `/` leading to the boot archive.
+    fn first_namespace(&self) -> Namespace {
+        let mut namespace = Namespace::default();
+        for (place, scheme) in KernelSchemes::<M>::ALL.iter().enumerate() {
+            let root = Root::Kernel(SchemeId::Kernel(place as u8));
+            namespace.register(scheme.name(), root).expect("the kernel's schemes have good names");
+        }
+        namespace.mount("/", "initfs:/").expect("a good mount");
+        namespace
+    }
+
+    /// Nanoseconds since boot.
+    pub fn now(&self) -> u64 {
+        self.machine.nanoseconds(self.machine.ticks())
+    }
+
+    /// Adds a line to the log.
+    pub fn log(&mut self, level: Level, target: &str, text: fmt::Arguments<'_>) {
+        let now = self.now();
+        let cpu = self.machine.this_cpu().0;
+        let machine = &mut self.machine;
+        self.log.write(level, now, cpu, target, text, |line| {
+            machine.console_write(line);
+        });
+    }
+
+    /// The process with this number.
+    pub fn find_process(&self, pid: Pid) -> Option<ProcessId> {
+        self.pids.get(&pid).copied()
+    }
+
+    /// The namespace of a process.
+    pub fn namespace(&mut self, process: ProcessId) -> &mut Namespace {
+        let NamespaceId(place) = self.processes[process.0].namespace;
+        &mut self.namespaces[place]
+    }
+
+    /// The value of `key=value` on the boot command line.
+    pub fn boot_option(&self, key: &str) -> Option<&str> {
+        let words = self.command_line.split_ascii_whitespace();
+        words.filter_map(|word| word.split_once('=')).find(|(k, _)| *k == key).map(|(_, v)| v)
+    }
+
+    /// Whether `word` stands on the boot command line.
+    pub fn has_boot_flag(&self, word: &str) -> bool {
+        self.command_line.split_ascii_whitespace().any(|have| have == word)
+    }
+
+    /// Makes a parked thread ready; its call runs again when it is chosen.
+    pub(crate) fn wake_task(&mut self, task: TaskId) {
+        let State::Parked(wait) = self.tasks[task.0].state else { return };
+        if let Some(queue) = wait.queue {
+            self.waits.remove(&mut self.tasks, queue, task);
+        }
+        if let Some(timer) = self.tasks[task.0].timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.make_ready_first(task);
+    }
+
+    /// Wakes everybody who waits in a queue.
+    pub(crate) fn wake_all(&mut self, queue: QueueId) {
+        while let Some(task) = self.waits.first(queue) {
+            self.wake_task(task);
+        }
+    }
+
+    /// Wakes who has waited longest in a queue.
+    pub(crate) fn wake_one(&mut self, queue: QueueId) {
+        if let Some(task) = self.waits.first(queue) {
+            self.wake_task(task);
+        }
+    }
+
+    /// Tells event queues that a file is ready.
+    pub(crate) fn raise(&mut self, key: Key, flags: EventFlags) {
+        if self.events.is_idle() {
+            return;
+        }
+        let mut woken = Vec::new();
+        self.events.raise(key, flags, |number, queue| woken.push((number, queue)));
+        for (number, queue) in woken {
+            self.wake_all(queue);
+            // An event queue is a file too: queues nest.
+            self.raise((crate::scheme::place::EVENT, number), EventFlags::EVENT_READ);
+        }
+    }
+
+    /// Tells one event queue, which has just registered it, what a file is ready for.
+    pub(crate) fn raise_one(&mut self, number: usize, key: Key, flags: EventFlags) {
+        if let Some(queue) = self.events.raise_one(number, key, flags) {
+            self.wake_all(queue);
+        }
+    }
+
+    /// Tells event queues that a daemon's socket has requests.
+    pub(crate) fn raise_socket(&mut self, scheme: usize) {
+        let key = (crate::scheme::place::NAMESPACE, crate::scheme::user_socket(scheme));
+        self.raise(key, EventFlags::EVENT_READ);
+    }
+
+    /// The reason a thread is parked, for `ps`.
+    pub fn parked_reason(&self, task: TaskId) -> Option<Reason> {
+        match self.tasks.get(task.0)?.state {
+            State::Parked(wait) => Some(wait.reason),
+            _ => None,
+        }
+    }
+
+    /// The user-visible path of an open file.
+    pub fn path_of(&self, description: crate::handle::DescriptionId) -> String {
+        self.descriptions.get(description.0).map_or(String::new(), |d| d.path.to_string())
+    }
+}

@@ -1,0 +1,327 @@
+//! Choosing who runs, and what happens when it stops.
+//!
+//! A CPU asks [`Kernel::next`] for a thread, runs it without the lock, and brings it back to
+//! [`Kernel::trapped`]. A parked call is run again here, before its thread sees user code.
+
+use super::{Caller, Kernel};
+use crate::error::*;
+use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
+use crate::memory::SpaceId;
+use crate::schedule::Policy;
+use crate::stats::CpuStats;
+use crate::syscall;
+use crate::task::{State, TaskId, Unfinished, Wait};
+use crate::kernel::Waiter;
+use alloc::boxed::Box;
+
+/// How long a thread runs before another ready one gets its turn, in nanoseconds.
+const QUANTUM_NS: u64 = 10_000_000;
+
+/// What the kernel knows of one CPU.
+pub struct Cpu {
+    /// Its number.
+    pub id: CpuId,
+    /// The thread it runs, or has just brought back.
+    pub current: Option<TaskId>,
+    /// Woken by the current thread: goes next if the current one parks.
+    handoff: Option<TaskId>,
+    /// The current thread must let others go.
+    must_yield: bool,
+    /// When the current thread's turn ends, nanoseconds since boot.
+    turn_ends: u64,
+    /// What the one-shot timer is set to.
+    timer: Option<u64>,
+    /// Halted, or about to be.
+    pub is_idle: bool,
+    /// When user code was last left or entered, in ticks.
+    stamp: u64,
+    /// Counters.
+    pub stats: CpuStats,
+}
+
+impl Cpu {
+    /// A CPU that has not run anything.
+    pub fn new(id: CpuId) -> Self {
+        Self {
+            id,
+            current: None,
+            handoff: None,
+            must_yield: false,
+            turn_ends: 0,
+            timer: None,
+            is_idle: false,
+            stamp: 0,
+            stats: CpuStats::default(),
+        }
+    }
+}
+
+/// A thread to run, with all that running it takes.
+pub struct Chosen<M: Machine> {
+    /// Its registers.
+    pub context: Box<M::Context>,
+    /// Its memory.
+    pub space: SpaceId,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// The thread this CPU runs next, or none: then it may halt.
+    pub fn next(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
+        self.top_up_heap();
+        loop {
+            let task = self.keep_or_choose(cpu)?;
+            let record = &mut self.tasks[task.0];
+            if record.attention && !self.attend(task) {
+                continue;
+            }
+            let record = &mut self.tasks[task.0];
+            if record.unfinished.is_parked {
+                record.unfinished.is_parked = false;
+                self.call(task);
+                continue;
+            }
+            return Some(self.hand_out(cpu, task));
+        }
+    }
+
+    /// A CPU brings its thread back.
+    pub fn trapped(&mut self, cpu: CpuId, context: Box<M::Context>, trap: Trap) {
+        let ticks = self.machine.ticks();
+        let record = &mut self.cpus[cpu.0 as usize];
+        let spent = ticks.wrapping_sub(record.stamp);
+        record.stamp = ticks;
+        record.stats.user += spent;
+        let task = record.current.expect("a CPU brings back the thread it was given");
+        let thread = &mut self.tasks[task.0];
+        thread.user_ticks += spent;
+        thread.context = Some(context);
+        match trap {
+            Trap::Call => self.call(task),
+            Trap::Interrupt => {}
+            Trap::Fault { address, access } => self.user_fault(task, address, access),
+            Trap::Exception(exception) => self.user_exception(task, exception),
+        }
+    }
+
+    /// Takes this CPU's interrupts to whom they concern.
+    pub fn poll_interrupts(&mut self, cpu: CpuId) {
+        while let Some(interrupt) = self.machine.next_interrupt() {
+            match interrupt {
+                Interrupt::Timer => self.timer_fired(cpu),
+                Interrupt::Kick => {}
+                Interrupt::Line(line) => self.line_fired(cpu, line),
+            }
+        }
+    }
+
+    /// The CPU is about to halt. The time until [`Kernel::unhibernate`] counts as idle.
+    pub fn hibernate(&mut self, cpu: CpuId) {
+        let timer = self.timers.next();
+        self.set_timer(cpu, timer);
+        let ticks = self.machine.ticks();
+        let record = &mut self.cpus[cpu.0 as usize];
+        record.stats.kernel += ticks.wrapping_sub(record.stamp);
+        record.stamp = ticks;
+        record.is_idle = true;
+    }
+
+    /// The CPU is back.
+    pub fn unhibernate(&mut self, cpu: CpuId) {
+        let ticks = self.machine.ticks();
+        let record = &mut self.cpus[cpu.0 as usize];
+        record.stats.idle += ticks.wrapping_sub(record.stamp);
+        record.stamp = ticks;
+        record.is_idle = false;
+    }
+
+    /// The current thread while it may go on, else the next one.
+    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<TaskId> {
+        let record = &mut self.cpus[cpu.0 as usize];
+        if let Some(task) = record.current {
+            if !record.must_yield {
+                return Some(task);
+            }
+            record.must_yield = false;
+            if self.policy.is_empty() {
+                self.start_turn(cpu);
+                return Some(task);
+            }
+            self.leave(cpu);
+            self.tasks[task.0].state = State::Ready;
+            self.policy.add(task);
+        }
+        let task = self.choose(cpu)?;
+        self.start(cpu, task);
+        Some(task)
+    }
+
+    /// The thread that the last one handed its turn to, else the policy's next.
+    fn choose(&mut self, cpu: CpuId) -> Option<TaskId> {
+        let now = self.now();
+        let record = &mut self.cpus[cpu.0 as usize];
+        let has_turn = now < record.turn_ends;
+        let handoff = record.handoff.take();
+        let woken = handoff.filter(|task| self.policy.remove(*task));
+        match woken {
+            // It inherits the rest of the turn, so that two threads calling each other cannot
+            // keep all others waiting.
+            Some(task) if has_turn => return Some(task),
+            Some(task) => self.policy.add(task),
+            None => {}
+        }
+        let task = self.policy.next()?;
+        self.cpus[cpu.0 as usize].turn_ends = now + QUANTUM_NS;
+        Some(task)
+    }
+
+    fn start(&mut self, cpu: CpuId, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        thread.state = State::Running(cpu);
+        thread.switches += 1;
+        thread.last_cpu = cpu;
+        let record = &mut self.cpus[cpu.0 as usize];
+        record.current = Some(task);
+        record.stats.switches += 1;
+    }
+
+    fn start_turn(&mut self, cpu: CpuId) {
+        let now = self.now();
+        self.cpus[cpu.0 as usize].turn_ends = now + QUANTUM_NS;
+    }
+
+    /// Takes the registers out and sets the clock; calls an idle CPU if work is left over.
+    fn hand_out(&mut self, cpu: CpuId, task: TaskId) -> Chosen<M> {
+        let turn_ends = self.cpus[cpu.0 as usize].turn_ends;
+        if !self.policy.is_empty() {
+            self.kick_an_idle_cpu();
+            self.set_timer_by(cpu, turn_ends);
+        }
+        if let Some(next) = self.timers.next() {
+            self.set_timer_by(cpu, next);
+        }
+        let thread = &mut self.tasks[task.0];
+        let space = thread.space;
+        let context = thread.context.take().expect("a chosen thread has its registers");
+        let ticks = self.machine.ticks();
+        let record = &mut self.cpus[cpu.0 as usize];
+        let spent = ticks.wrapping_sub(record.stamp);
+        record.stamp = ticks;
+        record.stats.kernel += spent;
+        self.tasks[task.0].kernel_ticks += spent;
+        Chosen { context, space }
+    }
+
+    /// Parts a CPU from its thread.
+    pub(crate) fn leave(&mut self, cpu: CpuId) {
+        let record = &mut self.cpus[cpu.0 as usize];
+        let Some(task) = record.current.take() else { return };
+        record.must_yield = false;
+        self.machine.suspend(self.tasks[task.0].context());
+    }
+
+    /// Runs the call that a thread's registers hold, for the first time or again.
+    fn call(&mut self, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        let call = thread.context().call();
+        let caller = Caller { task, process: thread.process, space: thread.space };
+        let outcome = syscall::dispatch(self, caller, call);
+        match outcome {
+            Ok(value) => self.finish_call(task, value),
+            Err(Stop::Error(errno)) => self.finish_call(task, answer(Err(errno))),
+            Err(Stop::Park(wait)) => self.park(task, wait),
+            Err(Stop::Replaced) => {}
+        }
+    }
+
+    fn finish_call(&mut self, task: TaskId, value: usize) {
+        let thread = &mut self.tasks[task.0];
+        thread.unfinished = Unfinished::default();
+        thread.context().set_answer(value);
+    }
+
+    /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
+    /// [`Kernel::attend`] can interrupt its call, unless a daemon still owes it an answer.
+    fn park(&mut self, task: TaskId, wait: Wait) {
+        let thread = &mut self.tasks[task.0];
+        thread.unfinished.is_parked = true;
+        if thread.attention && thread.unfinished.owed.is_none() {
+            return;
+        }
+        let State::Running(cpu) = thread.state else { return };
+        thread.state = State::Parked(wait);
+        self.leave(cpu);
+        if let Some(queue) = wait.queue {
+            self.waits.push(&mut self.tasks, queue, task);
+        }
+        if let Some(deadline) = wait.deadline {
+            let timer = self.timers.add(deadline, Waiter::Task(task));
+            self.tasks[task.0].timer = Some(timer);
+        }
+    }
+
+    /// Adds a woken thread to the ready ones, in front: whoever woke it may hand over its turn.
+    pub(crate) fn make_ready_first(&mut self, task: TaskId) {
+        self.tasks[task.0].state = State::Ready;
+        self.policy.add_first(task);
+        let cpu = self.machine.this_cpu();
+        self.cpus[cpu.0 as usize].handoff = Some(task);
+    }
+
+    /// Adds a thread to the ready ones, at the end.
+    pub(crate) fn make_ready(&mut self, task: TaskId) {
+        self.tasks[task.0].state = State::Ready;
+        self.policy.add(task);
+    }
+
+    /// The calling thread lets others go first.
+    pub(crate) fn yield_turn(&mut self) {
+        let cpu = self.machine.this_cpu();
+        self.cpus[cpu.0 as usize].must_yield = true;
+    }
+
+    fn timer_fired(&mut self, cpu: CpuId) {
+        self.cpus[cpu.0 as usize].timer = None;
+        let now = self.now();
+        self.expire_timers(now);
+        let record = &mut self.cpus[cpu.0 as usize];
+        if now >= record.turn_ends {
+            record.must_yield = record.current.is_some();
+        }
+    }
+
+    fn set_timer(&mut self, cpu: CpuId, deadline: Option<u64>) {
+        let record = &mut self.cpus[cpu.0 as usize];
+        if record.timer != deadline {
+            record.timer = deadline;
+            self.machine.set_timer(deadline);
+        }
+    }
+
+    /// Makes sure the timer fires no later than `deadline`.
+    fn set_timer_by(&mut self, cpu: CpuId, deadline: u64) {
+        if self.cpus[cpu.0 as usize].timer.is_none_or(|set| set > deadline) {
+            self.set_timer(cpu, Some(deadline));
+        }
+    }
+
+    fn kick_an_idle_cpu(&mut self) {
+        if let Some(idle) = self.cpus.iter_mut().find(|cpu| cpu.is_idle) {
+            idle.is_idle = false;
+            let id = idle.id;
+            self.machine.kick(id);
+        }
+    }
+
+    /// Keeps the kernel's own heap filled between operations, where frames can be had, so that
+    /// allocations inside an operation find room.
+    fn top_up_heap(&mut self) {
+        const LOW: usize = 1 << 20;
+        const ORDER: usize = 8;
+        if self.machine.heap_free() >= LOW {
+            return;
+        }
+        if let Some(first) = self.frames.allocate_run(ORDER, crate::memory::Zone::Normal) {
+            self.machine.grow_heap(first, 1 << ORDER);
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! `sys:mem`, `sys:zones` — which frames are free, and who shares the others.
+//!
+//! A buddy allocator in two zones with one 8-byte record per frame. Records are written only when
+//! their 4 MiB chunk is first needed, so boot costs the same on a small and on a large machine.
+//! Single frames, the common case, come from a small stack of recently freed ones.
+//!
+//! It never touches the memory itself: zeroing is the caller's business.
+
+use super::address::Frame;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Frames in a chunk, the largest block: 4 MiB.
+const CHUNK: u32 = 1 << MAX_ORDER;
+/// The largest block is `1 << MAX_ORDER` frames.
+const MAX_ORDER: usize = 10;
+/// Marks the end of a free list.
+const NONE: u32 = (1 << LINK_BITS) - 1;
+/// A record has room for frame numbers of this many bits: 512 GiB of memory.
+const LINK_BITS: u32 = 27;
+/// How many recently freed frames each zone keeps at hand.
+const HOT: usize = 128;
+/// The DMA zone ends here: devices on the old bus reach 16 MiB.
+const DMA_END: u32 = (16 << 20) / 4096;
+
+/// There is no frame left to give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoMemory;
+
+/// What is known of one frame. Any bit pattern is valid: unwritten records are never read.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub struct FrameInfo {
+    /// State in the top bits; reference count or next free block below.
+    head: u32,
+    /// Order in the top bits, previous free block below; for frames in use, 0.
+    tail: u32,
+}
+
+/// The states a frame can be in, as stored in the top bits of `head`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not memory, or not the first frame of a free block.
+    Other = 0,
+    /// The first frame of a free block.
+    Free = 1,
+    /// In use; `head` counts the references.
+    Used = 2,
+}
+
+impl FrameInfo {
+    fn new(state: State, link: u32, order: usize, back: u32) -> Self {
+        Self {
+            head: (state as u32) << LINK_BITS | link,
+            tail: (order as u32) << LINK_BITS | back,
+        }
+    }
+
+    fn is(self, state: State) -> bool {
+        self.head >> LINK_BITS == state as u32
+    }
+
+    fn link(self) -> u32 {
+        self.head & NONE
+    }
+
+    fn back(self) -> u32 {
+        self.tail & NONE
+    }
+
+    fn order(self) -> usize {
+        (self.tail >> LINK_BITS) as usize
+    }
+}
+
+/// Usable memory: frames `start` up to, not including, `end`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// The first.
+    pub start: u32,
+    /// One past the last.
+    pub end: u32,
+}
+
+/// Kinds of memory by what can reach it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Zone {
+    /// Below 16 MiB.
+    Dma = 0,
+    /// All the rest.
+    Normal = 1,
+    /// What a kernel cannot map directly: nothing on 64-bit machines.
+    High = 2,
+}
+
+impl Zone {
+    /// All zones, in the order of addresses.
+    pub const ALL: [Zone; 3] = [Zone::Dma, Zone::Normal, Zone::High];
+
+    /// Its name in `sys:zones`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Zone::Dma => "DMA",
+            Zone::Normal => "Normal",
+            Zone::High => "High",
+        }
+    }
+
+    fn of(frame: u32) -> Self {
+        if frame < DMA_END { Zone::Dma } else { Zone::Normal }
+    }
+}
+
+/// How much a zone has, in frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ZoneCounts {
+    /// Handed to the allocator at boot.
+    pub total: usize,
+    /// Not in use.
+    pub free: usize,
+}
+
+/// One zone's free blocks.
+struct Lists {
+    /// First block of each order.
+    first: [u32; MAX_ORDER + 1],
+    /// Single frames freed lately; the top is given out next.
+    hot: [u32; HOT],
+    hot_count: usize,
+    /// The next chunk whose records have not been written.
+    next_chunk: u32,
+    end_chunk: u32,
+    counts: ZoneCounts,
+}
+
+/// The frames of the machine.
+pub struct Frames {
+    infos: &'static mut [FrameInfo],
+    ranges: Vec<Range>,
+    /// One bit per chunk whose records have been written.
+    known: Vec<u64>,
+    zones: [Lists; 2],
+}
+
+impl Frames {
+    /// Takes over `ranges`, which do not overlap, with one record for every frame up to the
+    /// highest.
+    pub fn new(infos: &'static mut [FrameInfo], ranges: &[Range]) -> Self {
+        let limit = infos.len().min(NONE as usize) as u32;
+        let clip = |r: &Range| Range { start: r.start.max(1), end: r.end.min(limit) };
+        let ranges: Vec<Range> = ranges.iter().map(clip).filter(|r| r.start < r.end).collect();
+        let chunks = limit.div_ceil(CHUNK);
+        let dma_chunks = (DMA_END / CHUNK).min(chunks);
+        let zone = |next_chunk, end_chunk, low, high| Lists {
+            first: [NONE; MAX_ORDER + 1],
+            hot: [NONE; HOT],
+            hot_count: 0,
+            next_chunk,
+            end_chunk,
+            counts: count(&ranges, low, high),
+        };
+        let zones =
+            [zone(0, dma_chunks, 0, DMA_END), zone(dma_chunks, chunks, DMA_END, u32::MAX)];
+        Self { infos, known: vec![0; chunks.div_ceil(64) as usize], ranges, zones }
+    }
+
+    /// One frame, from the Normal zone while it lasts. Its contents are whatever they were.
+    pub fn allocate(&mut self) -> Option<Frame> {
+        self.take_one(Zone::Normal).or_else(|| self.take_one(Zone::Dma))
+    }
+
+    /// `1 << order` contiguous frames inside `zone`, aligned to their size.
+    pub fn allocate_run(&mut self, order: usize, zone: Zone) -> Option<Frame> {
+        if zone == Zone::High || order > MAX_ORDER {
+            return None;
+        }
+        let first = self.take_block(zone, order)?;
+        for frame in first..first + (1 << order) {
+            self.set(frame, FrameInfo::new(State::Used, 1, 0, 0));
+        }
+        self.zones[zone as usize].counts.free -= 1 << order;
+        Some(Frame(first))
+    }
+
+    /// One more reference to a frame in use.
+    pub fn add_reference(&mut self, frame: Frame) {
+        let info = &mut self.infos[frame.0 as usize];
+        debug_assert!(info.is(State::Used), "a reference to a free frame");
+        info.head += 1;
+    }
+
+    /// How many references a frame in use has; 0 for a free one.
+    pub fn references(&self, frame: Frame) -> u32 {
+        let info = self.infos[frame.0 as usize];
+        if info.is(State::Used) { info.link() } else { 0 }
+    }
+
+    /// Drops one reference; the last one frees the frame.
+    ///
+    /// # Panics
+    /// When the frame is free already: the kernel lost count.
+    pub fn release(&mut self, frame: Frame) {
+        let info = &mut self.infos[frame.0 as usize];
+        assert!(info.is(State::Used), "{frame:?} released twice");
+        info.head -= 1;
+        if info.link() == 0 {
+            self.put_one(frame.0);
+        }
+    }
+
+    /// Counts references to `count` frames that the machine reserved at boot (the boot archive),
+    /// so that they can be mapped like any other. They start with one reference and so are never
+    /// freed.
+    pub fn adopt(&mut self, first: Frame, count: u32) {
+        let end = (first.0 + count).min(self.infos.len() as u32);
+        for frame in first.0..end {
+            self.learn(frame / CHUNK);
+            self.set(frame, FrameInfo::new(State::Used, 1, 0, 0));
+        }
+    }
+
+    /// Whether any of the frames `[start, end)` is memory: free, in use, or the kernel's own.
+    /// Everything below the highest usable frame counts as memory but for the hole that PCs have
+    /// between 640 KiB and 1 MiB.
+    pub fn is_memory(&self, start: u32, end: u32) -> bool {
+        const HOLE: Range = Range { start: 0xA0, end: 0x100 };
+        let is_hole = start >= HOLE.start && end <= HOLE.end;
+        let touches = |range: &Range| start < range.end && end > range.start;
+        !is_hole && (self.ranges.iter().any(touches) || self.is_between(start, end))
+    }
+
+    /// Whether the frames lie between two usable ranges that are close together, where the kernel
+    /// and the boot archive are; large gaps are for devices.
+    fn is_between(&self, start: u32, end: u32) -> bool {
+        const GAP: u32 = (64 << 20) / 4096;
+        self.ranges.iter().any(|low| {
+            let after = self.ranges.iter().filter(|high| high.start >= low.end);
+            let next = after.map(|high| high.start).min();
+            next.is_some_and(|next| next - low.end < GAP && start < next && end > low.end)
+        })
+    }
+
+    /// Totals of one zone.
+    pub fn counts(&self, zone: Zone) -> ZoneCounts {
+        self.zones.get(zone as usize).map_or(ZoneCounts::default(), |lists| lists.counts)
+    }
+
+    /// Frames in all, and frames free.
+    pub fn totals(&self) -> ZoneCounts {
+        self.zones.iter().fold(ZoneCounts::default(), |sum, lists| ZoneCounts {
+            total: sum.total + lists.counts.total,
+            free: sum.free + lists.counts.free,
+        })
+    }
+
+    fn take_one(&mut self, zone: Zone) -> Option<Frame> {
+        let lists = &mut self.zones[zone as usize];
+        if lists.hot_count == 0 {
+            self.refill(zone)?;
+        }
+        let lists = &mut self.zones[zone as usize];
+        lists.hot_count -= 1;
+        let frame = lists.hot[lists.hot_count];
+        lists.counts.free -= 1;
+        self.set(frame, FrameInfo::new(State::Used, 1, 0, 0));
+        Some(Frame(frame))
+    }
+
+    fn put_one(&mut self, frame: u32) {
+        let zone = Zone::of(frame);
+        if self.zones[zone as usize].hot_count == HOT {
+            self.drain(zone);
+        }
+        self.set(frame, FrameInfo::new(State::Other, 0, 0, 0));
+        let lists = &mut self.zones[zone as usize];
+        lists.hot[lists.hot_count] = frame;
+        lists.hot_count += 1;
+        lists.counts.free += 1;
+    }
+
+    /// Moves frames from the buddy lists to the hot stack: as many as one middling block has.
+    fn refill(&mut self, zone: Zone) -> Option<()> {
+        let order = (0..=5).rev().find(|order| 1 << order <= HOT / 2).unwrap_or(0);
+        let (first, order) = match self.take_block(zone, order) {
+            Some(first) => (first, order),
+            None => (self.take_block(zone, 0)?, 0),
+        };
+        let lists = &mut self.zones[zone as usize];
+        for frame in (first..first + (1 << order)).rev() {
+            lists.hot[lists.hot_count] = frame;
+            lists.hot_count += 1;
+        }
+        Some(())
+    }
+
+    /// Moves the whole hot stack back to the buddy lists. False when it was empty.
+    fn merge_hot(&mut self, zone: Zone) -> bool {
+        let count = core::mem::take(&mut self.zones[zone as usize].hot_count);
+        for slot in 0..count {
+            let frame = self.zones[zone as usize].hot[slot];
+            self.put_block(frame, 0);
+        }
+        count > 0
+    }
+
+    /// Moves half of the hot stack back to the buddy lists, where they can merge.
+    fn drain(&mut self, zone: Zone) {
+        for slot in 0..HOT / 2 {
+            let frame = self.zones[zone as usize].hot[slot];
+            self.put_block(frame, 0);
+        }
+        let lists = &mut self.zones[zone as usize];
+        lists.hot.copy_within(HOT / 2.., 0);
+        lists.hot_count = HOT / 2;
+    }
+
+    /// Takes a block of `order` off the lists, splitting a larger one if need be. When only the
+    /// hot stack has frames left, they are merged back first.
+    fn take_block(&mut self, zone: Zone, order: usize) -> Option<u32> {
+        loop {
+            let found = (order..=MAX_ORDER).find(|&o| self.zones[zone as usize].first[o] != NONE);
+            if let Some(mut have) = found {
+                let block = self.zones[zone as usize].first[have];
+                self.unlink(block, have);
+                while have > order {
+                    have -= 1;
+                    self.link(block + (1 << have), have);
+                }
+                return Some(block);
+            }
+            let merged = order > 0 && self.merge_hot(zone);
+            if !merged && !self.learn_next(zone) {
+                return None;
+            }
+        }
+    }
+
+    /// Puts a block on the lists, merged with its free neighbours.
+    fn put_block(&mut self, mut block: u32, mut order: usize) {
+        while order < MAX_ORDER {
+            let buddy = block ^ (1 << order);
+            let info = self.infos.get(buddy as usize).copied().unwrap_or_default();
+            if !info.is(State::Free) || info.order() != order {
+                break;
+            }
+            self.unlink(buddy, order);
+            block &= !(1 << order);
+            order += 1;
+        }
+        self.link(block, order);
+    }
+
+    fn link(&mut self, block: u32, order: usize) {
+        let lists = &mut self.zones[Zone::of(block) as usize];
+        let next = core::mem::replace(&mut lists.first[order], block);
+        if next != NONE {
+            let info = self.infos[next as usize];
+            self.set(next, FrameInfo::new(State::Free, info.link(), order, block));
+        }
+        self.set(block, FrameInfo::new(State::Free, next, order, NONE));
+    }
+
+    fn unlink(&mut self, block: u32, order: usize) {
+        let info = self.infos[block as usize];
+        let (next, back) = (info.link(), info.back());
+        if back == NONE {
+            self.zones[Zone::of(block) as usize].first[order] = next;
+        } else {
+            let before = self.infos[back as usize];
+            self.set(back, FrameInfo::new(State::Free, next, order, before.back()));
+        }
+        if next != NONE {
+            let after = self.infos[next as usize];
+            self.set(next, FrameInfo::new(State::Free, after.link(), order, back));
+        }
+        self.set(block, FrameInfo::new(State::Other, 0, 0, 0));
+    }
+
+    /// Writes the records of the zone's next chunk. False when there is none.
+    fn learn_next(&mut self, zone: Zone) -> bool {
+        let lists = &mut self.zones[zone as usize];
+        if lists.next_chunk == lists.end_chunk {
+            return false;
+        }
+        let chunk = lists.next_chunk;
+        lists.next_chunk += 1;
+        self.learn(chunk);
+        true
+    }
+
+    /// Writes a chunk's records, if that has not been done, and frees what is memory in it.
+    fn learn(&mut self, chunk: u32) {
+        let (word, bit) = (chunk as usize / 64, 1 << (chunk % 64));
+        if self.known[word] & bit != 0 {
+            return;
+        }
+        self.known[word] |= bit;
+        let start = chunk * CHUNK;
+        let end = (start + CHUNK).min(self.infos.len() as u32);
+        self.infos[start as usize..end as usize].fill(FrameInfo::default());
+        for index in 0..self.ranges.len() {
+            let range = self.ranges[index];
+            self.free_range(range.start.max(start), range.end.min(end));
+        }
+    }
+
+    /// Frees `[start, end)` as the largest aligned blocks.
+    fn free_range(&mut self, mut start: u32, end: u32) {
+        while start < end {
+            let aligned = (start.trailing_zeros() as usize).min(MAX_ORDER);
+            let fits = (end - start).ilog2() as usize;
+            let order = aligned.min(fits);
+            self.put_block(start, order);
+            start += 1 << order;
+        }
+    }
+
+    fn set(&mut self, frame: u32, info: FrameInfo) {
+        self.infos[frame as usize] = info;
+    }
+}
+
+/// The frames of `ranges` between `low` and `high`.
+fn count(ranges: &[Range], low: u32, high: u32) -> ZoneCounts {
+    let inside = |r: &Range| r.end.min(high).saturating_sub(r.start.max(low)) as usize;
+    let total = ranges.iter().map(inside).sum();
+    ZoneCounts { total, free: total }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! Memory: frames of it, spaces made of it, and copying between the two.
+
+mod address;
+mod frames;
+mod space;
+mod user;
+mod window;
+
+pub use address::{Frame, Page, Pages, PhysicalAddress};
+pub use frames::{FrameInfo, Frames, NoMemory, Range, Zone, ZoneCounts};
+pub use space::{Kind, Region, Space, SpaceId};
+pub use user::UserSlice;
+pub use window::{PAYLOAD_MAX, Slot, Window};

@@ -1,0 +1,392 @@
+//! `proc:PID/maps` — one address space: what may be there, and what is.
+//!
+//! Regions say what may be there; the page tables say what is. Pages appear on first touch, are
+//! shared copy-on-write by `fork`, and are copied on the first write.
+
+use super::address::{Frame, Page, Pages};
+use super::frames::{Frames, NoMemory};
+use crate::error::{EFAULT, ENOMEM, Errno};
+use crate::machine::{Access, Machine};
+use abi::{PAGE_SIZE, USER_END, USER_START};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// The index of a space in the kernel's table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SpaceId(pub usize);
+
+/// Where searches for free room start: well above a program's image.
+const SEARCH_START: Page = Page(0x1000_0000_0000 / PAGE_SIZE);
+/// How many frames are unmapped between two flushes.
+const BATCH: usize = 64;
+
+/// What backs the pages of a region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Zero-filled on first touch; `fork` copies on write.
+    Private,
+    /// Present from the start; `fork` shares for good.
+    Shared,
+    /// Memory of a device: not counted, not freed.
+    Device,
+    /// A scheme daemon's request window: not inherited.
+    Window,
+}
+
+impl Kind {
+    /// Its word in `proc:PID/maps`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Private => "private",
+            Kind::Shared => "shared",
+            Kind::Device => "device",
+            Kind::Window => "window",
+        }
+    }
+}
+
+/// A run of pages of the same kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// Which pages.
+    pub pages: Pages,
+    /// What user code may do there.
+    pub access: Access,
+    /// What backs them.
+    pub kind: Kind,
+}
+
+/// One address space.
+pub struct Space<M: Machine> {
+    /// The hardware's view.
+    pub tables: M::Space,
+    /// Keyed by first page; they do not overlap.
+    regions: BTreeMap<usize, Region>,
+    /// Pages present and counted.
+    pub resident: usize,
+    /// Threads that run in it.
+    pub users: usize,
+}
+
+impl<M: Machine> Space<M> {
+    /// An empty space.
+    pub fn new(machine: &mut M, frames: &mut Frames) -> Result<Self, NoMemory> {
+        let tables = machine.new_space(frames)?;
+        Ok(Self { tables, regions: BTreeMap::new(), resident: 0, users: 0 })
+    }
+
+    /// The regions, lowest first.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.regions.values()
+    }
+
+    /// Bytes covered by regions, present or not.
+    pub fn virtual_bytes(&self) -> usize {
+        self.regions.values().map(|r| r.pages.count() * PAGE_SIZE).sum()
+    }
+
+    /// The region that covers `page`.
+    pub fn region(&self, page: Page) -> Option<&Region> {
+        let (_, region) = self.regions.range(..=page.0).next_back()?;
+        region.pages.contains(page).then_some(region)
+    }
+
+    /// Whether no region touches `pages`.
+    pub fn is_free(&self, pages: Pages) -> bool {
+        let before = self.regions.range(..pages.end.0).next_back();
+        before.is_none_or(|(_, region)| region.pages.end <= pages.start)
+    }
+
+    /// Adds a region where there is none. `EEXIST` is the caller's to find out with
+    /// [`Space::is_free`].
+    pub fn add(&mut self, region: Region) {
+        debug_assert!(self.is_free(region.pages), "regions overlap");
+        // One big region instead of many small ones where the kinds agree.
+        let mut pages = region.pages;
+        if region.kind == Kind::Private {
+            let before = self.regions.range(..pages.start.0).next_back().map(|(_, r)| *r);
+            if let Some(b) = before
+                && b.pages.end == pages.start
+                && (b.access, b.kind) == (region.access, region.kind)
+            {
+                pages.start = b.pages.start;
+            }
+        }
+        self.regions.insert(pages.start.0, Region { pages, ..region });
+    }
+
+    /// The lowest free run of `count` pages at or above the search start, or near `hint`.
+    pub fn find_free(&self, count: usize, hint: Page) -> Option<Pages> {
+        let wanted = Pages { start: hint, end: Page(hint.0.checked_add(count)?) };
+        if hint.start() >= USER_START && wanted.end.0 <= USER_END / PAGE_SIZE && self.is_free(wanted)
+        {
+            return Some(wanted);
+        }
+        let mut start = SEARCH_START;
+        let covering = self.region(start).map(|r| r.pages.start.0).unwrap_or(start.0);
+        for region in self.regions.range(covering..).map(|(_, r)| r) {
+            if region.pages.start.0 >= start.0 + count {
+                break;
+            }
+            start = start.max(region.pages.end);
+        }
+        let found = Pages { start, end: Page(start.0.checked_add(count)?) };
+        (found.end.0 <= USER_END / PAGE_SIZE).then_some(found)
+    }
+
+    /// Makes `page` present for `access`, as a processor fault or a copy wants it.
+    ///
+    /// # Errors
+    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame.
+    pub fn fault(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        zero: Frame,
+        page: Page,
+        access: Access,
+    ) -> Result<(), Errno> {
+        let region = *self.region(page).ok_or(Errno(EFAULT))?;
+        if !region.access.contains(access) {
+            return Err(Errno(EFAULT));
+        }
+        match machine.lookup(&self.tables, page) {
+            None => self.fill(machine, frames, zero, page, region, access),
+            Some((_, have)) if have.contains(access) => {
+                machine.flush(&self.tables, Pages::one(page));
+                Ok(())
+            }
+            Some((frame, _)) => self.break_sharing(machine, frames, zero, page, region, frame),
+        }
+    }
+
+    /// First touch. Reading gets the one zero frame of the machine, writing a frame of its own.
+    fn fill(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        zero: Frame,
+        page: Page,
+        region: Region,
+        access: Access,
+    ) -> Result<(), Errno> {
+        if region.kind != Kind::Private {
+            return Err(Errno(EFAULT));
+        }
+        if access.contains(Access::WRITE) {
+            let frame = frames.allocate().ok_or(Errno(ENOMEM))?;
+            machine.zero(frame);
+            self.map_new(machine, frames, page, frame, region.access)?;
+        } else {
+            frames.add_reference(zero);
+            self.map_new(machine, frames, page, zero, region.access - Access::WRITE)?;
+        }
+        Ok(())
+    }
+
+    /// First write to a page that is mapped read-only because others have it too.
+    fn break_sharing(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        zero: Frame,
+        page: Page,
+        region: Region,
+        frame: Frame,
+    ) -> Result<(), Errno> {
+        let alone = frames.references(frame) == 1 || region.kind != Kind::Private;
+        if alone {
+            machine.protect(&mut self.tables, Pages::one(page), region.access);
+            machine.flush(&self.tables, Pages::one(page));
+            return Ok(());
+        }
+        let own = frames.allocate().ok_or(Errno(ENOMEM))?;
+        if frame == zero {
+            machine.zero(own);
+        } else {
+            machine.copy(frame.start(), own.start(), PAGE_SIZE);
+        }
+        machine.map(frames, &mut self.tables, page, own, region.access)?;
+        machine.flush(&self.tables, Pages::one(page));
+        frames.release(frame);
+        Ok(())
+    }
+
+    /// Maps a frame whose reference the space takes over; gives it back when there is no memory
+    /// for tables.
+    fn map_new(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        page: Page,
+        frame: Frame,
+        access: Access,
+    ) -> Result<(), NoMemory> {
+        match machine.map(frames, &mut self.tables, page, frame, access) {
+            Ok(()) => {
+                self.resident += 1;
+                Ok(())
+            }
+            Err(no_memory) => {
+                frames.release(frame);
+                Err(no_memory)
+            }
+        }
+    }
+
+    /// Maps `frame` at `page` of an existing region, taking over one reference (none for device
+    /// memory).
+    pub fn place(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        page: Page,
+        frame: Frame,
+        access: Access,
+    ) -> Result<(), NoMemory> {
+        self.map_new(machine, frames, page, frame, access)
+    }
+
+    /// Maps device memory over an existing device region.
+    pub fn place_device(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        page: Page,
+        frame: Frame,
+        access: Access,
+    ) -> Result<(), NoMemory> {
+        machine.map(frames, &mut self.tables, page, frame, access | Access::DEVICE)
+    }
+
+    /// Removes whatever is in `pages`: regions, mappings, frames.
+    pub fn remove(&mut self, machine: &mut M, frames: &mut Frames, pages: Pages) {
+        for region in self.cut(pages) {
+            self.unmap_region(machine, frames, region);
+        }
+    }
+
+    /// Takes the parts of regions inside `pages` off the table, splitting at the edges.
+    fn cut(&mut self, pages: Pages) -> Vec<Region> {
+        let mut taken = Vec::new();
+        while let Some(region) = self.first_touching(pages) {
+            self.regions.remove(&region.pages.start.0);
+            let inside = Pages {
+                start: region.pages.start.max(pages.start),
+                end: region.pages.end.min(pages.end),
+            };
+            let before = Pages { start: region.pages.start, end: inside.start };
+            let after = Pages { start: inside.end, end: region.pages.end };
+            for rest in [before, after].into_iter().filter(|rest| rest.count() > 0) {
+                self.regions.insert(rest.start.0, Region { pages: rest, ..region });
+            }
+            taken.push(Region { pages: inside, ..region });
+        }
+        taken
+    }
+
+    fn first_touching(&self, pages: Pages) -> Option<Region> {
+        let (_, region) = self.regions.range(..pages.end.0).next_back()?;
+        (region.pages.end > pages.start).then_some(*region)
+    }
+
+    fn unmap_region(&mut self, machine: &mut M, frames: &mut Frames, region: Region) {
+        let mut rest = region.pages;
+        while rest.count() > 0 {
+            let mut removed = [Frame(0); BATCH];
+            let (count, next) = machine.unmap(&mut self.tables, rest, &mut removed);
+            if count > 0 {
+                machine.flush(&self.tables, Pages { start: rest.start, end: next });
+            }
+            if region.kind != Kind::Device {
+                removed[..count].iter().for_each(|frame| frames.release(*frame));
+                self.resident = self.resident.saturating_sub(count);
+            }
+            rest.start = next;
+        }
+    }
+
+    /// Changes what `pages` allow. `ENOMEM` when part of them is no region, as POSIX has it.
+    pub fn protect(&mut self, machine: &mut M, pages: Pages, access: Access) -> Result<(), Errno> {
+        let covered: usize = self.touching(pages).map(|r| overlap(r.pages, pages)).sum();
+        if covered != pages.count() {
+            return Err(Errno(ENOMEM));
+        }
+        for region in self.cut(pages) {
+            // Shared frames stay read-only until the first write finds out whose they are.
+            let shown = match region.kind {
+                Kind::Private => access - Access::WRITE,
+                _ => access,
+            };
+            machine.protect(&mut self.tables, region.pages, shown);
+            self.regions.insert(region.pages.start.0, Region { access, ..region });
+        }
+        machine.flush(&self.tables, pages);
+        Ok(())
+    }
+
+    /// Turns private pages into shared ones, because somebody else has got them for good.
+    pub fn mark_shared(&mut self, pages: Pages) {
+        for region in self.cut(pages) {
+            let kind = if region.kind == Kind::Private { Kind::Shared } else { region.kind };
+            self.regions.insert(region.pages.start.0, Region { kind, ..region });
+        }
+    }
+
+    /// Makes the next write to `pages` break sharing, because somebody else sees them too.
+    pub fn forbid_writing(&mut self, machine: &mut M, pages: Pages) {
+        let private = self.touching(pages).filter(|r| r.kind == Kind::Private);
+        for region in private.copied().collect::<Vec<_>>() {
+            let inside = Pages {
+                start: region.pages.start.max(pages.start),
+                end: region.pages.end.min(pages.end),
+            };
+            machine.protect(&mut self.tables, inside, region.access - Access::WRITE);
+        }
+        machine.flush(&self.tables, pages);
+    }
+
+    fn touching(&self, pages: Pages) -> impl Iterator<Item = &Region> {
+        let first = self.region(pages.start).map_or(pages.start.0, |r| r.pages.start.0);
+        self.regions.range(first..pages.end.0).map(|(_, region)| region)
+    }
+
+    /// A copy for `fork`: private pages copy-on-write, shared ones shared, windows left out.
+    /// On failure the half-made copy has been taken apart again.
+    pub fn fork(&mut self, machine: &mut M, frames: &mut Frames) -> Result<Self, NoMemory> {
+        let mut child = Self::new(machine, frames)?;
+        let kept: Vec<Region> =
+            self.regions.values().filter(|r| r.kind != Kind::Window).copied().collect();
+        let mut result = Ok(());
+        for region in &kept {
+            child.regions.insert(region.pages.start.0, *region);
+            if result.is_ok() && region.kind != Kind::Device {
+                let (from, to) = (&mut self.tables, &mut child.tables);
+                let copy_on_write = region.kind == Kind::Private;
+                result = machine
+                    .share(frames, from, to, region.pages, copy_on_write)
+                    .map(|count| child.resident += count);
+            }
+        }
+        machine.flush(&self.tables, Pages { start: Page(0), end: Page(USER_END / PAGE_SIZE) });
+        if let Err(no_memory) = result {
+            child.clear(machine, frames);
+            machine.drop_space(frames, child.tables);
+            return Err(no_memory);
+        }
+        Ok(child)
+    }
+
+    /// Gives back every frame; only the empty tables stay.
+    pub fn clear(&mut self, machine: &mut M, frames: &mut Frames) {
+        let regions = core::mem::take(&mut self.regions);
+        for region in regions.into_values() {
+            self.unmap_region(machine, frames, region);
+        }
+    }
+}
+
+/// How many pages two runs have in common.
+fn overlap(a: Pages, b: Pages) -> usize {
+    Pages { start: a.start.max(b.start), end: a.end.min(b.end) }.count()
+}

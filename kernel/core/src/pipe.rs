@@ -1,0 +1,146 @@
+//! Pipes: bytes in at one end, out at the other.
+
+use crate::task::QueueId;
+use alloc::vec;
+use alloc::vec::Vec;
+use slab::Slab;
+
+/// The most bytes a pipe holds.
+pub const CAPACITY: usize = 64 << 10;
+/// Writes of up to this many bytes go in as one piece.
+pub const ATOMIC: usize = 4096;
+
+/// One pipe.
+pub struct Pipe {
+    /// Grows from one page to [`CAPACITY`]; always a power of two.
+    bytes: Vec<u8>,
+    start: usize,
+    /// Bytes waiting.
+    pub length: usize,
+    /// Open read ends.
+    pub readers: usize,
+    /// Open write ends.
+    pub writers: usize,
+    /// Readers wait here.
+    pub readable: QueueId,
+    /// Writers wait here.
+    pub writable: QueueId,
+}
+
+impl Pipe {
+    /// An empty pipe with one read end.
+    pub fn new(readable: QueueId, writable: QueueId) -> Self {
+        Self { bytes: Vec::new(), start: 0, length: 0, readers: 1, writers: 0, readable, writable }
+    }
+
+    /// Bytes it still takes.
+    pub fn room(&self) -> usize {
+        CAPACITY - self.length
+    }
+
+    /// The next contiguous piece to read, at most `most` bytes, `skip` bytes from the start.
+    pub fn filled(&self, skip: usize, most: usize) -> &[u8] {
+        let most = most.min(self.length - skip);
+        if most == 0 {
+            return &[];
+        }
+        let start = (self.start + skip) & (self.bytes.len() - 1);
+        &self.bytes[start..self.bytes.len().min(start + most)]
+    }
+
+    /// Takes `count` bytes off the start.
+    pub fn consume(&mut self, count: usize) {
+        self.length -= count;
+        self.start = match self.length {
+            0 => 0,
+            _ => (self.start + count) & (self.bytes.len() - 1),
+        };
+    }
+
+    /// The next contiguous free piece, at most `most` bytes, `skip` bytes behind the end. The
+    /// caller has reserved room.
+    pub fn free(&mut self, skip: usize, most: usize) -> &mut [u8] {
+        let size = self.bytes.len();
+        let start = (self.start + self.length + skip) & (size - 1);
+        &mut self.bytes[start..size.min(start + most)]
+    }
+
+    /// Adds `count` bytes that were written into [`Pipe::free`].
+    pub fn produce(&mut self, count: usize) {
+        self.length += count;
+    }
+
+    /// Makes the buffer large enough for `more` bytes.
+    pub fn reserve(&mut self, more: usize) {
+        let wanted = (self.length + more).next_power_of_two().clamp(4096, CAPACITY);
+        if wanted <= self.bytes.len() {
+            return;
+        }
+        let mut larger = vec![0; wanted];
+        let mut done = 0;
+        while done < self.length {
+            let piece = self.filled(done, self.length - done);
+            larger[done..done + piece.len()].copy_from_slice(piece);
+            done += piece.len();
+        }
+        self.bytes = larger;
+        self.start = 0;
+    }
+}
+
+/// All pipes.
+#[derive(Default)]
+pub struct Pipes {
+    /// By number.
+    pub table: Slab<Pipe>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::WaitQueues;
+    use alloc::collections::VecDeque;
+    use proptest::prelude::*;
+
+    fn put(pipe: &mut Pipe, bytes: &[u8]) {
+        pipe.reserve(bytes.len());
+        let mut done = 0;
+        while done < bytes.len() {
+            let piece = pipe.free(done, bytes.len() - done);
+            piece.copy_from_slice(&bytes[done..done + piece.len()]);
+            done += piece.len();
+        }
+        pipe.produce(bytes.len());
+    }
+
+    fn get(pipe: &mut Pipe, count: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while out.len() < count.min(pipe.length) {
+            out.extend_from_slice(pipe.filled(out.len(), count - out.len()));
+        }
+        pipe.consume(out.len());
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_as_they_went_in(steps in prop::collection::vec((any::<bool>(), 0usize..9_000), 1..60)) {
+            let mut queues = WaitQueues::default();
+            let mut pipe = Pipe::new(queues.create(), queues.create());
+            let mut model = VecDeque::new();
+            let mut next = 0u8;
+            for (writes, size) in steps {
+                if writes {
+                    let count = size.min(pipe.room());
+                    let bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(1); next }).collect();
+                    put(&mut pipe, &bytes);
+                    model.extend(bytes);
+                } else {
+                    let want: Vec<u8> = model.drain(..size.min(model.len())).collect();
+                    prop_assert_eq!(get(&mut pipe, size), want);
+                }
+                prop_assert_eq!(pipe.length, model.len());
+            }
+        }
+    }
+}

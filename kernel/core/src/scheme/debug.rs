@@ -1,0 +1,141 @@
+//! `debug:` — the console's raw bytes: what is typed, what is shown.
+//!
+//! No echo, no lines: that is the `console:` daemon's work. Bytes typed while nobody reads are
+//! kept up to a limit. Only root may open it.
+
+use super::{Opened, Position, Scheme, place};
+use crate::error::*;
+use crate::kernel::{Caller, Kernel};
+use crate::machine::Machine;
+use crate::memory::UserSlice;
+use crate::task::{QueueId, Reason, Wait};
+use abi::redox::flag::EventFlags;
+use alloc::collections::VecDeque;
+
+/// Most typed bytes kept.
+const KEEP: usize = 4096;
+/// Bytes moved at a time.
+const CHUNK: usize = 256;
+
+/// What has been typed, and who waits for it.
+pub struct Console {
+    typed: VecDeque<u8>,
+    /// Readers wait here.
+    pub readable: QueueId,
+    /// Writers wait here for room in the machine's queue.
+    pub writable: Option<QueueId>,
+}
+
+impl Console {
+    /// Nothing typed yet.
+    pub fn new(readable: QueueId) -> Self {
+        Self { typed: VecDeque::new(), readable, writable: None }
+    }
+}
+
+pub(super) struct Debug;
+
+impl<M: Machine> Scheme<M> for Debug {
+    fn name(&self) -> &'static str {
+        "debug"
+    }
+
+    fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, _: usize) -> Outcome<Opened> {
+        if k.processes[caller.process.0].ids.euid != 0 {
+            return fail(EACCES);
+        }
+        if path.is_empty() { Opened::stream(0) } else { fail(ENOENT) }
+    }
+
+    fn read(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        _: usize,
+        into: UserSlice,
+        at: Position,
+    ) -> Outcome {
+        if k.console.typed.is_empty() {
+            return match at.is_nonblocking {
+                true => fail(EAGAIN),
+                false => Err(Stop::Park(Wait::on(Reason::Readable, k.console.readable))),
+            };
+        }
+        let mut bytes = [0; CHUNK];
+        let count = k.console.typed.len().min(into.length).min(CHUNK);
+        for (byte, typed) in bytes.iter_mut().zip(&k.console.typed) {
+            *byte = *typed;
+        }
+        k.copy_out(caller.space, into, &bytes[..count])?;
+        k.console.typed.drain(..count);
+        Ok(count)
+    }
+
+    fn write(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        _: usize,
+        from: UserSlice,
+        at: Position,
+    ) -> Outcome {
+        let mut done = 0;
+        while done < from.length {
+            let mut bytes = [0; CHUNK];
+            let part = from.part(done, CHUNK);
+            k.copy_in(caller.space, part, &mut bytes[..part.length])?;
+            let taken = k.machine.console_write(&bytes[..part.length]);
+            done += taken;
+            if taken < part.length {
+                break;
+            }
+        }
+        match done {
+            0 if from.length == 0 => Ok(0),
+            0 if at.is_nonblocking => fail(EAGAIN),
+            0 => Err(Stop::Park(Wait::on(Reason::Writable, k.console_room()))),
+            done => Ok(done),
+        }
+    }
+
+    fn ready(&self, k: &mut Kernel<M>, _: usize) -> EventFlags {
+        let mut flags = EventFlags::EVENT_WRITE;
+        flags.set(EventFlags::EVENT_READ, !k.console.typed.is_empty());
+        flags
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    fn console_room(&mut self) -> QueueId {
+        match self.console.writable {
+            Some(queue) => queue,
+            None => {
+                let queue = self.waits.create();
+                self.console.writable = Some(queue);
+                queue
+            }
+        }
+    }
+
+    /// The console's line fired: bytes came, or there is room again.
+    pub(crate) fn console_fired(&mut self) {
+        let mut bytes = [0; CHUNK];
+        let mut any = false;
+        loop {
+            let count = self.machine.console_read(&mut bytes);
+            if count == 0 {
+                break;
+            }
+            any = true;
+            let room = KEEP.saturating_sub(self.console.typed.len());
+            self.console.typed.extend(&bytes[..count.min(room)]);
+        }
+        if any {
+            self.wake_all(self.console.readable);
+            self.raise((place::DEBUG, 0), EventFlags::EVENT_READ);
+        }
+        if let Some(queue) = self.console.writable {
+            self.wake_all(queue);
+        }
+    }
+}

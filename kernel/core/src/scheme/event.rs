@@ -1,0 +1,138 @@
+//! `event:` — queues of events. See [`crate::event`].
+//!
+//! Opening makes a queue. Writing an `Event` with a descriptor as `id` watches it for `flags`
+//! (none: no longer); `data` comes back with the event. Reading takes events. A descriptor that
+//! is ready already when it is registered raises its event at once. `EVENT_TIMEOUT_ID` as `id`
+//! ends the next read after `data` milliseconds.
+
+use super::{Opened, Position, Scheme, place};
+use crate::error::*;
+use crate::kernel::{Caller, Kernel, Waiter};
+use crate::machine::Machine;
+use crate::memory::UserSlice;
+use crate::syscall::ready_flags;
+use crate::task::{Reason, Wait};
+use abi::redox::data::Event as Record;
+use abi::redox::flag::{EVENT_TIMEOUT_ID, EventFlags};
+
+const SIZE: usize = size_of::<Record>();
+
+pub(super) struct Event;
+
+impl<M: Machine> Scheme<M> for Event {
+    fn name(&self) -> &'static str {
+        "event"
+    }
+
+    fn open(&self, k: &mut Kernel<M>, _: Caller, _: &str, _: usize) -> Outcome<Opened> {
+        let readable = k.waits.create();
+        Opened::stream(k.events.create(readable))
+    }
+
+    fn read(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        into: UserSlice,
+        at: Position,
+    ) -> Outcome {
+        if into.length < SIZE {
+            return fail(EINVAL);
+        }
+        let room = into.length / SIZE;
+        let mut count = 0;
+        while count < room
+            && let Some(event) = k.events.peek(number, count)
+        {
+            k.copy_out(caller.space, into.part(count * SIZE, SIZE), &event)?;
+            count += 1;
+        }
+        if count > 0 {
+            k.events.take(number, count);
+            return Ok(count * SIZE);
+        }
+        let queue = k.events.queue(number).ok_or(Errno(EBADF))?;
+        if queue.is_timed_out {
+            let event = Record { id: EVENT_TIMEOUT_ID, flags: EventFlags::EVENT_READ, data: 0 };
+            k.copy_out(caller.space, into, &event)?;
+            if let Some(queue) = k.events.queue(number) {
+                queue.is_timed_out = false;
+            }
+            return Ok(SIZE);
+        }
+        match at.is_nonblocking {
+            true => fail(EAGAIN),
+            false => Err(Stop::Park(Wait::on(Reason::Event, queue.readable))),
+        }
+    }
+
+    fn write(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        from: UserSlice,
+        _: Position,
+    ) -> Outcome {
+        let mut done = 0;
+        while done + SIZE <= from.length {
+            let [id, flags, data] = k.copy_in_words(caller.space, from.part(done, SIZE).address)?;
+            let flags = EventFlags::from_bits_truncate(flags);
+            match register(k, caller, number, Record { id, flags, data }) {
+                Ok(()) => done += SIZE,
+                // What has been registered stays registered; the rest is written again.
+                Err(_) if done > 0 => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        if done == 0 { fail(EINVAL) } else { Ok(done) }
+    }
+
+    fn close(&self, k: &mut Kernel<M>, number: usize) {
+        let (queue, _) = k.events.destroy(number);
+        if let Some(timer) = queue.timer {
+            k.timers.cancel(timer);
+        }
+        k.waits.destroy(queue.readable);
+    }
+
+    fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
+        let mut flags = EventFlags::EVENT_WRITE;
+        flags.set(EventFlags::EVENT_READ, k.events.has_pending(number));
+        flags
+    }
+}
+
+fn register<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    number: usize,
+    event: Record,
+) -> Outcome<()> {
+    if event.id == EVENT_TIMEOUT_ID {
+        return set_timeout(k, number, event.data);
+    }
+    let id = k.description_of(caller, event.id)?;
+    let key = (k.descriptions[id.0].scheme, k.descriptions[id.0].number);
+    if key == (place::EVENT, number) {
+        return fail(EINVAL);
+    }
+    // Last step that may park: a daemon is asked, and told what is wanted of it.
+    let wanted = k.events.wanted(key) | event.flags;
+    let ready = ready_flags(k, caller, id, wanted.bits())?;
+    k.events.register(number, key, event.id, event.flags, event.data);
+    k.raise_one(number, key, ready);
+    Ok(())
+}
+
+fn set_timeout<M: Machine>(k: &mut Kernel<M>, number: usize, millis: usize) -> Outcome<()> {
+    let deadline = k.now().saturating_add((millis as u64).saturating_mul(1_000_000));
+    let timer = k.timers.add(deadline, Waiter::EventQueue(number));
+    let queue = k.events.queue(number).ok_or(Errno(EBADF))?;
+    queue.is_timed_out = false;
+    if let Some(old) = queue.timer.replace(timer) {
+        k.timers.cancel(old);
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Files whose contents are text made when they are first read.
+//!
+//! A row is one file: name, help, how to read it, how to write it. Tables of rows are the
+//! directories of `sys:` and `proc:PID`; listing one is the manual.
+
+use crate::error::*;
+use crate::kernel::{Caller, Kernel};
+use crate::machine::Machine;
+use crate::memory::UserSlice;
+use crate::task::Pid;
+use alloc::string::String;
+use slab::Slab;
+
+/// What an open text file shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// The list of `sys:`.
+    SysList,
+    /// A row of `sys:`.
+    Sys(usize),
+    /// The list of scheme names.
+    SchemeList,
+    /// The list of processes.
+    ProcessList,
+    /// The list of a process's files.
+    Process(Pid),
+    /// A row of a process.
+    ProcessRow(Pid, usize),
+    /// The list of a process's descriptors.
+    Descriptors(Pid),
+    /// One descriptor.
+    Descriptor(Pid, usize),
+}
+
+struct OpenText {
+    subject: Subject,
+    snapshot: Option<String>,
+}
+
+/// Open files of `sys:` and `proc:`.
+#[derive(Default)]
+pub struct Texts {
+    open: Slab<OpenText>,
+}
+
+impl Texts {
+    /// Opens a subject.
+    pub fn open(&mut self, subject: Subject) -> usize {
+        self.open.insert(OpenText { subject, snapshot: None })
+    }
+
+    /// Closes a file.
+    pub fn close(&mut self, number: usize) {
+        self.open.remove(number);
+    }
+
+    /// What a file shows.
+    pub fn subject(&self, number: usize) -> Outcome<Subject> {
+        self.open.get(number).map(|text| text.subject).ok_or(Stop::Error(Errno(EBADF)))
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Reads an open text at `offset`. The text is made by `render` on the first read, and again
+    /// when somebody reads from the start again.
+    pub(crate) fn read_text(
+        &mut self,
+        caller: Caller,
+        number: usize,
+        into: UserSlice,
+        offset: u64,
+        render: impl FnOnce(&mut Self, Subject) -> Outcome<String>,
+    ) -> Outcome {
+        let subject = self.texts.subject(number)?;
+        let is_made = self.texts.open[number].snapshot.is_some();
+        if !is_made || offset == 0 {
+            let text = render(self, subject)?;
+            self.texts.open[number].snapshot = Some(text);
+        }
+        let text = self.texts.open[number].snapshot.take().unwrap_or_default();
+        let rest = text.as_bytes().get(offset as usize..).unwrap_or_default();
+        let count = rest.len().min(into.length);
+        let copied = self.copy_out(caller.space, into, &rest[..count]);
+        self.texts.open[number].snapshot = Some(text);
+        copied.map(|()| count)
+    }
+
+    /// What a program wrote to a control file: at most a page of text.
+    pub(crate) fn copy_in_command(&mut self, caller: Caller, from: UserSlice) -> Outcome<String> {
+        if from.length > abi::PAGE_SIZE {
+            return fail(E2BIG);
+        }
+        let bytes = self.copy_in_vec(caller.space, from)?;
+        String::from_utf8(bytes).map_err(|_| Stop::Error(Errno(EINVAL)))
+    }
+}

@@ -1,0 +1,163 @@
+//! Signals: what is pending, what is blocked, what a process wants done.
+//!
+//! This file keeps the books. Delivering — building the handler's frame, ending the process — is
+//! in `kernel/deliver.rs`.
+
+use crate::machine::Machine;
+use abi::signal::{SIG_DFL, SIG_IGN, SIGKILL, SIGNAL_MAX, SIGSTOP, SigAction, SigInfo};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// The mask bit of a signal.
+pub const fn bit(signal: usize) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Signals nobody can block, catch or ignore.
+pub const UNSTOPPABLE: u64 = bit(SIGKILL) | bit(SIGSTOP);
+
+/// Whether `signal` is a signal's number.
+pub const fn is_signal(signal: usize) -> bool {
+    signal >= 1 && signal <= SIGNAL_MAX
+}
+
+/// Signals sent and not yet taken, each at most once.
+#[derive(Default)]
+pub struct Pending {
+    mask: u64,
+    infos: BTreeMap<usize, SigInfo>,
+}
+
+impl Pending {
+    /// Adds a signal; a second one of the same number changes nothing.
+    pub fn add(&mut self, info: SigInfo) {
+        let signal = info.signo as usize;
+        self.mask |= bit(signal);
+        self.infos.entry(signal).or_insert(info);
+    }
+
+    /// Which are pending.
+    pub fn mask(&self) -> u64 {
+        self.mask
+    }
+
+    /// Takes the lowest one that `allowed` has, `SIGKILL` before all others.
+    pub fn take(&mut self, allowed: u64) -> Option<SigInfo> {
+        let candidates = self.mask & allowed;
+        if candidates == 0 {
+            return None;
+        }
+        let lowest = candidates.trailing_zeros() as usize + 1;
+        let signal = if candidates & bit(SIGKILL) != 0 { SIGKILL } else { lowest };
+        self.remove(signal);
+        self.infos.remove(&signal)
+    }
+
+    /// Forgets a signal.
+    pub fn remove(&mut self, signal: usize) {
+        self.mask &= !bit(signal);
+    }
+}
+
+/// What a process has decided about signals.
+#[derive(Default)]
+pub struct ProcessSignals {
+    actions: BTreeMap<usize, SigAction>,
+    /// For any thread that does not block them.
+    pub pending: Pending,
+}
+
+impl ProcessSignals {
+    /// The action for a signal.
+    pub fn action(&self, signal: usize) -> SigAction {
+        self.actions.get(&signal).copied().unwrap_or_default()
+    }
+
+    /// Sets the action for a signal.
+    pub fn set_action(&mut self, signal: usize, action: SigAction) {
+        if action.handler == SIG_DFL {
+            self.actions.remove(&signal);
+        } else {
+            self.actions.insert(signal, action);
+        }
+    }
+
+    /// What `fork` passes on: actions, not pending signals.
+    pub fn for_child(&self) -> Self {
+        Self { actions: self.actions.clone(), pending: Pending::default() }
+    }
+
+    /// What `exec` keeps: ignored stays ignored, caught goes back to the default.
+    pub fn forget_handlers(&mut self) {
+        self.actions.retain(|_, action| action.handler == SIG_IGN);
+    }
+}
+
+/// A thread as a handler interrupted it.
+pub struct Interrupted<M: Machine> {
+    /// Its registers.
+    pub context: Box<M::Context>,
+    /// Its mask.
+    pub mask: u64,
+}
+
+/// What a thread has of signals.
+pub struct TaskSignals<M: Machine> {
+    /// Blocked.
+    pub mask: u64,
+    /// For this thread only.
+    pub pending: Pending,
+    /// Handlers it is in, innermost last.
+    pub interrupted: Vec<Interrupted<M>>,
+    /// The mask to go back to once `SIGSUSPEND` has been interrupted.
+    pub suspended_mask: Option<u64>,
+}
+
+impl<M: Machine> Default for TaskSignals<M> {
+    fn default() -> Self {
+        Self {
+            mask: 0,
+            pending: Pending::default(),
+            interrupted: Vec::new(),
+            suspended_mask: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use abi::signal::{SIGHUP, SIGTERM};
+
+    fn info(signal: usize) -> SigInfo {
+        SigInfo { signo: signal as i32, ..SigInfo::default() }
+    }
+
+    #[test]
+    fn kill_comes_first_then_the_lowest() {
+        let mut pending = Pending::default();
+        [SIGTERM, SIGKILL, SIGHUP, SIGTERM].map(|s| pending.add(info(s)));
+        let order: Vec<i32> =
+            core::iter::from_fn(|| pending.take(u64::MAX)).map(|i| i.signo).collect();
+        assert_eq!(order, [SIGKILL as i32, SIGHUP as i32, SIGTERM as i32]);
+    }
+
+    #[test]
+    fn a_blocked_signal_stays_pending() {
+        let mut pending = Pending::default();
+        pending.add(info(SIGTERM));
+        assert!(pending.take(!bit(SIGTERM)).is_none());
+        assert!(pending.take(u64::MAX).is_some());
+    }
+
+    #[test]
+    fn exec_keeps_what_is_ignored() {
+        let mut signals = ProcessSignals::default();
+        signals.set_action(SIGHUP, SigAction { handler: SIG_IGN, ..SigAction::default() });
+        signals.set_action(SIGTERM, SigAction { handler: 0x1234, ..SigAction::default() });
+        signals.forget_handlers();
+        assert_eq!(signals.action(SIGHUP).handler, SIG_IGN);
+        assert_eq!(signals.action(SIGTERM).handler, SIG_DFL);
+    }
+}

@@ -1,0 +1,417 @@
+//! Calls on open files.
+
+use super::Arguments;
+use crate::error::*;
+use crate::handle::{Description, DescriptionId};
+use crate::kernel::{Caller, Kernel};
+use crate::machine::Machine;
+use crate::memory::UserSlice;
+use crate::scheme::user::{Payload, Request};
+use crate::scheme::{KernelSchemes, Opened, Position, SchemeId, new_file, place};
+use abi::LOWEST_FREE;
+use abi::number::O_CLOEXEC;
+use abi::redox::data::Stat;
+use abi::redox::flag::*;
+use abi::redox::schemev2::Opcode;
+use alloc::string::String;
+
+/// An offset of all ones: use the file's own position, or none.
+const NO_OFFSET: u64 = u64::MAX;
+/// The longest argument of `dup`, in bytes.
+const DUP_MAX: usize = 4096;
+/// The fcntl command that duplicates with close-on-exec (libc crate, redox).
+const F_DUPFD_CLOEXEC: usize = 1030;
+
+
+/// `path, length, flags`
+pub(super) fn open<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [path, length, flags, ..] = a;
+    let path = k.copy_path(caller.space, path, length)?;
+    let description = k.open_path(caller, &path, flags)?;
+    k.install(caller.process, description, LOWEST_FREE, flags)
+}
+
+/// `directory, path, length | fcntl flags, flags, wanted`
+pub(super) fn open_at<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [directory, path, length, flags, wanted, _] = a;
+    let directory = k.description_of(caller, directory)?;
+    let path = k.copy_path(caller.space, path, length & !O_FCNTL_MASK)?;
+    let flags = flags | length & O_FCNTL_MASK;
+    let description = k.open_at(caller, directory, &path, flags)?;
+    k.install(caller.process, description, wanted, flags)
+}
+
+/// `fd`
+pub(super) fn close<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    k.close(caller.process, a[0])
+}
+
+/// `fd, buffer, length`
+pub(super) fn read<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, buffer, length, ..] = a;
+    let (id, into) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
+    transfer_at_position(k, caller, id, |k, at| read_from(k, caller, id, into, at))
+}
+
+/// `fd, buffer, length`
+pub(super) fn write<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, buffer, length, ..] = a;
+    let (id, from) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
+    transfer_at_position(k, caller, id, |k, at| write_to(k, caller, id, from, at))
+}
+
+/// `fd, buffer, length, offset, flags`
+pub(super) fn read_at<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, buffer, length, offset, ..] = a;
+    let (id, into) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
+    if offset as u64 == NO_OFFSET {
+        return read(k, caller, a);
+    }
+    let at = explicit_position(k, id, offset)?;
+    read_from(k, caller, id, into, at)
+}
+
+/// `fd, buffer, length, offset, flags`
+pub(super) fn write_at<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, buffer, length, offset, ..] = a;
+    let (id, from) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
+    if offset as u64 == NO_OFFSET {
+        return write(k, caller, a);
+    }
+    let at = explicit_position(k, id, offset)?;
+    write_to(k, caller, id, from, at)
+}
+
+fn explicit_position<M: Machine>(
+    k: &Kernel<M>,
+    id: DescriptionId,
+    offset: usize,
+) -> Outcome<Position> {
+    let description = &k.descriptions[id.0];
+    if !description.is_positioned {
+        return fail(ESPIPE);
+    }
+    Ok(Position { offset: offset as u64, is_nonblocking: description.is_nonblocking() })
+}
+
+/// Transfers at the file's own position, and moves it.
+#[inline]
+fn transfer_at_position<M: Machine>(
+    k: &mut Kernel<M>,
+    _caller: Caller,
+    id: DescriptionId,
+    transfer: impl FnOnce(&mut Kernel<M>, Position) -> Outcome,
+) -> Outcome {
+    let description = &k.descriptions[id.0];
+    let is_nonblocking = description.is_nonblocking();
+    if !description.is_positioned {
+        return transfer(k, Position { offset: 0, is_nonblocking });
+    }
+    let count = transfer(k, Position { offset: description.offset, is_nonblocking })?;
+    k.descriptions[id.0].offset += count as u64;
+    Ok(count)
+}
+
+#[inline]
+fn read_from<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+    into: UserSlice,
+    at: Position,
+) -> Outcome {
+    let description = &k.descriptions[id.0];
+    if !description.is_readable() {
+        return fail(EBADF);
+    }
+    let (scheme, number) = (description.scheme, description.number);
+    match scheme {
+        SchemeId::Kernel(place) => {
+            KernelSchemes::<M>::get(place).read(k, caller, number, into, at)
+        }
+        SchemeId::User(server) => {
+            let (offset, flags) = daemon_position(&k.descriptions[id.0], at);
+            let into = into.part(0, crate::memory::PAYLOAD_MAX);
+            let request = Request {
+                opcode: Opcode::Read,
+                number,
+                payload: Payload::Receive(into),
+                arguments: [0, 0, offset, flags],
+                last: None,
+            };
+            k.ask(caller, server, request).map(|answer| answer.value)
+        }
+    }
+}
+
+#[inline]
+fn write_to<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+    from: UserSlice,
+    at: Position,
+) -> Outcome {
+    let description = &k.descriptions[id.0];
+    if !description.is_writable() {
+        return fail(EBADF);
+    }
+    let (scheme, number) = (description.scheme, description.number);
+    match scheme {
+        SchemeId::Kernel(place) => {
+            KernelSchemes::<M>::get(place).write(k, caller, number, from, at)
+        }
+        SchemeId::User(server) => {
+            let (offset, flags) = daemon_position(&k.descriptions[id.0], at);
+            let from = from.part(0, crate::memory::PAYLOAD_MAX);
+            let request = Request {
+                opcode: Opcode::Write,
+                number,
+                payload: Payload::Send(from),
+                arguments: [0, 0, offset, flags],
+                last: None,
+            };
+            k.ask(caller, server, request).map(|answer| answer.value)
+        }
+    }
+}
+
+/// The offset and flags a daemon is told.
+fn daemon_position(description: &Description, at: Position) -> (u64, u64) {
+    let offset = if description.is_positioned { at.offset } else { NO_OFFSET };
+    (offset, (description.flags & O_FCNTL_MASK) as u64)
+}
+
+/// `fd, what, length, wanted`
+pub(super) fn dup<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, what, length, wanted, ..] = a;
+    let id = k.description_of(caller, fd)?;
+    let id = duplicate(k, caller, id, what, length)?;
+    k.install(caller.process, id, wanted, 0)
+}
+
+/// `fd, wanted, what, length`
+pub(super) fn dup2<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, wanted, what, length, ..] = a;
+    let id = k.description_of(caller, fd)?;
+    if wanted == fd && length == 0 {
+        return Ok(fd);
+    }
+    if wanted == LOWEST_FREE {
+        return fail(EBADF);
+    }
+    let id = duplicate(k, caller, id, what, length)?;
+    k.install(caller.process, id, wanted, 0)
+}
+
+/// The same description again, or with an argument whatever the scheme makes of it.
+fn duplicate<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+    what: usize,
+    length: usize,
+) -> Outcome<DescriptionId> {
+    if length == 0 {
+        k.descriptions[id.0].references += 1;
+        return Ok(id);
+    }
+    if length > DUP_MAX {
+        return fail(E2BIG);
+    }
+    let what = k.copy_in_vec(caller.space, UserSlice::new(what, length)?)?;
+    let Description { scheme, number, flags, .. } = k.descriptions[id.0];
+    let path = k.descriptions[id.0].path.clone();
+    match scheme {
+        place::NAMESPACE if number > 1 => {
+            let (scheme, opened, flags, offset) = new_file(number, &what)?;
+            let id = k.describe(scheme, opened, flags, path);
+            k.descriptions[id.0].offset = offset;
+            Ok(id)
+        }
+        SchemeId::Kernel(place) => {
+            let opened = KernelSchemes::<M>::get(place).dup(k, caller, number, &what)?;
+            Ok(k.describe(scheme, opened, O_RDWR | flags & O_NONBLOCK, path))
+        }
+        SchemeId::User(server) => {
+            let request = Request {
+                opcode: Opcode::Dup,
+                number,
+                payload: Payload::Bytes(&what),
+                arguments: [0; 4],
+                last: None,
+            };
+            let answer = k.ask(caller, server, request)?;
+            let opened = Opened { number: answer.value, is_positioned: answer.is_positioned };
+            Ok(match answer.other {
+                Some(other) => other,
+                None => k.describe(scheme, opened, flags, path),
+            })
+        }
+    }
+}
+
+/// `fd, offset, whence`
+pub(super) fn seek<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, offset, whence, ..] = a;
+    let id = k.description_of(caller, fd)?;
+    if !k.descriptions[id.0].is_positioned {
+        return fail(ESPIPE);
+    }
+    let base = match whence {
+        SEEK_SET => 0,
+        SEEK_CUR => k.descriptions[id.0].offset,
+        SEEK_END => size_of_file(k, caller, id)?,
+        _ => return fail(EINVAL),
+    };
+    let target = base.checked_add_signed(offset as i64).ok_or(Errno(EINVAL))?;
+    if target > i64::MAX as u64 {
+        return fail(EOVERFLOW);
+    }
+    k.descriptions[id.0].offset = target;
+    Ok(target as usize)
+}
+
+fn size_of_file<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+) -> Outcome<u64> {
+    let Description { scheme, number, .. } = k.descriptions[id.0];
+    match scheme {
+        SchemeId::Kernel(place) => KernelSchemes::<M>::get(place).size(k, number),
+        SchemeId::User(server) => {
+            let request = plain(Opcode::Fsize, number, [0; 4]);
+            k.ask(caller, server, request).map(|answer| answer.value as u64)
+        }
+    }
+}
+
+/// A request without payload.
+pub(super) fn plain<'a>(opcode: Opcode, number: usize, arguments: [u64; 4]) -> Request<'a> {
+    Request { opcode, number, payload: Payload::None, arguments, last: None }
+}
+
+/// `fd, command, argument`
+pub(super) fn control<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, command, argument, ..] = a;
+    let slot = k.processes[caller.process.0].files.get(fd)?;
+    let description = &mut k.descriptions[slot.description.0];
+    match command {
+        F_DUPFD | F_DUPFD_CLOEXEC => {
+            let place = k.processes[caller.process.0].files.find_free(argument)?;
+            k.descriptions[slot.description.0].references += 1;
+            let flags = if command == F_DUPFD { 0 } else { O_CLOEXEC };
+            k.install(caller.process, slot.description, place, flags)
+        }
+        F_GETFD => Ok(if slot.is_close_on_exec { O_CLOEXEC } else { 0 }),
+        F_SETFD => {
+            let value = argument & O_CLOEXEC != 0;
+            k.processes[caller.process.0].files.set_close_on_exec(fd, value)?;
+            Ok(0)
+        }
+        F_GETFL => Ok(description.flags),
+        F_SETFL => {
+            description.flags = description.flags & !O_FCNTL_MASK | argument & O_FCNTL_MASK;
+            Ok(0)
+        }
+        _ => fail(EINVAL),
+    }
+}
+
+/// `fd, stat, length`
+pub(super) fn stat<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, into, length, ..] = a;
+    let id = k.description_of(caller, fd)?;
+    if length != size_of::<Stat>() {
+        return fail(EINVAL);
+    }
+    stat_file(k, caller, id, UserSlice::new(into, length)?)
+}
+
+pub(super) fn stat_file<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+    into: UserSlice,
+) -> Outcome {
+    let Description { scheme, number, .. } = k.descriptions[id.0];
+    match scheme {
+        SchemeId::Kernel(place) => {
+            let stat = KernelSchemes::<M>::get(place).stat(k, number)?;
+            k.copy_out(caller.space, into, &stat)?;
+            Ok(0)
+        }
+        SchemeId::User(server) => {
+            let request = Request {
+                opcode: Opcode::Fstat,
+                number,
+                payload: Payload::Exchange(into),
+                arguments: [0; 4],
+                last: None,
+            };
+            k.ask(caller, server, request).map(|answer| answer.value)
+        }
+    }
+}
+
+/// `fd`
+pub(super) fn sync<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let id = k.description_of(caller, a[0])?;
+    let Description { scheme, number, .. } = k.descriptions[id.0];
+    match scheme {
+        SchemeId::Kernel(_) => Ok(0),
+        SchemeId::User(server) => {
+            k.ask(caller, server, plain(Opcode::Fsync, number, [0; 4])).map(|a| a.value)
+        }
+    }
+}
+
+/// `fd, buffer, length`: the file's full path.
+pub(super) fn path<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, buffer, length, ..] = a;
+    let id = k.description_of(caller, fd)?;
+    let into = UserSlice::new(buffer, length)?;
+    let Description { scheme, number, .. } = k.descriptions[id.0];
+    match scheme {
+        SchemeId::Kernel(_) => {
+            let path: String = k.path_of(id);
+            k.copy_out(caller.space, into, path.as_bytes())?;
+            Ok(path.len().min(length))
+        }
+        SchemeId::User(server) => {
+            let request = Request {
+                opcode: Opcode::Fpath,
+                number,
+                payload: Payload::Receive(into.part(0, abi::PATH_MAX)),
+                arguments: [0; 4],
+                last: None,
+            };
+            k.ask(caller, server, request).map(|answer| answer.value)
+        }
+    }
+}
+
+/// `fd, flags`: what the file is ready for now.
+pub(super) fn event<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let id = k.description_of(caller, a[0])?;
+    ready_flags(k, caller, id, a[1]).map(|flags| flags.bits())
+}
+
+/// Asks a file's scheme what the file is ready for, and tells it what is wanted.
+pub(crate) fn ready_flags<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+    wanted: usize,
+) -> Outcome<EventFlags> {
+    let Description { scheme, number, .. } = k.descriptions[id.0];
+    match scheme {
+        SchemeId::Kernel(place) => Ok(KernelSchemes::<M>::get(place).ready(k, number)),
+        SchemeId::User(server) => {
+            let request = plain(Opcode::Fevent, number, [wanted as u64, 0, 0, 0]);
+            let answer = k.ask(caller, server, request)?;
+            Ok(EventFlags::from_bits_truncate(answer.value))
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Calls on the caller's own memory.
+
+use super::Arguments;
+use super::file::plain;
+use crate::error::*;
+use crate::handle::{Description, DescriptionId};
+use crate::kernel::{Caller, Kernel};
+use crate::machine::{Access, Machine};
+use crate::memory::{Frame, Kind, Page, Pages, Region, UserSlice};
+use crate::scheme::{KernelSchemes, SchemeId};
+use abi::redox::data::Map;
+use abi::redox::flag::MapFlags;
+use abi::redox::schemev2::Opcode;
+use abi::{ANONYMOUS, PAGE_SIZE, USER_END, USER_START};
+use alloc::vec::Vec;
+
+/// `fd, *Map, size`
+pub(super) fn map<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [fd, map, size, ..] = a;
+    if size != size_of::<Map>() {
+        return fail(EINVAL);
+    }
+    let [offset, size, flags, address] = k.copy_in_words(caller.space, map)?;
+    let map = Map { offset, size, flags: MapFlags::from_bits_truncate(flags), address };
+    if map.size == 0 || map.offset % PAGE_SIZE != 0 || map.size > USER_END {
+        return fail(EINVAL);
+    }
+    if fd == ANONYMOUS {
+        return map_anonymous(k, caller, &map);
+    }
+    let id = k.description_of(caller, fd)?;
+    let Description { scheme, number, .. } = k.descriptions[id.0];
+    match scheme {
+        SchemeId::Kernel(place) => KernelSchemes::<M>::get(place).map(k, caller, number, &map),
+        SchemeId::User(server) => map_from_daemon(k, caller, id, server, number, &map),
+    }
+}
+
+/// What the flags let user code do. `EACCES` for writable code: no page is ever both.
+pub(crate) fn access_of(flags: MapFlags) -> Result<Access, Errno> {
+    let mut access = Access::empty();
+    access.set(Access::READ, flags.contains(MapFlags::PROT_READ));
+    access.set(Access::WRITE, flags.contains(MapFlags::PROT_WRITE));
+    access.set(Access::EXECUTE, flags.contains(MapFlags::PROT_EXEC));
+    if access.contains(Access::WRITE | Access::EXECUTE) {
+        return Err(Errno(EACCES));
+    }
+    // x86-64 cannot grant writing or executing without reading.
+    if !access.is_empty() {
+        access |= Access::READ;
+    }
+    Ok(access)
+}
+
+/// Finds or clears room as the flags say.
+pub(crate) fn make_room<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    map: &Map,
+) -> Result<Pages, Errno> {
+    let space = &mut k.spaces[caller.space.0];
+    let count = map.size.div_ceil(PAGE_SIZE);
+    if !map.flags.contains(MapFlags::MAP_FIXED) {
+        return space.find_free(count, Page::containing(map.address)).ok_or(Errno(ENOMEM));
+    }
+    let end = map.address.checked_add(count * PAGE_SIZE).ok_or(Errno(EINVAL))?;
+    if map.address % PAGE_SIZE != 0 || map.address < USER_START || end > USER_END {
+        return Err(Errno(EINVAL));
+    }
+    let pages = Pages { start: Page::containing(map.address), end: Page::containing(end) };
+    if map.flags.contains(MapFlags::MAP_FIXED_NOREPLACE) {
+        return if space.is_free(pages) { Ok(pages) } else { Err(Errno(EEXIST)) };
+    }
+    space.remove(&mut k.machine, &mut k.frames, pages);
+    Ok(pages)
+}
+
+/// Zero-filled memory. Private memory comes on first touch; shared memory, which a later `fork`
+/// must find, comes at once.
+pub(crate) fn map_anonymous<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    map: &Map,
+) -> Outcome {
+    let access = access_of(map.flags)?;
+    let pages = make_room(k, caller, map)?;
+    if !map.flags.contains(MapFlags::MAP_SHARED) {
+        k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });
+        return Ok(pages.start.start());
+    }
+    k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Shared });
+    for number in pages.start.0..pages.end.0 {
+        let placed = k.frames.allocate().ok_or(Errno(ENOMEM)).and_then(|frame| {
+            k.machine.zero(frame);
+            place(k, caller, Page(number), frame, access)
+        });
+        if let Err(errno) = placed {
+            k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+            return Err(errno.into());
+        }
+    }
+    Ok(pages.start.start())
+}
+
+/// Maps a frame whose reference the space takes over.
+pub(crate) fn place<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    page: Page,
+    frame: Frame,
+    access: Access,
+) -> Result<(), Errno> {
+    let space = &mut k.spaces[caller.space.0];
+    Ok(space.place(&mut k.machine, &mut k.frames, page, frame, access)?)
+}
+
+/// The daemon prepares the bytes in its own memory and says where; the client gets the same
+/// frames: for good when shared, copy-on-write when private.
+fn map_from_daemon<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+    server: usize,
+    number: usize,
+    map: &Map,
+) -> Outcome {
+    let access = access_of(map.flags)?;
+    let is_shared = map.flags.contains(MapFlags::MAP_SHARED);
+    if !k.descriptions[id.0].is_readable()
+        || is_shared && access.contains(Access::WRITE) && !k.descriptions[id.0].is_writable()
+    {
+        return fail(EACCES);
+    }
+    let size = map.size.next_multiple_of(PAGE_SIZE) as u64;
+    let arguments = [size, map.flags.bits() as u64, map.offset as u64, 0];
+    let answer = k.ask(caller, server, plain(Opcode::MmapPrep, number, arguments))?;
+    let frames = lend_frames(k, server, answer.value, size as usize, is_shared)?;
+    let pages = match make_room(k, caller, map) {
+        Ok(pages) => pages,
+        Err(errno) => {
+            frames.into_iter().for_each(|frame| k.frames.release(frame));
+            return Err(errno.into());
+        }
+    };
+    let kind = if is_shared { Kind::Shared } else { Kind::Private };
+    k.spaces[caller.space.0].add(Region { pages, access, kind });
+    let shown = if is_shared { access } else { access - Access::WRITE };
+    let mut result = Ok(pages.start.start());
+    for (index, frame) in frames.into_iter().enumerate() {
+        let page = Page(pages.start.0 + index);
+        match place(k, caller, page, frame, shown) {
+            Err(errno) if result.is_ok() => result = Err(errno.into()),
+            _ => {}
+        }
+    }
+    if result.is_err() {
+        k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+    }
+    result
+}
+
+/// References to the daemon's frames at `address`. What is lent for good must stay what the
+/// daemon itself sees, so its pages become shared ones too.
+fn lend_frames<M: Machine>(
+    k: &mut Kernel<M>,
+    server: usize,
+    address: usize,
+    size: usize,
+    is_shared: bool,
+) -> Outcome<Vec<Frame>> {
+    let Some(space) = k.user_schemes.get(server).and_then(|s| s.daemon_space()) else {
+        return fail(ENODEV);
+    };
+    let slice = match UserSlice::new(address, size) {
+        Ok(slice) if address % PAGE_SIZE == 0 => slice,
+        // The daemon's nonsense, not the client's.
+        _ => return fail(EIO),
+    };
+    let access = if is_shared { Access::WRITE } else { Access::READ };
+    let mut frames = Vec::with_capacity(size / PAGE_SIZE);
+    for offset in (0..size).step_by(PAGE_SIZE) {
+        let part = slice.part(offset, PAGE_SIZE);
+        let found = match access {
+            Access::WRITE => k.writable_at(space, part).or_else(|_| k.readable_at(space, part)),
+            _ => k.readable_at(space, part),
+        };
+        match found {
+            Ok((at, _)) => {
+                k.frames.add_reference(at.frame());
+                frames.push(at.frame());
+            }
+            Err(_) => {
+                frames.into_iter().for_each(|frame| k.frames.release(frame));
+                return fail(EIO);
+            }
+        }
+    }
+    if is_shared {
+        k.spaces[space.0].mark_shared(Pages::covering(address, size));
+    } else {
+        let pages = Pages::covering(address, size);
+        k.spaces[space.0].forbid_writing(&mut k.machine, pages);
+    }
+    Ok(frames)
+}
+
+/// `address, length`
+pub(super) fn unmap<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let pages = whole_pages(a[0], a[1])?;
+    k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+    Ok(0)
+}
+
+/// `address, length, flags`
+pub(super) fn protect<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let pages = whole_pages(a[0], a[1])?;
+    let access = access_of(MapFlags::from_bits_truncate(a[2]))?;
+    k.spaces[caller.space.0].protect(&mut k.machine, pages, access)?;
+    Ok(0)
+}
+
+/// `old address, old length, new address, new length, flags`: not there yet.
+pub(super) fn remap<M: Machine>(_: &mut Kernel<M>, _: Caller, _: Arguments) -> Outcome {
+    fail(ENOSYS)
+}
+
+/// Page-aligned and inside the user half, or `EINVAL`.
+fn whole_pages(address: usize, length: usize) -> Result<Pages, Errno> {
+    let end = address.checked_add(length).and_then(|end| end.checked_next_multiple_of(PAGE_SIZE));
+    match end {
+        Some(end)
+            if address % PAGE_SIZE == 0
+                && length > 0
+                && address >= USER_START
+                && end <= USER_END =>
+        {
+            Ok(Pages { start: Page::containing(address), end: Page::containing(end) })
+        }
+        _ => Err(Errno(EINVAL)),
+    }
+}

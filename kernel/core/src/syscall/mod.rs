@@ -1,0 +1,154 @@
+//! `sys:syscall` — the calls: one row each.
+//!
+//! A row gives number, name, how many arguments, and the handler. Handlers look, copy, commit:
+//! whatever may park or fail comes first, because a parked call runs again from the top.
+
+mod file;
+mod link;
+mod memory;
+mod process;
+mod signal;
+mod socket;
+mod time;
+
+pub(crate) use file::ready_flags;
+pub(crate) use memory::{access_of, make_room, map_anonymous, place};
+pub(crate) use time::{copy_in_time, time_spec};
+
+use crate::error::{ENOSYS, Outcome, fail};
+use crate::kernel::{Caller, Kernel};
+use crate::log::Level;
+use crate::machine::{Call, Machine};
+use abi::number as own;
+use abi::redox::number::*;
+
+/// What a handler gets: six registers, of which it uses its first few.
+pub type Arguments = [usize; 6];
+
+/// One call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// Its number.
+    pub number: usize,
+    /// Its name, as `strace` prints it.
+    pub name: &'static str,
+    /// How many arguments it takes.
+    pub count: usize,
+}
+
+/// Declares the rows once: the table for people, and the dispatch for programs.
+macro_rules! calls {
+    ($($slot:literal $number:path, $name:literal, $count:literal => $handler:path;)*) => {
+        /// All calls, by slot.
+        pub const ROWS: &[Row] = &[$(Row { number: $number, name: $name, count: $count }),*];
+
+        /// Runs a call and counts it.
+        pub(crate) fn dispatch<M: Machine>(
+            kernel: &mut Kernel<M>,
+            caller: Caller,
+            call: Call,
+        ) -> Outcome {
+            match call.number {
+                $($number => {
+                    kernel.stats.calls[$slot] += 1;
+                    $handler(kernel, caller, call.arguments)
+                })*
+                number => unknown(kernel, caller, number),
+            }
+        }
+    };
+}
+
+calls! {
+    0 SYS_READ, "read", 3 => file::read;
+    1 SYS_WRITE, "write", 3 => file::write;
+    2 SYS_READ2, "read2", 5 => file::read_at;
+    3 SYS_WRITE2, "write2", 5 => file::write_at;
+    4 own::OPEN, "open", 3 => file::open;
+    5 SYS_OPENAT_INTO2, "openat", 5 => file::open_at;
+    6 SYS_CLOSE, "close", 1 => file::close;
+    7 SYS_DUP_INTO, "dup", 4 => file::dup;
+    8 SYS_DUP2, "dup2", 4 => file::dup2;
+    9 SYS_LSEEK, "lseek", 3 => file::seek;
+    10 SYS_FCNTL, "fcntl", 3 => file::control;
+    11 SYS_FSTAT, "fstat", 3 => file::stat;
+    12 SYS_FSYNC, "fsync", 1 => file::sync;
+    13 SYS_FPATH, "fpath", 3 => file::path;
+    14 SYS_FEVENT, "fevent", 2 => file::event;
+    15 SYS_FCHOWN, "fchown", 3 => link::change_owner;
+    16 SYS_FRENAME, "frename", 3 => link::rename;
+    17 SYS_FLINK, "flink", 3 => link::link;
+    18 SYS_UNLINKAT, "unlinkat", 4 => link::unlink_at;
+    19 own::UNLINK, "unlink", 3 => link::unlink;
+    20 SYS_CALL, "call", 5 => socket::call;
+    21 own::REGISTER_SCHEME, "register_scheme", 4 => socket::register;
+    22 SYS_FMAP, "mmap", 3 => memory::map;
+    23 SYS_FUNMAP, "munmap", 2 => memory::unmap;
+
+    25 SYS_MPROTECT, "mprotect", 3 => memory::protect;
+    26 SYS_FUTEX, "futex", 5 => time::futex;
+    27 SYS_NANOSLEEP, "nanosleep", 2 => time::sleep;
+    28 SYS_CLOCK_GETTIME, "clock_gettime", 2 => time::clock;
+    29 SYS_YIELD, "yield", 0 => time::yield_turn;
+    30 own::EXIT, "exit", 1 => process::exit;
+    31 own::FORK, "fork", 0 => process::fork;
+    32 own::EXEC, "exec", 1 => process::exec;
+    33 own::WAIT, "wait", 3 => process::wait;
+    34 own::GETPID, "getpid", 0 => process::pid;
+    35 own::GETPPID, "getppid", 0 => process::parent;
+    36 own::GETTID, "gettid", 0 => process::tid;
+    37 own::GETPGID, "getpgid", 1 => process::group;
+    38 own::SETPGID, "setpgid", 2 => process::set_group;
+    39 own::GETSID, "getsid", 1 => process::session;
+    40 own::SETSID, "setsid", 0 => process::set_session;
+    41 own::GETIDS, "getids", 1 => process::ids;
+    42 own::SETIDS, "setids", 1 => process::set_ids;
+    43 own::CHDIR, "chdir", 2 => process::change_directory;
+    44 own::GETCWD, "getcwd", 2 => process::directory;
+    45 own::THREAD_NEW, "thread_new", 4 => process::thread_new;
+    46 own::THREAD_EXIT, "thread_exit", 3 => process::thread_exit;
+    47 own::KILL, "kill", 2 => signal::kill;
+    48 own::TGKILL, "tgkill", 3 => signal::kill_thread;
+    49 own::SIGACTION, "sigaction", 3 => signal::action;
+    50 own::SIGPROCMASK, "sigprocmask", 3 => signal::mask;
+    51 own::SIGRETURN, "sigreturn", 0 => signal::return_from;
+    52 own::SIGPENDING, "sigpending", 1 => signal::pending;
+    53 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
+}
+
+/// How many calls there are.
+pub const SLOTS: usize = ROWS.len();
+
+/// A number that is no call. Logged once per process: a loop must not fill the log.
+#[cold]
+fn log_unknown<M: Machine>(kernel: &mut Kernel<M>, caller: Caller, number: usize) {
+    let pid = kernel.processes[caller.process.0].pid;
+    kernel.log(
+        Level::Error,
+        "syscall",
+        format_args!("invalid number {number:#x} from process {pid}; further ones are not logged"),
+    );
+}
+
+fn unknown<M: Machine>(kernel: &mut Kernel<M>, caller: Caller, number: usize) -> Outcome {
+    kernel.stats.calls[SLOTS] += 1;
+    let process = &mut kernel.processes[caller.process.0];
+    process.unknown_calls += 1;
+    if process.unknown_calls == 1 {
+        log_unknown(kernel, caller, number);
+    }
+    fail(ENOSYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn every_number_and_name_is_used_once() {
+        let numbers: BTreeSet<usize> = ROWS.iter().map(|row| row.number).collect();
+        let names: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!((numbers.len(), names.len()), (SLOTS, SLOTS));
+    }
+}

@@ -1,0 +1,229 @@
+//! Calls on processes and threads.
+
+use super::Arguments;
+use crate::error::*;
+use crate::kernel::{Caller, Kernel, TASKS_MAX};
+use crate::machine::{Context, Machine};
+use crate::memory::{Pages, UserSlice};
+use crate::task::{Ids, Pid, ProcessId, Reason, Standing, Wait};
+use abi::number::WNOHANG;
+use abi::wait::Ended;
+use abi::{PAGE_SIZE, USER_END, USER_START};
+use alloc::boxed::Box;
+
+/// `status`
+pub(super) fn exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    k.end_process(caller.process, Ended::Exited(a[0] as u8));
+    Err(Stop::Replaced)
+}
+
+pub(super) fn fork<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -> Outcome {
+    k.fork(caller)
+}
+
+/// `*ExecArgs`
+pub(super) fn exec<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    k.exec(caller, a[0])
+}
+
+/// `pid, *status, options`
+pub(super) fn wait<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [wanted, status, options, ..] = a;
+    let wanted = wanted as isize;
+    let record = &k.processes[caller.process.0];
+    let (own_group, child_ended) = (record.group, record.child_ended);
+    let mut found = None;
+    let mut any = false;
+    for pid in record.children.iter().copied() {
+        let Some(child) = k.find_process(pid) else { continue };
+        let record = &k.processes[child.0];
+        let fits = match wanted {
+            -1 => true,
+            0 => record.group == own_group,
+            pid if pid > 0 => record.pid as isize == pid,
+            group => record.group as isize == -group,
+        };
+        any |= fits;
+        if let (true, Standing::Zombie(ended)) = (fits, record.standing) {
+            found = Some((child, pid, ended));
+            break;
+        }
+    }
+    let Some((child, pid, ended)) = found else {
+        return match any {
+            false => fail(ECHILD),
+            true if options & WNOHANG != 0 => Ok(0),
+            true => Err(Stop::Park(Wait::on(Reason::Child, child_ended))),
+        };
+    };
+    if status != 0 {
+        // Copy first: a bad pointer must not lose the child.
+        k.copy_out_exact(caller.space, status, &ended.status().to_ne_bytes())?;
+    }
+    k.forget_zombie(child);
+    Ok(pid as usize)
+}
+
+pub(super) fn pid<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -> Outcome {
+    Ok(k.processes[caller.process.0].pid as usize)
+}
+
+pub(super) fn parent<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -> Outcome {
+    Ok(k.processes[caller.process.0].parent as usize)
+}
+
+pub(super) fn tid<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -> Outcome {
+    Ok(k.tasks[caller.task.0].tid as usize)
+}
+
+/// The process with number `pid`, or the caller's for 0. `ESRCH`.
+fn process_or_self<M: Machine>(k: &Kernel<M>, caller: Caller, pid: usize) -> Outcome<ProcessId> {
+    match pid {
+        0 => Ok(caller.process),
+        pid => k.find_process(pid as Pid).ok_or(Stop::Error(Errno(ESRCH))),
+    }
+}
+
+/// `pid`
+pub(super) fn group<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let process = process_or_self(k, caller, a[0])?;
+    Ok(k.processes[process.0].group as usize)
+}
+
+/// `pid, group`
+pub(super) fn set_group<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let process = process_or_self(k, caller, a[0])?;
+    let own = &k.processes[caller.process.0];
+    let (own_pid, own_session) = (own.pid, own.session);
+    let record = &k.processes[process.0];
+    let group = if a[1] == 0 { record.pid } else { a[1] as Pid };
+    if record.pid != own_pid && record.parent != own_pid {
+        return fail(ESRCH);
+    }
+    let exists = k
+        .processes
+        .iter()
+        .any(|(_, other)| other.group == group && other.session == own_session);
+    if record.session != own_session || record.session == record.pid {
+        return fail(EPERM);
+    }
+    if group != record.pid && !exists {
+        return fail(EPERM);
+    }
+    k.processes[process.0].group = group;
+    Ok(0)
+}
+
+/// `pid`
+pub(super) fn session<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let process = process_or_self(k, caller, a[0])?;
+    Ok(k.processes[process.0].session as usize)
+}
+
+pub(super) fn set_session<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -> Outcome {
+    let record = &mut k.processes[caller.process.0];
+    if record.group == record.pid && record.session != record.pid {
+        return fail(EPERM);
+    }
+    record.session = record.pid;
+    record.group = record.pid;
+    Ok(record.pid as usize)
+}
+
+/// `*mut [u32; 4]`
+pub(super) fn ids<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let Ids { ruid, euid, rgid, egid } = k.processes[caller.process.0].ids;
+    let mut bytes = [0; 16];
+    for (index, id) in [ruid, euid, rgid, egid].iter().enumerate() {
+        bytes[index * 4..index * 4 + 4].copy_from_slice(&id.to_ne_bytes());
+    }
+    k.copy_out_exact(caller.space, a[0], &bytes)?;
+    Ok(0)
+}
+
+/// `*const [u32; 4]`
+pub(super) fn set_ids<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [low, high] = k.copy_in_words(caller.space, a[0])?;
+    let wanted = [low as u32, (low >> 32) as u32, high as u32, (high >> 32) as u32];
+    let old = k.processes[caller.process.0].ids;
+    let have = [old.ruid, old.euid, old.rgid, old.egid];
+    let mut new = have;
+    for index in 0..4 {
+        let keep = wanted[index] == u32::MAX;
+        let pair = index & !1;
+        let is_own = wanted[index] == have[pair] || wanted[index] == have[pair + 1];
+        if keep {
+            continue;
+        }
+        if old.euid != 0 && !is_own {
+            return fail(EPERM);
+        }
+        new[index] = wanted[index];
+    }
+    let [ruid, euid, rgid, egid] = new;
+    k.processes[caller.process.0].ids = Ids { ruid, euid, rgid, egid };
+    Ok(0)
+}
+
+/// `path, length`
+pub(super) fn change_directory<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    a: Arguments,
+) -> Outcome {
+    let path = k.copy_path(caller.space, a[0], a[1])?;
+    if !path.starts_with('/') && crate::namespace::split_scheme(&path).is_none() {
+        return fail(EINVAL);
+    }
+    k.processes[caller.process.0].cwd = path;
+    Ok(0)
+}
+
+/// `buffer, length`
+pub(super) fn directory<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let cwd = k.processes[caller.process.0].cwd.clone();
+    if a[1] < cwd.len() {
+        return fail(ERANGE);
+    }
+    k.copy_out(caller.space, UserSlice::new(a[0], a[1])?, cwd.as_bytes())?;
+    Ok(cwd.len())
+}
+
+/// `entry, stack, argument, fs base`
+pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [entry, stack, argument, thread_pointer, ..] = a;
+    UserSlice::new(entry, 1)?;
+    if stack > USER_END || thread_pointer > USER_END {
+        return fail(EINVAL);
+    }
+    if k.tasks.len() >= TASKS_MAX {
+        return fail(EAGAIN);
+    }
+    let mut context = Box::new(M::Context::start(entry, stack));
+    context.set_argument(0, argument);
+    context.set_thread_pointer(thread_pointer);
+    let mask = k.tasks[caller.task.0].signals.mask;
+    let task = k.add_thread(caller.process, context);
+    k.tasks[task.0].signals.mask = mask;
+    Ok(k.tasks[task.0].tid as usize)
+}
+
+/// `address, length, *done`
+pub(super) fn thread_exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [address, length, done, ..] = a;
+    if done != 0 {
+        k.clear_and_wake(caller, done)?;
+    }
+    let end = address.saturating_add(length);
+    let is_good = length > 0
+        && address % PAGE_SIZE == 0
+        && length % PAGE_SIZE == 0
+        && address >= USER_START
+        && end <= USER_END;
+    if is_good {
+        let pages = Pages::covering(address, length);
+        k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+    }
+    k.end_thread(caller.task);
+    Err(Stop::Replaced)
+}

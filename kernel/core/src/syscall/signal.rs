@@ -1,0 +1,172 @@
+//! Calls about signals.
+
+use super::Arguments;
+use crate::error::*;
+use crate::kernel::{Caller, Kernel};
+use crate::machine::Machine;
+use crate::signal::{UNSTOPPABLE, is_signal};
+use crate::task::{Pid, ProcessId, Reason, Standing, Wait};
+use abi::signal::{SI_USER, SIGCONT, SIGKILL, SIGSTOP, SigAction, SigInfo};
+use alloc::vec::Vec;
+
+/// `pid, signal`
+pub(super) fn kill<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let (wanted, signal) = (a[0] as isize, a[1]);
+    if signal != 0 && !is_signal(signal) {
+        return fail(EINVAL);
+    }
+    let own = &k.processes[caller.process.0];
+    let (own_pid, own_group) = (own.pid, own.group);
+    let fits = |pid: Pid, group: Pid| match wanted {
+        -1 => pid > 1 && pid != own_pid,
+        0 => group == own_group,
+        wanted if wanted > 0 => pid as isize == wanted,
+        wanted => group as isize == -wanted,
+    };
+    let targets: Vec<ProcessId> = k
+        .processes
+        .iter()
+        .filter(|(_, record)| fits(record.pid, record.group))
+        .map(|(index, _)| ProcessId(index))
+        .collect();
+    if targets.is_empty() {
+        return fail(ESRCH);
+    }
+    let allowed: Vec<ProcessId> =
+        targets.into_iter().filter(|target| may_signal(k, caller, *target, signal)).collect();
+    if allowed.is_empty() {
+        return fail(EPERM);
+    }
+    if signal == 0 {
+        return Ok(0);
+    }
+    let info = user_info(k, caller, signal);
+    // The caller last: its own end must not keep the others from hearing.
+    for target in allowed.iter().filter(|target| **target != caller.process) {
+        k.signal_process(*target, info);
+    }
+    if allowed.contains(&caller.process) {
+        k.signal_process(caller.process, info);
+    }
+    Ok(0)
+}
+
+/// Root may signal everybody, others their own; `SIGCONT` goes anywhere in the session. PID 1 is
+/// not for killing.
+fn may_signal<M: Machine>(k: &Kernel<M>, caller: Caller, target: ProcessId, signal: usize) -> bool {
+    let (own, other) = (&k.processes[caller.process.0], &k.processes[target.0]);
+    if other.pid == 1 && matches!(signal, SIGKILL | SIGSTOP) {
+        return false;
+    }
+    own.ids.euid == 0
+        || own.ids.euid == other.ids.ruid
+        || own.ids.ruid == other.ids.ruid
+        || signal == SIGCONT && own.session == other.session
+}
+
+fn user_info<M: Machine>(k: &Kernel<M>, caller: Caller, signal: usize) -> SigInfo {
+    let own = &k.processes[caller.process.0];
+    SigInfo {
+        signo: signal as i32,
+        code: SI_USER,
+        pid: own.pid as i32,
+        uid: own.ids.ruid,
+        ..SigInfo::default()
+    }
+}
+
+/// `process, thread, signal`
+pub(super) fn kill_thread<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [pid, tid, signal, ..] = a;
+    let task = k.tids.get(&(tid as u32)).copied().ok_or(Errno(ESRCH))?;
+    let process = k.tasks[task.0].process;
+    if k.processes[process.0].pid as usize != pid
+        || k.processes[process.0].standing != Standing::Alive
+    {
+        return fail(ESRCH);
+    }
+    if signal != 0 && !is_signal(signal) {
+        return fail(EINVAL);
+    }
+    if !may_signal(k, caller, process, signal) {
+        return fail(EPERM);
+    }
+    if signal != 0 {
+        let info = user_info(k, caller, signal);
+        k.signal_task(task, info);
+    }
+    Ok(0)
+}
+
+/// `signal, *new, *old`
+pub(super) fn action<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [signal, new, old, ..] = a;
+    if !is_signal(signal) {
+        return fail(EINVAL);
+    }
+    let mut wanted = None;
+    if new != 0 {
+        if matches!(signal, SIGKILL | SIGSTOP) {
+            return fail(EINVAL);
+        }
+        let [handler, flags, mask, restorer] = k.copy_in_words(caller.space, new)?;
+        wanted = Some(SigAction { handler, flags, mask: mask as u64, restorer });
+    }
+    if old != 0 {
+        let have = k.processes[caller.process.0].signals.action(signal);
+        let words = [have.handler, have.flags, have.mask as usize, have.restorer];
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        k.copy_out_exact(caller.space, old, &bytes)?;
+    }
+    if let Some(wanted) = wanted {
+        k.processes[caller.process.0].signals.set_action(signal, wanted);
+    }
+    Ok(0)
+}
+
+/// `how, *new, *old`
+pub(super) fn mask<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [how, new, old, ..] = a;
+    let have = k.tasks[caller.task.0].signals.mask;
+    let mut wanted = have;
+    if new != 0 {
+        let [set] = k.copy_in_words(caller.space, new)?;
+        wanted = match how {
+            0 => have | set as u64,
+            1 => have & !(set as u64),
+            2 => set as u64,
+            _ => return fail(EINVAL),
+        };
+    }
+    if old != 0 {
+        k.copy_out_exact(caller.space, old, &have.to_ne_bytes())?;
+    }
+    let thread = &mut k.tasks[caller.task.0];
+    thread.signals.mask = wanted & !UNSTOPPABLE;
+    thread.attention = true;
+    Ok(0)
+}
+
+pub(super) fn return_from<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -> Outcome {
+    k.return_from_handler(caller)
+}
+
+/// `*mut u64`
+pub(super) fn pending<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let own = k.tasks[caller.task.0].signals.pending.mask();
+    let process = k.processes[caller.process.0].signals.pending.mask();
+    k.copy_out_exact(caller.space, a[0], &(own | process).to_ne_bytes())?;
+    Ok(0)
+}
+
+/// `*const u64 mask`: parks until a handler has run, with another mask meanwhile.
+pub(super) fn suspend<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [set] = k.copy_in_words(caller.space, a[0])?;
+    let thread = &mut k.tasks[caller.task.0];
+    if thread.signals.suspended_mask.is_none() {
+        thread.signals.suspended_mask = Some(thread.signals.mask);
+        thread.signals.mask = set as u64 & !UNSTOPPABLE;
+        thread.attention = true;
+    }
+    Err(Stop::Park(Wait { reason: Reason::Signal, queue: None, deadline: None }))
+}

@@ -1,0 +1,194 @@
+//! Calls about time, and waiting for a word of memory.
+
+use super::Arguments;
+use crate::error::*;
+use crate::futex::FutexKey;
+use crate::kernel::{Caller, Kernel};
+use crate::machine::{Access, Machine};
+use crate::memory::{Kind, Page, UserSlice};
+use crate::task::{Reason, TaskId, Wait};
+use abi::PAGE_SIZE;
+use abi::redox::data::TimeSpec;
+use abi::redox::flag::*;
+
+/// Nanoseconds in a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// Reads a `TimeSpec` as nanoseconds. `EINVAL` for negative ones.
+pub(crate) fn copy_in_time<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    address: usize,
+) -> Outcome<u64> {
+    let [seconds, rest] = k.copy_in_words(caller.space, address)?;
+    let (seconds, nanos) = (seconds as i64, rest as u32 as i32);
+    match (u64::try_from(seconds), u64::try_from(nanos)) {
+        (Ok(seconds), Ok(nanos)) if nanos < SECOND => {
+            Ok(seconds.saturating_mul(SECOND).saturating_add(nanos))
+        }
+        _ => fail(EINVAL),
+    }
+}
+
+/// Nanoseconds as a `TimeSpec`.
+pub(crate) fn time_spec(nanos: u64) -> TimeSpec {
+    TimeSpec { tv_sec: (nanos / SECOND) as i64, tv_nsec: (nanos % SECOND) as i32 }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// What a clock shows, in nanoseconds. `EINVAL` for an unknown clock.
+    pub(crate) fn clock(&self, clock: usize) -> Outcome<u64> {
+        match clock {
+            CLOCK_MONOTONIC => Ok(self.now()),
+            CLOCK_REALTIME => Ok(self.machine.boot_time() * SECOND + self.now()),
+            _ => fail(EINVAL),
+        }
+    }
+
+    /// The moment a call's timeout ends, counted from its first run.
+    fn deadline(&mut self, task: TaskId, timeout: u64) -> u64 {
+        let now = self.now();
+        let unfinished = &mut self.tasks[task.0].unfinished;
+        *unfinished.deadline.get_or_insert(now.saturating_add(timeout))
+    }
+}
+
+/// `clock, *TimeSpec`
+pub(super) fn clock<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let time = time_spec(k.clock(a[0])?);
+    k.copy_out_exact(caller.space, a[1], &time)?;
+    Ok(0)
+}
+
+/// `*request, *remaining`
+pub(super) fn sleep<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let timeout = copy_in_time(k, caller, a[0])?;
+    let deadline = k.deadline(caller.task, timeout);
+    if k.now() < deadline {
+        return Err(Stop::Park(Wait::until(deadline)));
+    }
+    Ok(0)
+}
+
+/// Lets others go first.
+pub(super) fn yield_turn<M: Machine>(k: &mut Kernel<M>, _: Caller, _: Arguments) -> Outcome {
+    k.yield_turn();
+    Ok(0)
+}
+
+/// `address, operation, value, value2, address2`
+pub(super) fn futex<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [address, operation, value, value2, ..] = a;
+    match operation {
+        FUTEX_WAIT => wait(k, caller, address, 4, value as u32 as u64, value2),
+        FUTEX_WAIT64 => wait(k, caller, address, 8, value as u64, value2),
+        FUTEX_WAKE => wake(k, caller, address, value),
+        _ => fail(ENOSYS),
+    }
+}
+
+/// Parks while the word is `value`. `EAGAIN` when it is not, `ETIMEDOUT`.
+fn wait<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    address: usize,
+    size: usize,
+    value: u64,
+    timeout: usize,
+) -> Outcome {
+    if address % size != 0 {
+        return fail(EINVAL);
+    }
+    if k.tasks[caller.task.0].unfinished.woken {
+        return Ok(0);
+    }
+    let mut word = [0; 8];
+    k.copy_in(caller.space, UserSlice::new(address, size)?, &mut word[..size])?;
+    let deadline = match timeout {
+        0 => None,
+        timeout => {
+            let timeout = copy_in_time(k, caller, timeout)?;
+            Some(k.deadline(caller.task, timeout))
+        }
+    };
+    if u64::from_le_bytes(word) != value {
+        return fail(EAGAIN);
+    }
+    if deadline.is_some_and(|deadline| k.now() >= deadline) {
+        return fail(ETIMEDOUT);
+    }
+    let key = key(k, caller, address)?;
+    let queue = k.futex_queue(key);
+    Err(Stop::Park(Wait::on(Reason::Futex, queue).by(deadline)))
+}
+
+/// Wakes at most `count` waiters; returns how many.
+fn wake<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    address: usize,
+    count: usize,
+) -> Outcome {
+    let key = key(k, caller, address)?;
+    Ok(k.wake_futex(key, count as u32 as usize))
+}
+
+fn key<M: Machine>(k: &mut Kernel<M>, caller: Caller, address: usize) -> Outcome<FutexKey> {
+    let slice = UserSlice::new(address, 4)?;
+    let space = &k.spaces[caller.space.0];
+    let is_shared = space.region(Page::containing(address)).is_some_and(|r| r.kind == Kind::Shared);
+    if !is_shared {
+        return Ok(FutexKey::Private(caller.space, address));
+    }
+    let (at, _) = k.readable_at(caller.space, slice)?;
+    Ok(FutexKey::Shared(at.frame(), address % PAGE_SIZE))
+}
+
+impl<M: Machine> Kernel<M> {
+    fn futex_queue(&mut self, key: FutexKey) -> crate::task::QueueId {
+        if let Some(queue) = self.futexes.find(key) {
+            return queue;
+        }
+        // Waits that ended by a timeout or a signal leave empty queues behind.
+        if self.futexes.len() > 2 * self.tasks.len() {
+            let waits = &self.waits;
+            for queue in self.futexes.sweep(|queue| waits.is_empty(queue)) {
+                self.waits.destroy(queue);
+            }
+        }
+        let queue = self.waits.create();
+        self.futexes.add(key, queue);
+        queue
+    }
+
+    /// Wakes waiters of a word, and forgets the word when none is left.
+    pub(crate) fn wake_futex(&mut self, key: FutexKey, count: usize) -> usize {
+        let Some(queue) = self.futexes.find(key) else { return 0 };
+        let mut woken = 0;
+        while woken < count
+            && let Some(task) = self.waits.first(queue)
+        {
+            self.tasks[task.0].unfinished.woken = true;
+            self.wake_task(task);
+            woken += 1;
+        }
+        if self.waits.is_empty(queue) {
+            self.futexes.forget(key);
+            self.waits.destroy(queue);
+        }
+        woken
+    }
+
+    /// Stores 0 at a user address and wakes one waiter there, for a thread that ends.
+    pub(crate) fn clear_and_wake(&mut self, caller: Caller, address: usize) -> Outcome<()> {
+        let slice = UserSlice::new(address, 4)?;
+        if address % 4 != 0 {
+            return fail(EINVAL);
+        }
+        self.bring_page(caller.space, Page::containing(address), Access::WRITE)?;
+        self.copy_out(caller.space, slice, &[0; 4])?;
+        let key = key(self, caller, address)?;
+        self.wake_futex(key, 1);
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! `proc:PID/status`, `sys:context` — threads of control, and why they are not running.
+
+mod process;
+mod wait;
+
+pub use process::{Ids, Pid, Process, ProcessId, Standing};
+pub use wait::{QueueId, Reason, Wait, WaitQueues};
+
+use crate::kernel::TimerKey;
+use crate::machine::{CpuId, Machine};
+use crate::memory::SpaceId;
+use crate::scheme::user::Tag;
+use crate::signal::TaskSignals;
+use alloc::boxed::Box;
+
+/// The index of a thread in the kernel's table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TaskId(pub usize);
+
+/// What a thread is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// In the run queue.
+    Ready,
+    /// On a CPU.
+    Running(CpuId),
+    /// Waiting; its call is run again when the wait is over.
+    Parked(Wait),
+    /// Stopped by a signal until `SIGCONT`.
+    Stopped,
+    /// Ended; only its CPU still has to notice.
+    Ending,
+}
+
+/// What a call keeps between being parked and being run again.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Unfinished {
+    /// Whether there is a parked call to run again.
+    pub is_parked: bool,
+    /// The moment a timeout was counted from, in nanoseconds since boot.
+    pub deadline: Option<u64>,
+    /// The request a scheme daemon owes an answer to.
+    pub owed: Option<Tag>,
+    /// A futex wait has been woken.
+    pub woken: bool,
+}
+
+/// One thread.
+pub struct Task<M: Machine> {
+    /// Its public number; the first thread's is its process's.
+    pub tid: u32,
+    /// Whose it is.
+    pub process: ProcessId,
+    /// The memory it runs in.
+    pub space: SpaceId,
+    /// Its registers; absent only while a CPU runs it.
+    pub context: Option<Box<M::Context>>,
+    /// What it is doing.
+    pub state: State,
+    /// The call it has not finished.
+    pub unfinished: Unfinished,
+    /// Signals for this thread, and handlers it is in.
+    pub signals: TaskSignals<M>,
+    /// Something must be looked at before user code runs again: a signal, a stop, the end.
+    pub attention: bool,
+    /// Ticks in user code.
+    pub user_ticks: u64,
+    /// Ticks in the kernel on its behalf.
+    pub kernel_ticks: u64,
+    /// Times it was given a CPU.
+    pub switches: u64,
+    /// The CPU it ran on last.
+    pub last_cpu: CpuId,
+    /// The timer that ends its wait.
+    pub timer: Option<TimerKey>,
+    /// Neighbours in the wait queue it is parked on.
+    pub(crate) links: wait::Links,
+}
+
+impl<M: Machine> Task<M> {
+    /// A thread ready to start.
+    pub fn new(tid: u32, process: ProcessId, space: SpaceId, context: Box<M::Context>) -> Self {
+        Self {
+            tid,
+            process,
+            space,
+            context: Some(context),
+            state: State::Ready,
+            unfinished: Unfinished::default(),
+            signals: TaskSignals::default(),
+            attention: false,
+            user_ticks: 0,
+            kernel_ticks: 0,
+            switches: 0,
+            last_cpu: CpuId(0),
+            timer: None,
+            links: wait::Links::default(),
+        }
+    }
+
+    /// The registers, while no CPU has them.
+    ///
+    /// # Panics
+    /// When the thread runs: the kernel lost track.
+    pub fn context(&mut self) -> &mut M::Context {
+        self.context.as_mut().expect("a thread that traps has brought its registers back")
+    }
+
+    /// Its state as one letter, as `ps` shows it.
+    pub fn letter(&self) -> char {
+        match self.state {
+            State::Ready | State::Running(_) => 'R',
+            State::Parked(wait) if wait.deadline.is_some() => 'S',
+            State::Parked(_) => 'B',
+            State::Stopped => 'T',
+            State::Ending => 'Z',
+        }
+    }
+}

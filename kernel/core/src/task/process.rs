@@ -1,0 +1,92 @@
+//! `proc:PID` — what the threads of a process share.
+
+use super::{QueueId, TaskId};
+use crate::handle::FileTable;
+use crate::memory::SpaceId;
+use crate::namespace::NamespaceId;
+use crate::signal::ProcessSignals;
+use abi::wait::Ended;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A process's public number.
+pub type Pid = u32;
+
+/// The index of a process in the kernel's table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ProcessId(pub usize);
+
+/// Whose it is: real and effective user and group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ids {
+    /// Real user.
+    pub ruid: u32,
+    /// Effective user; 0 may do everything.
+    pub euid: u32,
+    /// Real group.
+    pub rgid: u32,
+    /// Effective group.
+    pub egid: u32,
+}
+
+/// Whether a process lives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It has threads.
+    Alive,
+    /// It is to end so, once its CPUs have let go of its threads.
+    Ending(Ended),
+    /// It ended so; its parent has not asked yet.
+    Zombie(Ended),
+}
+
+/// One process.
+pub struct Process {
+    /// Its number.
+    pub pid: Pid,
+    /// Who started it, or PID 1 after that one ended.
+    pub parent: Pid,
+    /// Children that have not been waited for.
+    pub children: Vec<Pid>,
+    /// Process group.
+    pub group: Pid,
+    /// Session.
+    pub session: Pid,
+    /// User and group.
+    pub ids: Ids,
+    /// Its memory; none once it has ended.
+    pub space: Option<SpaceId>,
+    /// Its open files.
+    pub files: FileTable,
+    /// Its threads.
+    pub threads: Vec<TaskId>,
+    /// The schemes and mounts it can see.
+    pub namespace: NamespaceId,
+    /// Working directory; the runtime resolves relative paths against it.
+    pub cwd: String,
+    /// The program's path.
+    pub exe: String,
+    /// The arguments, each ended by a NUL.
+    pub command_line: Vec<u8>,
+    /// Dispositions, and signals no thread has taken yet.
+    pub signals: ProcessSignals,
+    /// Whether it lives.
+    pub standing: Standing,
+    /// Stopped by a signal until `SIGCONT`.
+    pub is_stopped: bool,
+    /// Woken when a child ends.
+    pub child_ended: QueueId,
+    /// Ticks of threads that have ended: user, kernel.
+    pub past_ticks: [u64; 2],
+    /// When it started, nanoseconds since boot.
+    pub started_ns: u64,
+    /// Unknown call numbers it has used; only the first is logged.
+    pub unknown_calls: u64,
+}
+
+impl Process {
+    /// The last part of the program's path.
+    pub fn name(&self) -> &str {
+        self.exe.rsplit(['/', ':']).next().unwrap_or(&self.exe)
+    }
+}

@@ -1,0 +1,154 @@
+//! The complete list of reasons to wait, and the queues to wait in.
+
+use super::{Task, TaskId};
+use crate::machine::Machine;
+use core::fmt;
+use slab::Slab;
+
+/// Why a thread is parked. `ps` prints it; nothing else can make a thread stop by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// A scheme daemon owes an answer.
+    Reply,
+    /// Something to read.
+    Readable,
+    /// Room to write.
+    Writable,
+    /// Room in a daemon's request window.
+    Window,
+    /// An event in a queue.
+    Event,
+    /// A child to end.
+    Child,
+    /// A moment.
+    Time,
+    /// A futex to be woken.
+    Futex,
+    /// A signal.
+    Signal,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Reason::Reply => "reply",
+            Reason::Readable => "readable",
+            Reason::Writable => "writable",
+            Reason::Window => "window",
+            Reason::Event => "event",
+            Reason::Child => "child",
+            Reason::Time => "time",
+            Reason::Futex => "futex",
+            Reason::Signal => "signal",
+        })
+    }
+}
+
+/// What a parked thread waits for: whichever of queue and deadline comes first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wait {
+    /// Why.
+    pub reason: Reason,
+    /// The queue whose wake-up ends it.
+    pub queue: Option<QueueId>,
+    /// The moment that ends it, in nanoseconds since boot.
+    pub deadline: Option<u64>,
+}
+
+impl Wait {
+    /// Until `queue` is woken.
+    pub fn on(reason: Reason, queue: QueueId) -> Self {
+        Self { reason, queue: Some(queue), deadline: None }
+    }
+
+    /// Until a moment.
+    pub fn until(deadline: u64) -> Self {
+        Self { reason: Reason::Time, queue: None, deadline: Some(deadline) }
+    }
+
+    /// The same wait with a deadline, if there is one.
+    pub fn by(self, deadline: Option<u64>) -> Self {
+        Self { deadline, ..self }
+    }
+}
+
+/// The index of a wait queue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct QueueId(usize);
+
+/// A parked thread's place in its queue.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Links {
+    next: Option<TaskId>,
+    back: Option<TaskId>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Ends {
+    first: Option<TaskId>,
+    last: Option<TaskId>,
+}
+
+/// All wait queues. Threads are linked through their own records, so waiting needs no memory.
+#[derive(Default)]
+pub struct WaitQueues {
+    queues: Slab<Ends>,
+}
+
+impl WaitQueues {
+    /// A new, empty queue.
+    pub fn create(&mut self) -> QueueId {
+        QueueId(self.queues.insert(Ends::default()))
+    }
+
+    /// Forgets an empty queue.
+    pub fn destroy(&mut self, queue: QueueId) {
+        let ends = self.queues.remove(queue.0);
+        debug_assert!(ends.first.is_none(), "a queue is destroyed under its waiters");
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self, queue: QueueId) -> bool {
+        self.first(queue).is_none()
+    }
+
+    /// Who has waited longest.
+    pub fn first(&self, queue: QueueId) -> Option<TaskId> {
+        self.queues[queue.0].first
+    }
+
+    /// Adds a thread at the end.
+    pub(crate) fn push<M: Machine>(
+        &mut self,
+        tasks: &mut Slab<Task<M>>,
+        queue: QueueId,
+        task: TaskId,
+    ) {
+        let ends = &mut self.queues[queue.0];
+        tasks[task.0].links = Links { next: None, back: ends.last };
+        match ends.last {
+            Some(last) => tasks[last.0].links.next = Some(task),
+            None => ends.first = Some(task),
+        }
+        ends.last = Some(task);
+    }
+
+    /// Takes a thread out, wherever it stands.
+    pub(crate) fn remove<M: Machine>(
+        &mut self,
+        tasks: &mut Slab<Task<M>>,
+        queue: QueueId,
+        task: TaskId,
+    ) {
+        let Links { next, back } = core::mem::take(&mut tasks[task.0].links);
+        let ends = &mut self.queues[queue.0];
+        match back {
+            Some(back) => tasks[back.0].links.next = next,
+            None => ends.first = next,
+        }
+        match next {
+            Some(next) => tasks[next.0].links.back = back,
+            None => ends.last = back,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What every scheme daemon shares: the command line ([`command`]), stateless character devices
+//! ([`device`]), the serving loop (`serve`) and the file calls that arrive as messages
+//! (`file_call`).
+//!
+//! A daemon is a library of plain logic, tested on the host, and a small program that joins it to
+//! the scheme protocol. Only the modules that know the protocol exist on Lifeboat alone. Nothing
+//! in this crate uses a hash map with random keys, so a daemon may run before `rand:` does.
+
+pub mod command;
+pub mod device;
+#[cfg(target_os = "redox")]
+pub mod device_scheme;
+#[cfg(target_os = "redox")]
+pub mod file_call;
+#[cfg(target_os = "redox")]
+pub mod serve;
+
+#[cfg(target_os = "redox")]
+pub use serve::{Daemon, Server};

@@ -1,0 +1,178 @@
+//! The serving loop: read requests, answer them, keep the ones that must wait.
+//!
+//! A scheme says `EWOULDBLOCK` for a request that cannot be answered yet. Unless the client asked
+//! not to wait, the request stays here and is tried again, oldest first, whenever the scheme
+//! reports [`Daemon::progress`]. A client that is interrupted takes its request back and gets
+//! `ECANCELED`, which its side turns into `EINTR`.
+
+use std::collections::VecDeque;
+
+use redox_scheme::scheme::{Op, SchemeResponse, SchemeState, SchemeSync, register_scheme_inner};
+use redox_scheme::{
+    CallRequest, CallerCtx, CancellationRequest, Request, RequestKind, Response, SignalBehavior,
+    Socket,
+};
+use syscall::error::{EAGAIN, ECANCELED, ENOSYS, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
+use syscall::flag::EventFlags;
+
+/// Most requests taken from the kernel at once.
+const BATCH: usize = 32;
+
+/// A scheme that can make clients wait.
+pub trait Daemon: SchemeSync {
+    /// Whether something happened since the last question that may let a waiting request finish.
+    fn progress(&mut self) -> bool {
+        false
+    }
+
+    /// The next handle that became ready and whose owner wants to be told.
+    fn next_event(&mut self) -> Option<(usize, EventFlags)> {
+        None
+    }
+}
+
+/// One scheme socket and the requests that came from it.
+pub struct Server {
+    socket: Socket,
+    state: SchemeState,
+    requests: Vec<Request>,
+    responses: VecDeque<Response>,
+    waiting: VecDeque<(CallerCtx, Op)>,
+}
+
+impl Server {
+    /// Opens a socket on which [`Server::turn`] waits for requests.
+    pub fn waiting() -> Result<Self> {
+        Ok(Self::new(Socket::create()?))
+    }
+
+    /// Opens a socket for a daemon that waits elsewhere: [`Server::turn`] never parks.
+    pub fn nonblocking() -> Result<Self> {
+        Ok(Self::new(Socket::nonblock()?))
+    }
+
+    fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            state: SchemeState::new(),
+            requests: Vec::with_capacity(BATCH),
+            responses: VecDeque::with_capacity(BATCH),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// The socket's descriptor, for an event queue.
+    pub fn descriptor(&self) -> usize {
+        self.socket.inner().raw()
+    }
+
+    /// Gives the scheme its name; from here on clients can open it. `root` is the handle that
+    /// paths start from.
+    pub fn register(&self, name: &str, root: usize) -> Result<()> {
+        register_scheme_inner(&self.socket, name, root)
+    }
+
+    /// Serves until the kernel closes the socket.
+    pub fn run(mut self, daemon: &mut impl Daemon) -> Result<()> {
+        while self.turn(daemon)? {}
+        Ok(())
+    }
+
+    /// Takes one batch of requests and answers what can be answered. False when the kernel has
+    /// closed the socket.
+    pub fn turn(&mut self, daemon: &mut impl Daemon) -> Result<bool> {
+        match self.socket.read_requests(&mut self.requests, SignalBehavior::Restart) {
+            Ok(()) if self.requests.is_empty() => return Ok(false),
+            Ok(()) | Err(Error { errno: EAGAIN }) => {}
+            Err(error) => return Err(error),
+        }
+        let mut requests = std::mem::take(&mut self.requests);
+        for request in requests.drain(..) {
+            self.take(request, daemon);
+        }
+        self.requests = requests;
+        self.settle(daemon);
+        Ok(true)
+    }
+
+    /// Answers waiting requests after the daemon made progress on its own, and posts events.
+    pub fn settle(&mut self, daemon: &mut impl Daemon) {
+        while daemon.progress() {
+            for _ in 0..self.waiting.len() {
+                if let Some((caller, op)) = self.waiting.pop_front() {
+                    self.answer(caller, op, daemon);
+                }
+            }
+        }
+        while let Some((handle, flags)) = daemon.next_event() {
+            self.responses.push_back(Response::post_fevent(handle, flags.bits()));
+        }
+        self.send();
+    }
+
+    fn take(&mut self, request: Request, daemon: &mut impl Daemon) {
+        match request.kind() {
+            RequestKind::Call(call) => self.call(call, daemon),
+            RequestKind::Cancellation(cancelled) => self.cancel(&cancelled),
+            RequestKind::SendFd(request) => {
+                self.responses.push_back(Response::err(EOPNOTSUPP, request));
+            }
+            RequestKind::RecvFd(request) => {
+                self.responses.push_back(Response::err(EOPNOTSUPP, request));
+            }
+            RequestKind::OnClose { id } => daemon.on_close(id),
+            // Notices that want no answer, about things these daemons never ask for.
+            RequestKind::OnDetach { .. }
+            | RequestKind::MsyncMsg
+            | RequestKind::MunmapMsg
+            | RequestKind::MmapMsg => {}
+        }
+    }
+
+    fn call(&mut self, call: CallRequest, daemon: &mut impl Daemon) {
+        let caller = call.caller();
+        match call.op() {
+            Ok(op) => self.answer(caller, op, daemon),
+            Err(unknown) => self.responses.push_back(Response::err(ENOSYS, unknown)),
+        }
+    }
+
+    fn answer(&mut self, caller: CallerCtx, mut op: Op, daemon: &mut impl Daemon) {
+        let outcome = op.handle_sync_dont_consume(&caller, daemon, &mut self.state);
+        let would_block = matches!(
+            outcome,
+            SchemeResponse::Opened(Err(Error { errno: EWOULDBLOCK }))
+                | SchemeResponse::Regular(Err(Error { errno: EWOULDBLOCK }))
+        );
+        if would_block && !op.is_explicitly_nonblock() {
+            self.waiting.push_back((caller, op));
+            return;
+        }
+        self.responses.push_back(match outcome {
+            SchemeResponse::Regular(result) => Response::new(result, op),
+            SchemeResponse::Opened(result) => Response::open_dup_like(result, op),
+            SchemeResponse::RegularAndNotifyOnDetach(result) => {
+                Response::new_notify_on_detach(result, op)
+            }
+        });
+    }
+
+    fn cancel(&mut self, cancelled: &CancellationRequest) {
+        let position = self.waiting.iter().position(|(caller, _)| caller.id == cancelled.id);
+        if let Some((_, op)) = position.and_then(|position| self.waiting.remove(position)) {
+            self.responses.push_back(Response::err(ECANCELED, op));
+        }
+    }
+
+    /// Sends every response. One the kernel refuses belongs to a client that is gone: it is
+    /// dropped, so that it cannot hold back the others.
+    fn send(&mut self) {
+        while !self.responses.is_empty() {
+            let before = self.responses.len();
+            let sent = self.socket.write_responses(&mut self.responses, SignalBehavior::Restart);
+            if sent.is_err() || self.responses.len() == before {
+                self.responses.pop_front();
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `make bench` — instruction counts, exact, beside Linux and Redox.
+//!
+//! Runs the guest's `bench` program on a machine that counts instructions, twice: a difference
+//! between the two runs means that something unrepeatable is in the system, and is an error. So is
+//! a row above its limit, and a machine whose calibration is off.
+
+mod measured;
+mod table;
+
+use crate::exec::{self, Outcome};
+use crate::machine::{Accelerator, Machine};
+use anyhow::{Context as _, Result, bail};
+use measured::Measured;
+use std::process::ExitCode;
+use std::time::Duration;
+use table::Table;
+
+const GOALS: &str = "tests/bench/goals.toml";
+const REFERENCE: &str = "tests/bench/reference.json";
+/// A full suite is a few thousand million instructions, a minute or so.
+const LIMIT: Duration = Duration::from_secs(590);
+
+/// Measures, prints, judges.
+pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
+    let machine =
+        Machine { accelerator: Accelerator::Counted, cpus: 1, memory_mib: 512, ..machine.clone() };
+    let (first, second) = std::thread::scope(|scope| {
+        let second = scope.spawn(|| measure(&machine, "bench-again"));
+        (measure(&machine, "bench"), second.join().expect("measuring does not panic"))
+    });
+    let (first, second) = (first?, second?);
+    print!("{first}");
+    let measured = Measured::parse(&first)?;
+    let mut complaints = measured.calibration_faults();
+    if let Some(difference) = first_difference(&first, &second) {
+        complaints.push(format!("two runs differ: {difference}"));
+    }
+    let table = Table::read(GOALS.as_ref(), REFERENCE.as_ref())?;
+    println!("\n{}", table.render(&measured));
+    complaints.extend(table.over_limit(&measured));
+    for complaint in &complaints {
+        eprintln!("bench: {complaint}");
+    }
+    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn measure(machine: &Machine, name: &str) -> Result<String> {
+    let mut output = Vec::new();
+    match exec::run(machine, "bench", LIMIT, name, &mut output)? {
+        Outcome::Status(0) => String::from_utf8(output).context("bench printed something else"),
+        Outcome::Status(status) => {
+            bail!("bench ended with {status}:\n{}", String::from_utf8_lossy(&output))
+        }
+        Outcome::Failed(report) => bail!(report),
+    }
+}
+
+fn first_difference(first: &str, second: &str) -> Option<String> {
+    if first == second {
+        return None;
+    }
+    let mut pairs = first.lines().zip(second.lines());
+    let pair = pairs.find(|(one, other)| one != other);
+    Some(pair.map_or("one is longer".into(), |(one, other)| format!("\n  {one}\n  {other}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_must_be_equal() {
+        assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
+        assert_eq!(first_difference("a\nb\n", "a\nc\n").as_deref(), Some("\n  b\n  c"));
+        assert!(first_difference("a\n", "a\nb\n").is_some());
+    }
+}

@@ -1,0 +1,180 @@
+//! `make test-qemu` — tells every story in `tests/qemu`, two at a time, in libtest's words.
+
+use crate::dialogue::Dialogue;
+use crate::exec::{self, Outcome};
+use crate::guest::{EXIT_OK, Ending};
+use crate::machine::Machine;
+use crate::story::{Ends, Exec, Step, Story};
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::{Arguments, Trial};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// More would only make each other's time limits unfair.
+const AT_ONCE: usize = 2;
+
+/// Runs the stories that `arguments` (libtest's) select.
+pub(crate) fn run(machine: &Machine, arguments: Vec<OsString>) -> Result<ExitCode> {
+    let name = OsString::from("qemu stories");
+    let mut arguments = Arguments::from_iter(std::iter::once(name).chain(arguments));
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    let mut trials = Vec::new();
+    for path in story_files(&machine.stories)? {
+        let story = Story::read(&path).with_context(|| format!("in {}", path.display()))?;
+        trials.extend(trials_of(machine, Arc::new(story)));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    Ok(conclusion.exit_code())
+}
+
+fn story_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("reading the stories in {}", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The story once for each number of CPUs.
+fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial> {
+    story.cpus.clone().into_iter().map(move |cpus| {
+        let name = format!("{}::smp{cpus}", story.name);
+        let mut machine =
+            Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
+        machine.append.retain(|word| !word.is_empty());
+        let is_off = story.off.is_some();
+        let story = Arc::clone(&story);
+        Trial::test(name, move || {
+            tell(&story, &machine).map_err(|error| format!("{error:#}").into())
+        })
+        .with_ignored_flag(is_off)
+    })
+}
+
+fn tell(story: &Story, machine: &Machine) -> Result<()> {
+    let name = format!("{}-smp{}", story.name, machine.cpus);
+    let mut dialogue = None;
+    for (index, step) in story.steps.iter().enumerate() {
+        let number = index + 1;
+        take(step, story, machine, &format!("{name}-step{number}"), &mut dialogue)
+            .with_context(|| format!("step {number}"))?;
+    }
+    if let Some(dialogue) = dialogue {
+        forbid(story, dialogue.text()).map_err(|error| dialogue.failed(&error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn take(
+    step: &Step,
+    story: &Story,
+    machine: &Machine,
+    name: &str,
+    dialogue: &mut Option<Dialogue>,
+) -> Result<()> {
+    if let Step::Exec(exec) = step {
+        return perform(exec, story, machine, name);
+    }
+    let talk = match dialogue {
+        Some(talk) => talk,
+        None => dialogue.insert(Dialogue::start(machine, name, story.limit)?),
+    };
+    match step {
+        Step::Send(keys) => talk.type_keys(keys),
+        Step::Expect(wanted) => talk.expect(wanted)?,
+        Step::Ends(wanted) => {
+            let ending = talk.ending()?;
+            let is_right = match wanted {
+                Ends::Shutdown => ending == Ending::Code(EXIT_OK),
+                Ends::Reset => ending == Ending::Reset,
+            };
+            ensure!(is_right, talk.failed(&format!("not the ending that was wanted: {ending}")));
+        }
+        Step::Exec(_) => {}
+    }
+    Ok(())
+}
+
+fn perform(exec: &Exec, story: &Story, machine: &Machine, name: &str) -> Result<()> {
+    let mut output = Vec::new();
+    let status = match exec::run(machine, &exec.command, story.limit, name, &mut output)? {
+        Outcome::Status(status) => status,
+        Outcome::Failed(report) => bail!(report),
+    };
+    let output = String::from_utf8_lossy(&output);
+    judge(exec, status, &output)
+        .and_then(|()| forbid(story, &output))
+        .with_context(|| format!("{}\nits output:\n{output}", exec.command))
+}
+
+/// Compares what came with what was wanted.
+fn judge(exec: &Exec, status: u8, output: &str) -> Result<()> {
+    ensure!(status == exec.status, "it ended with status {status}, not {}", exec.status);
+    if let Some(wanted) = &exec.stdout {
+        ensure!(output == wanted, "it should have printed exactly:\n{wanted}");
+    }
+    for wanted in &exec.contains {
+        ensure!(output.contains(wanted.as_str()), "it never printed: {wanted}");
+    }
+    for wanted in &exec.matches {
+        ensure!(wanted.is_match(output), "it printed nothing like: {wanted}");
+    }
+    for unwanted in &exec.lacks {
+        ensure!(!output.contains(unwanted.as_str()), "it printed: {unwanted}");
+    }
+    Ok(())
+}
+
+fn forbid(story: &Story, text: &str) -> Result<()> {
+    for unwanted in &story.forbid {
+        ensure!(!unwanted.is_match(text), "the story forbids /{unwanted}/");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exec(fields: &str) -> Exec {
+        let text = format!("about = 'x'\n[[step]]\nexec = 'x'\n{fields}");
+        match Story::parse("s", &text).unwrap().steps.remove(0) {
+            Step::Exec(exec) => exec,
+            other => panic!("not an exec: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_expectation_can_fail() {
+        let output = "one\ntwo\n";
+        for (fields, verdict) in [
+            ("stdout = \"one\\ntwo\\n\"", true),
+            ("stdout = \"one\\n\"", false),
+            ("stdout_contains = ['tw']", true),
+            ("stdout_contains = ['one', 'three']", false),
+            ("stdout_matches = ['^two$']", true),
+            ("stdout_matches = ['^wo$']", false),
+            ("stdout_lacks = ['three']", true),
+            ("stdout_lacks = ['two']", false),
+            ("status = 3", false),
+        ] {
+            assert_eq!(judge(&exec(fields), 0, output).is_ok(), verdict, "{fields}");
+        }
+    }
+
+    #[test]
+    fn the_stories_in_the_tree_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/qemu");
+        for path in story_files(&folder).unwrap() {
+            Story::read(&path).unwrap_or_else(|error| panic!("{}: {error:#}", path.display()));
+        }
+    }
+}

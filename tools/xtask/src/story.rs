@@ -1,0 +1,220 @@
+//! `tests/qemu/*.toml` — a story: what is done to a fresh machine, and what must come of it.
+//!
+//! A step is either a command line for a machine of its own (`exec`, judged by its exact bytes
+//! and its status) or part of one conversation over the serial console (`line`, `send`, `expect`,
+//! `ends`). tests/qemu/README.md describes every field.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+use std::path::Path;
+use std::time::Duration;
+
+/// One story, checked.
+#[derive(Debug)]
+pub(crate) struct Story {
+    /// The file's name without `.toml`.
+    pub(crate) name: String,
+    /// Once for each number of CPUs.
+    pub(crate) cpus: Vec<u32>,
+    pub(crate) memory_mib: u32,
+    /// More of the kernel's command line.
+    pub(crate) append: String,
+    /// For each machine of the story.
+    pub(crate) limit: Duration,
+    /// What no console may show.
+    pub(crate) forbid: Vec<Regex>,
+    /// Why it is not run yet.
+    pub(crate) off: Option<String>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A command line on a machine of its own.
+    Exec(Exec),
+    /// Keys, as they are.
+    Send(String),
+    /// Wait until the console shows this.
+    Expect(Regex),
+    /// Wait until the guest ends like this.
+    Ends(Ends),
+}
+
+/// A command line and what must come of it.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    pub(crate) command: String,
+    pub(crate) status: u8,
+    /// Exactly this output.
+    pub(crate) stdout: Option<String>,
+    /// All of these somewhere in it.
+    pub(crate) contains: Vec<String>,
+    /// All of these match it.
+    pub(crate) matches: Vec<Regex>,
+    /// None of these anywhere in it.
+    pub(crate) lacks: Vec<String>,
+}
+
+/// How a guest may end.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ends {
+    /// Shut down.
+    Shutdown,
+    /// Reset.
+    Reset,
+}
+
+impl Story {
+    /// Reads the story in `path`.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).context("its name")?;
+        let text = std::fs::read_to_string(path)?;
+        Self::parse(name, &text)
+    }
+
+    /// Makes a story of a file's text.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self> {
+        let file: File = toml::from_str(text)?;
+        ensure!(!file.about.trim().is_empty(), "`about` says nothing");
+        ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
+        ensure!(!file.step.is_empty(), "a story needs steps");
+        let steps = file.step.into_iter().enumerate().map(|(index, step)| {
+            step.check().with_context(|| format!("step {} of the story", index + 1))
+        });
+        Ok(Self {
+            name: name.into(),
+            cpus: file.smp,
+            memory_mib: file.mem,
+            append: file.append,
+            limit: Duration::from_secs(file.timeout),
+            forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
+            off: file.off,
+            steps: steps.collect::<Result<_>>()?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    about: String,
+    #[serde(default = "one_cpu")]
+    smp: Vec<u32>,
+    #[serde(default = "memory_mib")]
+    mem: u32,
+    #[serde(default)]
+    append: String,
+    #[serde(default = "seconds")]
+    timeout: u64,
+    #[serde(default)]
+    forbid: Vec<String>,
+    off: Option<String>,
+    step: Vec<FileStep>,
+}
+
+fn one_cpu() -> Vec<u32> {
+    vec![1]
+}
+
+fn memory_mib() -> u32 {
+    512
+}
+
+fn seconds() -> u64 {
+    60
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileStep {
+    exec: Option<String>,
+    status: Option<u8>,
+    stdout: Option<String>,
+    #[serde(default)]
+    stdout_contains: Vec<String>,
+    #[serde(default)]
+    stdout_matches: Vec<String>,
+    #[serde(default)]
+    stdout_lacks: Vec<String>,
+    line: Option<String>,
+    send: Option<String>,
+    expect: Option<String>,
+    ends: Option<Ends>,
+}
+
+impl FileStep {
+    fn check(self) -> Result<Step> {
+        let judges = self.status.is_some()
+            || self.stdout.is_some()
+            || !self.stdout_contains.is_empty()
+            || !self.stdout_matches.is_empty()
+            || !self.stdout_lacks.is_empty();
+        ensure!(self.exec.is_some() || !judges, "`status` and `stdout` belong to `exec`");
+        match (self.exec, self.line, self.send, self.expect, self.ends) {
+            (Some(command), None, None, None, None) => Ok(Step::Exec(Exec {
+                command,
+                status: self.status.unwrap_or(0),
+                stdout: self.stdout,
+                contains: self.stdout_contains,
+                matches: patterns(&self.stdout_matches)?,
+                lacks: self.stdout_lacks,
+            })),
+            // The Enter key sends a carriage return; the console's line discipline turns it.
+            (None, Some(line), None, None, None) => Ok(Step::Send(line + "\r")),
+            (None, None, Some(keys), None, None) => Ok(Step::Send(keys)),
+            (None, None, None, Some(wanted), None) => Ok(Step::Expect(pattern(&wanted)?)),
+            (None, None, None, None, Some(ends)) => Ok(Step::Ends(ends)),
+            _ => bail!("a step has exactly one of `exec`, `line`, `send`, `expect`, `ends`"),
+        }
+    }
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Regex>> {
+    texts.iter().map(|text| pattern(text)).collect()
+}
+
+/// `^` and `$` mean lines: so a pattern tells a command's output from the echo of the command.
+fn pattern(text: &str) -> Result<Regex> {
+    Ok(RegexBuilder::new(text).multi_line(true).build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_story_is_read_with_its_defaults() {
+        let text = "about = 'x'\n[[step]]\nexec = 'true'\n[[step]]\nline = 'ls'\n";
+        let story = Story::parse("s", text).unwrap();
+        assert_eq!((story.cpus, story.memory_mib, story.off), (vec![1], 512, None));
+        assert!(matches!(&story.steps[0], Step::Exec(exec) if exec.status == 0));
+        assert!(matches!(&story.steps[1], Step::Send(keys) if keys == "ls\r"));
+    }
+
+    #[test]
+    fn a_story_that_says_two_things_or_nothing_is_refused() {
+        for text in [
+            "about = 'x'",
+            "about = ''\n[[step]]\nexec = 'true'",
+            "about = 'x'\nstep = []",
+            "about = 'x'\nsmp = [0]\n[[step]]\nexec = 'true'",
+            "about = 'x'\nsteps = 1\n[[step]]\nexec = 'true'",
+            "about = 'x'\n[[step]]\nexec = 'true'\nline = 'x'",
+            "about = 'x'\n[[step]]\nline = 'x'\nstatus = 1",
+            "about = 'x'\n[[step]]\nexpect = '('",
+            "about = 'x'\n[[step]]\nexec = 'true'\nstatus = 256",
+            "about = 'x'\n[[step]]\nends = 'well'",
+        ] {
+            assert!(Story::parse("s", text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn anchors_mean_lines() {
+        assert!(pattern("^hi$").unwrap().is_match("$ echo hi\nhi\n$ "));
+        assert!(!pattern("^hi$").unwrap().is_match("$ echo hi\n"));
+    }
+}
