@@ -76,14 +76,7 @@ impl<M: Machine> Scheme<M> for Initfs {
         Ok(count)
     }
 
-    fn write(
-        &self,
-        _: &mut Kernel<M>,
-        _: Caller,
-        _: usize,
-        _: UserSlice,
-        _: Position,
-    ) -> Outcome {
+    fn write(&self, _: &mut Kernel<M>, _: Caller, _: usize, _: UserSlice, _: Position) -> Outcome {
         fail(EROFS)
     }
 

@@ -77,11 +77,7 @@ pub(crate) fn make_room<M: Machine>(
 
 /// Zero-filled memory. Private memory comes on first touch; shared memory, which a later `fork`
 /// must find, comes at once.
-pub(crate) fn map_anonymous<M: Machine>(
-    k: &mut Kernel<M>,
-    caller: Caller,
-    map: &Map,
-) -> Outcome {
+pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map) -> Outcome {
     let access = access_of(map.flags)?;
     let pages = make_room(k, caller, map)?;
     if !map.flags.contains(MapFlags::MAP_SHARED) {
