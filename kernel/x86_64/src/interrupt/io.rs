@@ -152,7 +152,8 @@ pub(crate) fn unmask(line: u8) {
 /// Masks all lines of both 8259 controllers, after moving them to vectors that tell exceptions
 /// and their spurious interrupts apart (8259A data sheet, Intel 231468).
 ///
-/// Before the local APIC stops listening to them: a request that is up then may stay up for ever.
+/// Comes before the local controllers stop listening to them: QEMU otherwise keeps a request that
+/// was there already, and delivers it as vector -1.
 pub(crate) fn silence_old() {
     const FIRST: u16 = 0x20;
     const SECOND: u16 = 0xA0;
