@@ -25,7 +25,8 @@ HOST_TARGET := $(or $(CARGO_TARGET_DIR),target)
 # the host's packages because that variable flips.
 USER_TARGET := $(HOST_TARGET)-user
 USER_BIN    := $(USER_TARGET)/x86_64-unknown-redox/user
-USER_BUILD  := --target x86_64-unknown-redox --profile user --target-dir $(USER_TARGET)
+RUNTIME     := $(USER_TARGET)/x86_64-unknown-redox/runtime/libc.a
+USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
 USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(CURDIR)/$(BUILD)/lib -Clink-arg=--entry=_start
 USER_ENV    := RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK)"
 USER_PACKAGES := init shell coreutils tools bench guest-tests consoled logd nulld ramd randd
@@ -121,19 +122,19 @@ kernel: setup
 
 user: # The runtime library and all programs
 user: runtime
-	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(USER_BIN)/init) $(USER_BUILD) -Zbuild-std=std,panic_abort \
-		$(addprefix --package ,$(USER_PACKAGES))
+	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(USER_BIN)/init) $(USER_BUILD) \
+		--profile user -Zbuild-std=std,panic_abort $(addprefix --package ,$(USER_PACKAGES))
 
 # Cargo does not know that programs are linked against libc.a: when it changes they are removed,
 # and cargo, which misses them, links them again.
 runtime: setup
 	@mkdir -p $(BUILD)/lib; printf '!<arch>\n' >$(BUILD)/lib/libgcc_eh.a
 	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(BUILD)/lib/libc.a) $(USER_BUILD) \
-		--package runtime -Zbuild-std=core,alloc,compiler_builtins \
+		--package runtime --profile runtime -Zbuild-std=core,alloc,compiler_builtins \
 		-Zbuild-std-features=compiler-builtins-mem
-	@cmp -s $(USER_BIN)/libc.a $(BUILD)/lib/libc.a || { \
-		find $(USER_BIN)/deps -maxdepth 1 -type f -perm /100 -delete; \
-		cp $(USER_BIN)/libc.a $(BUILD)/lib/libc.a; }
+	@cmp -s $(RUNTIME) $(BUILD)/lib/libc.a || { \
+		[ ! -d $(USER_BIN)/deps ] || find $(USER_BIN)/deps -maxdepth 1 -type f -perm /100 -delete; \
+		cp $(RUNTIME) $(BUILD)/lib/libc.a; }
 
 image: # The boot archive: build/initfs.img
 image: user
@@ -161,7 +162,7 @@ lint: setup
 	@$(setup_env); cargo clippy --quiet --package kernel --target x86_64-unknown-none \
 		$$KERNEL_STD -- -D warnings
 	@$(setup_env); $(USER_ENV) cargo clippy --quiet $(USER_BUILD) \
-		-Zbuild-std=std,panic_abort $(addprefix --package ,$(USER_PACKAGES)) -- -D warnings
+		--profile user -Zbuild-std=std,panic_abort $(addprefix --package ,$(USER_PACKAGES)) -- -D warnings
 
 clean: # Remove everything that was built
 	rm -rf $(BUILD) $(HOST_TARGET) $(USER_TARGET)
