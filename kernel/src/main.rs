@@ -11,9 +11,6 @@ use kernel_core::log::Level;
 use kernel_core::memory::Frames;
 use kernel_x86_64::{Boot, Pc};
 
-/// The first program.
-const INIT: &str = "/bin/init";
-
 kernel_x86_64::start_with!(main);
 
 /// Takes over from the machine: builds the kernel, starts the first program, runs.
@@ -28,9 +25,7 @@ fn main(boot: Boot) -> ! {
     if let Some(complaint) = complaint {
         kernel.log(Level::Error, "boot", format_args!("{complaint}"));
     }
-    if let Err(reason) = kernel.start_init(INIT) {
-        panic!("no first program: {reason}");
-    }
+    kernel.start();
     kernel_x86_64::start(kernel)
 }
 
