@@ -167,9 +167,8 @@ impl Events {
             let line = self.queues.get_mut(number).and_then(|q| q.pending.pop_front());
             let Some(line) = line else { return };
             let list = self.interests.get_mut(&line.key);
-            let found = list.and_then(|list| {
-                list.iter_mut().find(|i| i.queue == number && i.id == line.id)
-            });
+            let found = list
+                .and_then(|list| list.iter_mut().find(|i| i.queue == number && i.id == line.id));
             if let Some(interest) = found {
                 interest.ready = EventFlags::empty();
             }

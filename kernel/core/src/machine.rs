@@ -6,9 +6,11 @@
 //! Two halves. [`Machine`] is reached only under the kernel lock, as `kernel.machine`. [`Port`]
 //! is what one CPU's own loop needs outside the lock.
 
+use crate::boot::Stage;
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use abi::redox::IntRegisters;
+use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::ops::DerefMut;
 
@@ -155,6 +157,11 @@ pub trait Machine: Sized + 'static {
     /// One tree of page tables.
     type Space: Debug;
 
+    /// The machine's own boot stages, which run before the kernel's.
+    fn stages() -> Vec<Stage<Kernel<Self>>> {
+        Vec::new()
+    }
+
     // Physical memory. Every address handed in lies in memory that `Frames` owns, or in the boot
     // archive, or in firmware tables; anything else is a bug of the kernel.
 
@@ -286,19 +293,12 @@ pub trait Port {
     fn lock(&self) -> Self::Guard<'_>;
     /// Runs user code until it stops. The lock is not held. `space` is a number the machine gave
     /// for the space when it was chosen under the lock ([`Port::Loaded`]).
-    fn run(
-        &self,
-        context: &mut <Self::Machine as Machine>::Context,
-        space: &Self::Loaded,
-    ) -> Trap;
+    fn run(&self, context: &mut <Self::Machine as Machine>::Context, space: &Self::Loaded) -> Trap;
     /// What `run` needs to know of a space, copied out under the lock.
     type Loaded: Clone;
     /// Makes that copy. Called under the lock when a task is chosen; from then until this CPU
     /// takes the lock again the machine counts this CPU as running the space.
-    fn load(
-        kernel: &mut Self::Machine,
-        space: &<Self::Machine as Machine>::Space,
-    ) -> Self::Loaded;
+    fn load(kernel: &mut Self::Machine, space: &<Self::Machine as Machine>::Space) -> Self::Loaded;
     /// Gives up the lock and halts until an interrupt; an interrupt that came before is enough.
     fn hibernate<'a>(&'a self, guard: Self::Guard<'a>) -> Self::Guard<'a>;
     /// Whether this CPU must leave the loop (the simulated machine at the end of a story).

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn everybody_gets_a_turn_and_the_woken_one_goes_first() {
         let mut policy = RoundRobin::default();
-        [1, 2, 3].map(|n| policy.add(TaskId(n)));
+        [1, 2, 3].into_iter().for_each(|n| policy.add(TaskId(n)));
         policy.add_first(TaskId(9));
         assert!(policy.remove(TaskId(2)));
         assert!(!policy.remove(TaskId(2)));

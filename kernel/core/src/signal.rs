@@ -116,12 +116,7 @@ pub struct TaskSignals<M: Machine> {
 
 impl<M: Machine> Default for TaskSignals<M> {
     fn default() -> Self {
-        Self {
-            mask: 0,
-            pending: Pending::default(),
-            interrupted: Vec::new(),
-            suspended_mask: None,
-        }
+        Self { mask: 0, pending: Pending::default(), interrupted: Vec::new(), suspended_mask: None }
     }
 }
 
@@ -137,7 +132,7 @@ mod tests {
     #[test]
     fn kill_comes_first_then_the_lowest() {
         let mut pending = Pending::default();
-        [SIGTERM, SIGKILL, SIGHUP, SIGTERM].map(|s| pending.add(info(s)));
+        [SIGTERM, SIGKILL, SIGHUP, SIGTERM].into_iter().for_each(|s| pending.add(info(s)));
         let order: Vec<i32> =
             core::iter::from_fn(|| pending.take(u64::MAX)).map(|i| i.signo).collect();
         assert_eq!(order, [SIGKILL as i32, SIGHUP as i32, SIGTERM as i32]);

@@ -258,10 +258,11 @@ impl<M: Machine> Kernel<M> {
         let thread = &self.tasks[task.0];
         let process = thread.process;
         let action = self.processes[process.0].signals.action(signal);
-        let is_caught = !matches!(action.handler, SIG_DFL | SIG_IGN)
-            && thread.signals.mask & bit(signal) == 0;
+        let is_caught =
+            !matches!(action.handler, SIG_DFL | SIG_IGN) && thread.signals.mask & bit(signal) == 0;
         if is_caught {
-            let info = SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
+            let info =
+                SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
             self.signal_task(task, info);
             return;
         }

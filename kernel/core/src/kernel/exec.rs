@@ -74,8 +74,18 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn exec(&mut self, caller: Caller, arguments: usize) -> Outcome {
         let words: [usize; size_of::<ExecArgs>() / 8] =
             self.copy_in_words(caller.space, arguments)?;
-        let [image, image_len, args, args_len, args_count, envs, envs_len, envs_count, path, path_len] =
-            words;
+        let [
+            image,
+            image_len,
+            args,
+            args_len,
+            args_count,
+            envs,
+            envs_len,
+            envs_count,
+            path,
+            path_len,
+        ] = words;
         let strings_len = args_len.checked_add(envs_len).ok_or(Errno(E2BIG))?;
         if strings_len > ARGUMENTS_MAX {
             return fail(E2BIG);
@@ -121,12 +131,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Descriptors 0, 1 and 2 of the first process are `debug:`.
-    fn open_console(
-        &mut self,
-        process: ProcessId,
-        task: TaskId,
-        space: SpaceId,
-    ) -> Outcome<()> {
+    fn open_console(&mut self, process: ProcessId, task: TaskId, space: SpaceId) -> Outcome<()> {
         use abi::redox::flag::O_RDWR;
         let caller = Caller { task, process, space };
         for _ in 0..3 {
@@ -224,8 +229,9 @@ impl<M: Machine> Kernel<M> {
     /// A frame that holds exactly the page of the file at `at`, if there is one to share.
     fn image_frame(&mut self, source: Source, at: usize) -> Option<Frame> {
         match source {
-            Source::Archive { first, .. } => (at % PAGE_SIZE == 0)
-                .then(|| Frame(first.0 + (at / PAGE_SIZE) as u32)),
+            Source::Archive { first, .. } => {
+                (at % PAGE_SIZE == 0).then(|| Frame(first.0 + (at / PAGE_SIZE) as u32))
+            }
             Source::Memory { space, image } => {
                 let address = image.address + at;
                 let page = Page::containing(address);

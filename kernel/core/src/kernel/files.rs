@@ -24,7 +24,9 @@ impl<M: Machine> Kernel<M> {
         flags: usize,
     ) -> Outcome<DescriptionId> {
         match self.namespace(caller.process).resolve(path)? {
-            Target::List => self.open_in_kernel(caller, crate::scheme::place::SYS, "scheme/", flags),
+            Target::List => {
+                self.open_in_kernel(caller, crate::scheme::place::SYS, "scheme/", flags)
+            }
             Target::Scheme { root: Root::Kernel(id), rest, .. } => {
                 self.open_in_kernel(caller, id, &rest, flags)
             }
@@ -94,8 +96,7 @@ impl<M: Machine> Kernel<M> {
         Ok(match answer.other {
             Some(other) => other,
             None => {
-                let opened =
-                    Opened { number: answer.value, is_positioned: answer.is_positioned };
+                let opened = Opened { number: answer.value, is_positioned: answer.is_positioned };
                 self.describe(scheme, opened, flags, shown)
             }
         })
@@ -206,5 +207,6 @@ impl<M: Machine> Kernel<M> {
                 self.release_description(id);
             }
         }
+        self.raise_scheme_list();
     }
 }

@@ -59,8 +59,8 @@ impl<M: Machine> Kernel<M> {
     /// Adds a thread, ready to run. The first thread of a process gets the process's number.
     pub(crate) fn add_thread(&mut self, process: ProcessId, context: Box<M::Context>) -> TaskId {
         let record = &self.processes[process.0];
-        let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
         let space = record.space.expect("a process that gets a thread has memory");
+        let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
         let task = TaskId(self.tasks.insert(Task::new(tid, process, space, context)));
         self.tids.insert(tid, task);
         self.processes[process.0].threads.push(task);

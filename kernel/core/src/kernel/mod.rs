@@ -10,16 +10,18 @@ mod exec;
 mod files;
 mod life;
 mod run;
+mod start;
 mod timers;
 
+pub(crate) use life::TASKS_MAX;
 pub use run::{Chosen, Cpu};
 pub use timers::{TimerKey, Timers, Waiter};
 
-use crate::boot::State as BootState;
+use crate::boot::{KernelState, Pipeline};
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
 use crate::handle::Description;
-use crate::log::{Level, Log};
+use crate::log::{Level, Line, Log};
 use crate::machine::{CpuId, Machine};
 use crate::memory::{Frame, Frames, Space, SpaceId};
 use crate::namespace::{Namespace, NamespaceId, Root};
@@ -27,7 +29,7 @@ use crate::pipe::Pipes;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
-use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId};
+use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId, place, user_socket};
 use crate::stats::Stats;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
 use abi::redox::flag::EventFlags;
@@ -37,6 +39,9 @@ use core::fmt;
 use hashbrown::HashMap;
 use initfs_format::Archive;
 use slab::Slab;
+
+/// How much of the log is kept, in bytes.
+const LOG_BYTES: usize = 64 << 10;
 
 /// Who makes a call: looked up once, passed along.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,10 +125,12 @@ pub struct Kernel<M: Machine> {
     pub log: Log,
     /// Counters.
     pub stats: Stats,
-    /// How the boot went.
-    pub boot: BootState,
     /// The boot command line.
     pub command_line: String,
+    /// What the kernel as a whole is doing.
+    pub state: KernelState,
+    /// The boot stages, once they have been put in order.
+    pub pipeline: Option<Pipeline<Kernel<M>>>,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -142,7 +149,7 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n))).collect();
-        let mut kernel = Self {
+        Self {
             machine,
             frames,
             zero,
@@ -167,18 +174,16 @@ impl<M: Machine> Kernel<M> {
             clocks: Clocks::default(),
             lines: Lines::default(),
             console,
-            log: Log::default(),
+            log: Log::new(LOG_BYTES),
             stats: Stats::default(),
-            boot: BootState::default(),
             command_line,
-        };
-        let namespace = kernel.first_namespace();
-        kernel.namespaces.insert(namespace);
-        kernel
+            state: KernelState::default(),
+            pipeline: None,
+        }
     }
 
     /// The kernel's schemes, and `/` leading to the boot archive.
-    fn first_namespace(&self) -> Namespace {
+    pub(crate) fn first_namespace() -> Namespace {
         let mut namespace = Namespace::default();
         for (place, scheme) in KernelSchemes::<M>::ALL.iter().enumerate() {
             let root = Root::Kernel(SchemeId::Kernel(place as u8));
@@ -193,14 +198,25 @@ impl<M: Machine> Kernel<M> {
         self.machine.nanoseconds(self.machine.ticks())
     }
 
-    /// Adds a line to the log.
-    pub fn log(&mut self, level: Level, target: &str, text: fmt::Arguments<'_>) {
-        let now = self.now();
-        let cpu = self.machine.this_cpu().0;
-        let machine = &mut self.machine;
-        self.log.write(level, now, cpu, target, text, |line| {
-            machine.console_write(line);
-        });
+    /// Adds a line to the log, and shows it on the console if it matters enough.
+    pub fn log(&mut self, level: Level, target: &str, message: fmt::Arguments<'_>) {
+        let line =
+            Line { level, time_ns: self.now(), cpu: self.machine.this_cpu().0, target, message };
+        let Some(range) = self.log.write(&line) else { return };
+        let mut position = range.start;
+        while position < range.end {
+            let mut bytes = [0; 128];
+            let piece = self.log.read(position, &mut bytes);
+            // The console is a terminal in raw mode: it wants both halves of a line end.
+            for part in bytes[..piece.count].split_inclusive(|byte| *byte == b'\n') {
+                let text = part.strip_suffix(b"\n").unwrap_or(part);
+                self.machine.console_write(text);
+                if text.len() < part.len() {
+                    self.machine.console_write(b"\r\n");
+                }
+            }
+            position = piece.next;
+        }
     }
 
     /// The process with this number.
@@ -261,7 +277,7 @@ impl<M: Machine> Kernel<M> {
         for (number, queue) in woken {
             self.wake_all(queue);
             // An event queue is a file too: queues nest.
-            self.raise((crate::scheme::place::EVENT, number), EventFlags::EVENT_READ);
+            self.raise((place::EVENT, number), EventFlags::EVENT_READ);
         }
     }
 
@@ -274,8 +290,15 @@ impl<M: Machine> Kernel<M> {
 
     /// Tells event queues that a daemon's socket has requests.
     pub(crate) fn raise_socket(&mut self, scheme: usize) {
-        let key = (crate::scheme::place::NAMESPACE, crate::scheme::user_socket(scheme));
+        let key = (place::NAMESPACE, user_socket(scheme));
         self.raise(key, EventFlags::EVENT_READ);
+    }
+
+    /// Tells event queues that a scheme name came or went: `sys:scheme` has changed.
+    pub(crate) fn raise_scheme_list(&mut self) {
+        for number in self.texts.showing(crate::scheme::scheme_rows::<M>) {
+            self.raise((place::SYS, number), EventFlags::EVENT_READ);
+        }
     }
 
     /// The reason a thread is parked, for `ps`.

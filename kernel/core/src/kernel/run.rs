@@ -5,13 +5,13 @@
 
 use super::{Caller, Kernel};
 use crate::error::*;
+use crate::kernel::Waiter;
 use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
 use crate::memory::SpaceId;
 use crate::schedule::Policy;
 use crate::stats::CpuStats;
 use crate::syscall;
 use crate::task::{State, TaskId, Unfinished, Wait};
-use crate::kernel::Waiter;
 use alloc::boxed::Box;
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
             self.policy.add(task);
         }
         let task = self.choose(cpu)?;
-        self.start(cpu, task);
+        self.give_cpu(cpu, task);
         Some(task)
     }
 
@@ -174,7 +174,7 @@ impl<M: Machine> Kernel<M> {
         Some(task)
     }
 
-    fn start(&mut self, cpu: CpuId, task: TaskId) {
+    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) {
         let thread = &mut self.tasks[task.0];
         thread.state = State::Running(cpu);
         thread.switches += 1;

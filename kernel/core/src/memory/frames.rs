@@ -50,10 +50,7 @@ enum State {
 
 impl FrameInfo {
     fn new(state: State, link: u32, order: usize, back: u32) -> Self {
-        Self {
-            head: (state as u32) << LINK_BITS | link,
-            tail: (order as u32) << LINK_BITS | back,
-        }
+        Self { head: (state as u32) << LINK_BITS | link, tail: (order as u32) << LINK_BITS | back }
     }
 
     fn is(self, state: State) -> bool {
@@ -159,8 +156,7 @@ impl Frames {
             end_chunk,
             counts: count(&ranges, low, high),
         };
-        let zones =
-            [zone(0, dma_chunks, 0, DMA_END), zone(dma_chunks, chunks, DMA_END, u32::MAX)];
+        let zones = [zone(0, dma_chunks, 0, DMA_END), zone(dma_chunks, chunks, DMA_END, u32::MAX)];
         Self { infos, known: vec![0; chunks.div_ceil(64) as usize], ranges, zones }
     }
 

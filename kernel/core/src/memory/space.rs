@@ -118,7 +118,9 @@ impl<M: Machine> Space<M> {
     /// The lowest free run of `count` pages at or above the search start, or near `hint`.
     pub fn find_free(&self, count: usize, hint: Page) -> Option<Pages> {
         let wanted = Pages { start: hint, end: Page(hint.0.checked_add(count)?) };
-        if hint.start() >= USER_START && wanted.end.0 <= USER_END / PAGE_SIZE && self.is_free(wanted)
+        if hint.start() >= USER_START
+            && wanted.end.0 <= USER_END / PAGE_SIZE
+            && self.is_free(wanted)
         {
             return Some(wanted);
         }

@@ -38,8 +38,9 @@ impl<M: Machine> Scheme<M> for Initfs {
             Errno(match error {
                 format::LookupError::NotFound if flags & O_CREAT != 0 => EROFS,
                 format::LookupError::NotFound => ENOENT,
-                format::LookupError::NotADirectory => ENOTDIR,
+                format::LookupError::NotDirectory => ENOTDIR,
                 format::LookupError::TooManyLinks => ELOOP,
+                format::LookupError::OtherScheme => EXDEV,
             })
         })?;
         if flags & O_CREAT != 0 && flags & O_EXCL != 0 {
@@ -75,14 +76,7 @@ impl<M: Machine> Scheme<M> for Initfs {
         Ok(count)
     }
 
-    fn write(
-        &self,
-        _: &mut Kernel<M>,
-        _: Caller,
-        _: usize,
-        _: UserSlice,
-        _: Position,
-    ) -> Outcome {
+    fn write(&self, _: &mut Kernel<M>, _: Caller, _: usize, _: UserSlice, _: Position) -> Outcome {
         fail(EROFS)
     }
 

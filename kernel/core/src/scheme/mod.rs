@@ -19,8 +19,9 @@ mod time;
 pub mod user;
 
 pub use debug::Console;
-pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
 pub use irq::Lines;
+pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
+pub(crate) use sys::scheme_rows;
 pub use time::Clocks;
 
 use crate::error::*;
@@ -140,13 +141,7 @@ pub trait Scheme<M: Machine>: Sync {
     }
 
     /// Maps the file into the caller's memory and returns the address.
-    fn map(
-        &self,
-        _kernel: &mut Kernel<M>,
-        _caller: Caller,
-        _number: usize,
-        _map: &Map,
-    ) -> Outcome {
+    fn map(&self, _kernel: &mut Kernel<M>, _caller: Caller, _number: usize, _map: &Map) -> Outcome {
         fail(ENODEV)
     }
 

@@ -9,6 +9,7 @@ use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::task::Pid;
 use alloc::string::String;
+use alloc::vec::Vec;
 use slab::Slab;
 
 /// What an open text file shows.
@@ -52,6 +53,12 @@ impl Texts {
     /// Closes a file.
     pub fn close(&mut self, number: usize) {
         self.open.remove(number);
+    }
+
+    /// The open files whose subject `is_wanted`.
+    pub fn showing(&self, is_wanted: fn(Subject) -> bool) -> Vec<usize> {
+        let open = self.open.iter().filter(|(_, text)| is_wanted(text.subject));
+        open.map(|(number, _)| number).collect()
     }
 
     /// What a file shows.

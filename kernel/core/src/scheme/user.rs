@@ -497,13 +497,16 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         let caller = owed.sqe.caller;
-        self.notify(tag.scheme, Sqe {
-            opcode: Opcode::Cancel as u8,
-            sqe_flags: SqeFlags::ONEWAY,
-            tag: number,
-            caller,
-            ..Sqe::default()
-        });
+        self.notify(
+            tag.scheme,
+            Sqe {
+                opcode: Opcode::Cancel as u8,
+                sqe_flags: SqeFlags::ONEWAY,
+                tag: number,
+                caller,
+                ..Sqe::default()
+            },
+        );
         true
     }
 
@@ -580,12 +583,15 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn notify_close(&mut self, scheme: usize, number: usize) {
-        self.notify(scheme, Sqe {
-            opcode: Opcode::CloseMsg as u8,
-            sqe_flags: SqeFlags::ONEWAY,
-            args: [number as u64, 0, 0, 0, 0, 0],
-            ..Sqe::default()
-        });
+        self.notify(
+            scheme,
+            Sqe {
+                opcode: Opcode::CloseMsg as u8,
+                sqe_flags: SqeFlags::ONEWAY,
+                args: [number as u64, 0, 0, 0, 0, 0],
+                ..Sqe::default()
+            },
+        );
     }
 
     fn notify(&mut self, scheme: usize, sqe: Sqe) {

@@ -22,7 +22,6 @@ const DUP_MAX: usize = 4096;
 /// The fcntl command that duplicates with close-on-exec (libc crate, redox).
 const F_DUPFD_CLOEXEC: usize = 1030;
 
-
 /// `path, length, flags`
 pub(super) fn open<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [path, length, flags, ..] = a;
@@ -126,9 +125,7 @@ fn read_from<M: Machine>(
     }
     let (scheme, number) = (description.scheme, description.number);
     match scheme {
-        SchemeId::Kernel(place) => {
-            KernelSchemes::<M>::get(place).read(k, caller, number, into, at)
-        }
+        SchemeId::Kernel(place) => KernelSchemes::<M>::get(place).read(k, caller, number, into, at),
         SchemeId::User(server) => {
             let (offset, flags) = daemon_position(&k.descriptions[id.0], at);
             let into = into.part(0, crate::memory::PAYLOAD_MAX);
@@ -272,11 +269,7 @@ pub(super) fn seek<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
     Ok(target as usize)
 }
 
-fn size_of_file<M: Machine>(
-    k: &mut Kernel<M>,
-    caller: Caller,
-    id: DescriptionId,
-) -> Outcome<u64> {
+fn size_of_file<M: Machine>(k: &mut Kernel<M>, caller: Caller, id: DescriptionId) -> Outcome<u64> {
     let Description { scheme, number, .. } = k.descriptions[id.0];
     match scheme {
         SchemeId::Kernel(place) => KernelSchemes::<M>::get(place).size(k, number),

@@ -77,11 +77,7 @@ pub(crate) fn make_room<M: Machine>(
 
 /// Zero-filled memory. Private memory comes on first touch; shared memory, which a later `fork`
 /// must find, comes at once.
-pub(crate) fn map_anonymous<M: Machine>(
-    k: &mut Kernel<M>,
-    caller: Caller,
-    map: &Map,
-) -> Outcome {
+pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map) -> Outcome {
     let access = access_of(map.flags)?;
     let pages = make_room(k, caller, map)?;
     if !map.flags.contains(MapFlags::MAP_SHARED) {
@@ -217,11 +213,6 @@ pub(super) fn protect<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
     let access = access_of(MapFlags::from_bits_truncate(a[2]))?;
     k.spaces[caller.space.0].protect(&mut k.machine, pages, access)?;
     Ok(0)
-}
-
-/// `old address, old length, new address, new length, flags`: not there yet.
-pub(super) fn remap<M: Machine>(_: &mut Kernel<M>, _: Caller, _: Arguments) -> Outcome {
-    fail(ENOSYS)
 }
 
 /// Page-aligned and inside the user half, or `EINVAL`.

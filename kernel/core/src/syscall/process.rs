@@ -100,10 +100,8 @@ pub(super) fn set_group<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argume
     if record.pid != own_pid && record.parent != own_pid {
         return fail(ESRCH);
     }
-    let exists = k
-        .processes
-        .iter()
-        .any(|(_, other)| other.group == group && other.session == own_session);
+    let exists =
+        k.processes.iter().any(|(_, other)| other.group == group && other.session == own_session);
     if record.session != own_session || record.session == record.pid {
         return fail(EPERM);
     }

@@ -100,4 +100,3 @@ pub(super) fn register<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argumen
     k.raise_scheme_list();
     Ok(0)
 }
-

@@ -123,12 +123,7 @@ fn wait<M: Machine>(
 }
 
 /// Wakes at most `count` waiters; returns how many.
-fn wake<M: Machine>(
-    k: &mut Kernel<M>,
-    caller: Caller,
-    address: usize,
-    count: usize,
-) -> Outcome {
+fn wake<M: Machine>(k: &mut Kernel<M>, caller: Caller, address: usize, count: usize) -> Outcome {
     let key = key(k, caller, address)?;
     Ok(k.wake_futex(key, count as u32 as usize))
 }

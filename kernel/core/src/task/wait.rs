@@ -78,7 +78,7 @@ pub struct QueueId(usize);
 
 /// A parked thread's place in its queue.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Links {
+pub(crate) struct Links {
     next: Option<TaskId>,
     back: Option<TaskId>,
 }

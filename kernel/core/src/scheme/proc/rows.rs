@@ -1,0 +1,101 @@
+//! The text files of a process.
+
+use crate::kernel::Kernel;
+use crate::machine::{Access, Machine};
+use crate::task::{ProcessId, Standing, State};
+use abi::PAGE_SIZE;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+/// One file of `proc:PID/`.
+pub(super) struct Row<M: Machine> {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Makes its text.
+    pub(super) read: fn(&mut Kernel<M>, ProcessId) -> String,
+}
+
+/// All files of `proc:PID/`.
+pub(super) struct Rows<M>(core::marker::PhantomData<M>);
+
+impl<M: Machine> Rows<M> {
+    pub(super) const ALL: &'static [Row<M>] = &[
+        Row { name: "status", read: status },
+        Row { name: "name", read: |k, p| k.processes[p.0].name().to_owned() + "\n" },
+        Row {
+            name: "cmdline",
+            read: |k, p| String::from_utf8_lossy(&k.processes[p.0].command_line).into_owned(),
+        },
+        Row { name: "exe", read: |k, p| k.processes[p.0].exe.clone() + "\n" },
+        Row { name: "cwd", read: |k, p| k.processes[p.0].cwd.clone() + "\n" },
+        Row { name: "maps", read: maps },
+    ];
+}
+
+/// `key: value` lines. Time is in nanoseconds, memory in bytes.
+fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
+    let record = &k.processes[process.0];
+    let threads = record.threads.iter().map(|task| &k.tasks[task.0]);
+    let first = record.threads.first().map(|task| &k.tasks[task.0]);
+    let state = match (record.standing, first) {
+        (Standing::Zombie(_), _) | (_, None) => "Z (ended)".to_owned(),
+        (_, Some(task)) => match task.state {
+            State::Parked(_) => format!("{} (parked)", task.letter()),
+            State::Stopped => "T (stopped)".to_owned(),
+            State::Running(_) => "R+ (running)".to_owned(),
+            _ => "R (ready)".to_owned(),
+        },
+    };
+    let wait = record.threads.first().and_then(|task| k.parked_reason(*task));
+    let wait = wait.map_or_else(|| "-".to_owned(), |reason| reason.to_string());
+    let (mut user, mut kernel, mut switches) = (record.past_ticks[0], record.past_ticks[1], 0);
+    for task in threads {
+        user += task.user_ticks;
+        kernel += task.kernel_ticks;
+        switches += task.switches;
+    }
+    let space = record.space.and_then(|space| k.spaces.get(space.0));
+    let ids = record.ids;
+    format!(
+        "Name: {}\nState: {state}\nPid: {}\nPPid: {}\nPgid: {}\nSession: {}\nUid: {} {}\n\
+         Gid: {} {}\nThreads: {}\nCpu: {}\nWait: {wait}\nUserTime: {}\nKernelTime: {}\n\
+         Started: {}\nSwitches: {switches}\nResident: {}\nVirtual: {}\nDescriptors: {}\n",
+        record.name(),
+        record.pid,
+        record.parent,
+        record.group,
+        record.session,
+        ids.ruid,
+        ids.euid,
+        ids.rgid,
+        ids.egid,
+        record.threads.len(),
+        first.map_or(0, |task| task.last_cpu.0),
+        k.machine.nanoseconds(user),
+        k.machine.nanoseconds(kernel),
+        record.started_ns,
+        space.map_or(0, |space| space.resident * PAGE_SIZE),
+        space.map_or(0, |space| space.virtual_bytes()),
+        record.files.iter().count(),
+    )
+}
+
+/// One line a region: addresses, rights, kind.
+fn maps<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
+    let space = k.processes[process.0].space.and_then(|space| k.spaces.get(space.0));
+    let Some(space) = space else { return String::new() };
+    let line = |region: &crate::memory::Region| {
+        let letter = |right, letter| if region.access.contains(right) { letter } else { '-' };
+        format!(
+            "{:012x}-{:012x} {}{}{} {}\n",
+            region.pages.start.start(),
+            region.pages.end.start(),
+            letter(Access::READ, 'r'),
+            letter(Access::WRITE, 'w'),
+            letter(Access::EXECUTE, 'x'),
+            region.kind.name(),
+        )
+    };
+    space.regions().map(line).collect()
+}

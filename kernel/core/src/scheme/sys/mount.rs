@@ -1,0 +1,28 @@
+//! `sys:mount` — where path prefixes lead. Writing `mount PREFIX TARGET` or `unmount PREFIX`
+//! changes it for everybody in the namespace.
+
+use super::Row;
+use crate::error::*;
+use crate::machine::Machine;
+use alloc::format;
+
+pub(super) const fn row<M: Machine>() -> Row<M> {
+    Row {
+        name: "mount",
+        help: "where path prefixes lead; write `mount PREFIX TARGET` or `unmount PREFIX`",
+        read: |k, caller| {
+            let mounts = k.namespace(caller.process).mounts();
+            let root = |prefix| if prefix == "" { "/" } else { prefix };
+            mounts.map(|(prefix, target)| format!("{} {target}\n", root(prefix))).collect()
+        },
+        write: Some(|k, caller, command| {
+            let namespace = k.namespace(caller.process);
+            let words: alloc::vec::Vec<&str> = command.split_ascii_whitespace().collect();
+            match words[..] {
+                ["mount", prefix, target] => Ok(namespace.mount(prefix, target)?),
+                ["unmount", prefix] => Ok(namespace.unmount(prefix)?),
+                _ => fail(EINVAL),
+            }
+        }),
+    }
+}
