@@ -40,13 +40,17 @@ pub(crate) fn checked(time: &timespec) -> Result<Time> {
     Time::checked(time.tv_sec, time.tv_nsec).map_or_else(|| error(libc::EINVAL), Ok)
 }
 
-/// Sleeps. On an error the second value is what was left.
-fn sleep_for(time: Time) -> core::result::Result<(), (Error, TimeSpec)> {
+/// Sleeps. On an error the second value is what was left; the kernel does not say, so it is counted
+/// here.
+fn sleep_for(time: Time) -> core::result::Result<(), (Error, Time)> {
+    let clock = libc::CLOCK_MONOTONIC;
+    let end = time.after(read(clock).map_err(|error| (error, time))?);
     let wanted = TimeSpec { tv_sec: time.seconds, tv_nsec: time.nanoseconds as i32 };
-    let mut left = TimeSpec::default();
-    let arguments = [&raw const wanted as usize, &raw mut left as usize];
-    // SAFETY: the kernel reads the one and fills the other.
-    unsafe { syscall(SYS_NANOSLEEP, arguments) }.map(drop).map_err(|error| (error, left))
+    // SAFETY: the kernel only reads the time.
+    unsafe { syscall(SYS_NANOSLEEP, [&raw const wanted as usize, 0]) }.map(drop).map_err(|error| {
+        let left = read(clock).ok().and_then(|now| end.since(now));
+        (error, left.unwrap_or(Time { seconds: 0, nanoseconds: 0 }))
+    })
 }
 
 /// Reads a clock.
@@ -99,7 +103,7 @@ unsafe fn sleep_relative(wanted: *const timespec, left: *mut timespec) -> c_int 
     match sleep_for(time) {
         Ok(()) => 0,
         Err((error, rest)) => {
-            let rest = timespec { tv_sec: rest.tv_sec, tv_nsec: rest.tv_nsec.into() };
+            let rest = timespec { tv_sec: rest.seconds, tv_nsec: rest.nanoseconds };
             // SAFETY: the caller gave a place for the rest, or null.
             unsafe { pointer::store(left, rest) };
             error.errno
@@ -136,7 +140,7 @@ unsafe extern "C" fn clock_nanosleep(
 extern "C" fn sleep(seconds: c_uint) -> c_uint {
     match sleep_for(Time { seconds: seconds.into(), nanoseconds: 0 }) {
         Ok(()) => 0,
-        Err((_, left)) => left.tv_sec.try_into().unwrap_or(seconds),
+        Err((_, left)) => left.seconds.try_into().unwrap_or(seconds),
     }
 }
 

@@ -58,10 +58,8 @@ extern "C" fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
 /// See [`fcntl`].
 pub(crate) fn control(fd: usize, command: c_int, argument: usize) -> Result<usize> {
     match command {
-        libc::F_DUPFD => file::fcntl(fd, flag::F_DUPFD, argument as u32 as usize),
-        libc::F_DUPFD_CLOEXEC => {
-            let fd = file::fcntl(fd, flag::F_DUPFD, argument as u32 as usize)?;
-            file::set_close_on_exec(fd).map(|_| fd)
+        libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
+            file::fcntl(fd, command as usize, argument as u32 as usize)
         }
         libc::F_GETFD => file::fcntl(fd, flag::F_GETFD, 0),
         libc::F_SETFD => {

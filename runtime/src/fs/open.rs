@@ -3,9 +3,13 @@
 use super::path::{self, PathBuffer};
 use super::real;
 use crate::errno::Answer;
-use crate::sys::Result;
 use crate::sys::file::File;
-use abi::redox::flag::{MODE_PERM, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_STAT, O_SYMLINK};
+use crate::sys::{Result, error};
+use abi::number::O_CLOEXEC;
+use abi::redox::flag::{
+    MODE_DIR, MODE_PERM, MODE_SYMLINK, MODE_TYPE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_STAT,
+    O_SYMLINK,
+};
 use core::ffi::c_char;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use libc::{c_int, mode_t};
@@ -47,15 +51,33 @@ pub(crate) fn open_path(path: &PathBuffer, mut flags: usize) -> Result<File> {
 
 /// Opens only to look at a file or to name it; the file itself need not be readable.
 pub(crate) fn look_at(path: &PathBuffer, follow: bool) -> Result<File> {
+    let follow = follow || path.wants_directory();
     let last = if follow { 0 } else { O_SYMLINK | O_NOFOLLOW };
-    open_path(path, O_STAT | last | abi::number::O_CLOEXEC)
+    let file = open_path(path, O_STAT | last | O_CLOEXEC)?;
+    // Schemes do not agree on whether `O_DIRECTORY` counts when only looking.
+    if path.wants_directory() && file.stat()?.st_mode & MODE_TYPE != MODE_DIR {
+        return error(libc::ENOTDIR);
+    }
+    Ok(file)
+}
+
+/// Opens unless the last part is a symbolic link, by opening the link and looking at it.
+fn open_no_link(path: &PathBuffer, flags: usize) -> Result<File> {
+    let file = open_path(path, flags | O_SYMLINK)?;
+    if file.stat()?.st_mode & MODE_TYPE == MODE_SYMLINK {
+        return error(libc::ELOOP);
+    }
+    Ok(file)
 }
 
 fn open_c(path: Result<PathBuffer>, oflag: c_int, mode: mode_t) -> c_int {
     let opened = path.and_then(|path| {
         let flags = flags(oflag);
         let mode = if flags & O_CREAT == 0 { 0 } else { masked(mode) };
-        open_path(&path, flags | mode)
+        match flags & (O_NOFOLLOW | O_SYMLINK | O_STAT | O_CREAT) {
+            O_NOFOLLOW => open_no_link(&path, flags),
+            _ => open_path(&path, flags | mode),
+        }
     });
     opened.map(File::into_fd).int()
 }

@@ -4,7 +4,7 @@ use crate::errno::Answer;
 use crate::sys::file::{self, File};
 use crate::sys::{Result, error};
 use abi::number::O_CLOEXEC;
-use abi::redox::flag::{O_NONBLOCK, O_RDWR};
+use abi::redox::flag::O_RDONLY;
 use libc::c_int;
 
 fn create(flags: c_int) -> Result<(File, File)> {
@@ -12,12 +12,12 @@ fn create(flags: c_int) -> Result<(File, File)> {
         return error(libc::EINVAL);
     }
     let flags = flags as usize;
-    let reading = File::open(b"pipe:", O_RDWR | flags)?;
+    let reading = File::open(b"pipe:", O_RDONLY | flags)?;
+    // The writing end inherits `O_NONBLOCK`, but not close-on-exec.
     let writing = File::adopt(file::dup(reading.fd(), b"write")?);
     if flags & O_CLOEXEC != 0 {
         file::set_close_on_exec(writing.fd())?;
     }
-    file::set_status_flag(writing.fd(), O_NONBLOCK, flags & O_NONBLOCK != 0)?;
     Ok((reading, writing))
 }
 

@@ -1,6 +1,7 @@
 //! Sleeping until a word in memory changes.
 
-use super::{Error, Result, syscall};
+use super::{Error, Result, error, syscall};
+use crate::time;
 use abi::redox::data::TimeSpec;
 use abi::redox::flag::{FUTEX_WAIT, FUTEX_WAKE};
 use abi::redox::number::SYS_FUTEX;
@@ -14,9 +15,17 @@ use logic::time::Time;
 ///
 /// `EAGAIN` the word holds something else, `ETIMEDOUT`, `EINTR`.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, deadline: Option<Time>) -> Result<()> {
-    let timeout = deadline.map(|time| TimeSpec {
-        tv_sec: time.seconds,
-        tv_nsec: i32::try_from(time.nanoseconds).unwrap_or(i32::MAX),
+    // The kernel takes how long, not until when.
+    let left = match deadline {
+        Some(deadline) => match deadline.since(time::read(libc::CLOCK_MONOTONIC)?) {
+            Some(left) => Some(left),
+            None => return error(libc::ETIMEDOUT),
+        },
+        None => None,
+    };
+    let timeout = left.map(|left| TimeSpec {
+        tv_sec: left.seconds,
+        tv_nsec: i32::try_from(left.nanoseconds).unwrap_or(i32::MAX),
     });
     let timeout = timeout.as_ref().map_or(0, |timeout| &raw const *timeout as usize);
     let arguments = [word.as_ptr() as usize, FUTEX_WAIT, expected as usize, timeout];
