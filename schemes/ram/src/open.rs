@@ -1,5 +1,6 @@
 //! Open handles.
 
+use slab::Slab;
 use syscall::error::{EBADF, Error, Result};
 
 use crate::node::{Id, Place};
@@ -42,32 +43,22 @@ impl Open {
 
 /// Handles by number. A number is used again after it was closed.
 #[derive(Debug, Default)]
-pub struct Handles {
-    slots: Vec<Option<Open>>,
-    free: Vec<usize>,
-}
+pub struct Handles(Slab<Open>);
 
 impl Handles {
     /// Adds a handle and gives it a number.
     pub fn insert(&mut self, open: Open) -> usize {
-        if let Some(number) = self.free.pop() {
-            self.slots[number] = Some(open);
-            return number;
-        }
-        self.slots.push(Some(open));
-        self.slots.len() - 1
+        self.0.insert(open)
     }
 
     /// The handle with this number.
     pub fn get(&self, number: usize) -> Result<&Open> {
-        self.slots.get(number).and_then(Option::as_ref).ok_or(Error::new(EBADF))
+        self.0.get(number).ok_or(Error::new(EBADF))
     }
 
     /// Takes a handle out.
     pub fn remove(&mut self, number: usize) -> Option<Open> {
-        let open = self.slots.get_mut(number)?.take()?;
-        self.free.push(number);
-        Some(open)
+        self.0.try_remove(number)
     }
 }
 

@@ -163,6 +163,7 @@ fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory)
     };
     let Some(madt) = acpi.madt() else { panic!("the ACPI tables name no interrupt controller") };
     local::find(tables, memory, madt.local_apic_address());
+    io::silence_old();
     // SAFETY: the gates are there since `early`.
     unsafe { local::enable() };
     Cpu::this().set_apic_id(local::id());

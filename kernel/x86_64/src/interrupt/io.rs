@@ -105,7 +105,6 @@ pub(crate) fn init(
     madt: &Madt<'_>,
     target: u32,
 ) {
-    silence_old();
     let mut all = ALL.lock();
     for entry in madt.entries() {
         match entry {
@@ -152,7 +151,10 @@ pub(crate) fn unmask(line: u8) {
 
 /// Masks all lines of both 8259 controllers, after moving them to vectors that tell exceptions
 /// and their spurious interrupts apart (8259A data sheet, Intel 231468).
-fn silence_old() {
+///
+/// Comes before the local controllers stop listening to them: QEMU otherwise keeps a request that
+/// was there already, and delivers it as vector -1.
+pub(crate) fn silence_old() {
     const FIRST: u16 = 0x20;
     const SECOND: u16 = 0xA0;
     // SAFETY: the initialisation sequence of the data sheet, then all lines masked.

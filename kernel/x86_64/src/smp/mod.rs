@@ -30,7 +30,7 @@ static ROOT: AtomicU64 = AtomicU64::new(0);
 /// at once; the manual's 10 ms are for older ones.
 const RESET_TIME: u64 = 10_000;
 /// How long to wait before telling it again, as the manual wants (SDM 3A, 8.4.4.1).
-const PATIENCE: u64 = 1_000_000;
+const PATIENCE: u64 = 200_000;
 /// How long to wait before giving up.
 const LAST_PATIENCE: u64 = 100_000_000;
 
@@ -102,6 +102,7 @@ fn wake(cpu: &Cpu, page: u32) -> bool {
 /// Waits until `is_over`, at most `nanoseconds`; returns whether it was.
 fn wait(nanoseconds: u64, is_over: impl Fn() -> bool) -> bool {
     let start = time::ticks();
+    time::set_timer(Some(time::nanoseconds(start) + nanoseconds));
     while time::nanoseconds(time::ticks().wrapping_sub(start)) < nanoseconds {
         if is_over() {
             return true;
