@@ -5,7 +5,7 @@
 use crate::cpu::Cpu;
 use crate::interrupt::local;
 use crate::pc::Pc;
-use crate::{port, power, serial, smp, symbols};
+use crate::{backtrace, port, power, serial, smp};
 use abi::redox::IntRegisters;
 use core::arch::asm;
 use core::fmt;
@@ -193,7 +193,7 @@ fn write(
     state: KernelState,
 ) -> ! {
     let mut frames = [StackFrame { address: 0, symbol: None }; FRAMES_MAX];
-    let count = backtrace(registers, &mut frames);
+    let count = backtrace::follow(registers.rip, registers.rbp, &mut frames);
     let must_reboot = MUST_REBOOT.load(Ordering::Relaxed);
     let action = if must_reboot { PanicAction::Reboot } else { PanicAction::Halt };
     let registers = &named(registers);
@@ -232,31 +232,6 @@ fn named(registers: &IntRegisters) -> [(&'static str, u64); 22] {
         ("CR4", control[3]),
     ]
     .map(|(name, value)| (name, value as u64))
-}
-
-/// Follows the frame pointers, which the kernel is compiled with, as long as they stay inside
-/// kernel stacks and go up.
-fn backtrace(registers: &IntRegisters, frames: &mut [StackFrame<'static>]) -> usize {
-    let mut address = registers.rip;
-    let mut frame = registers.rbp;
-    let mut count = 0;
-    while count < frames.len() && address != 0 {
-        frames[count] = StackFrame { address: address as u64, symbol: symbols::find(address) };
-        count += 1;
-        if !frame.is_multiple_of(8) || !Cpu::is_stack(frame) || !Cpu::is_stack(frame + 15) {
-            break;
-        }
-        // SAFETY: both words lie in a mapped stack.
-        let (next, back) =
-            unsafe { ((frame as *const usize).read(), (frame as *const usize).add(1).read()) };
-        if next <= frame && next != 0 {
-            break;
-        }
-        // Back to the call itself, which may be a function's last instruction.
-        address = back.saturating_sub(1);
-        frame = next;
-    }
-    count
 }
 
 fn end(action: PanicAction) -> ! {
