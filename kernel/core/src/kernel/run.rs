@@ -33,6 +33,8 @@ pub struct Cpu {
     timer: Option<u64>,
     /// Halted, or about to be.
     pub is_idle: bool,
+    /// Told that others wait for a turn, and not back yet.
+    is_called: bool,
     /// When user code was last left or entered, in ticks.
     stamp: u64,
     /// Counters.
@@ -50,6 +52,7 @@ impl Cpu {
             turn_ends: 0,
             timer: None,
             is_idle: false,
+            is_called: false,
             stamp: 0,
             stats: CpuStats::default(),
         }
@@ -90,6 +93,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu.0 as usize];
         let spent = ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
+        record.is_called = false;
         record.stats.user += spent;
         let task = record.current.expect("a CPU brings back the thread it was given");
         let thread = &mut self.tasks[task.0];
@@ -132,6 +136,7 @@ impl<M: Machine> Kernel<M> {
         record.stats.idle += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
         record.is_idle = false;
+        record.is_called = false;
     }
 
     /// The current thread while it may go on, else the next one.
@@ -189,11 +194,11 @@ impl<M: Machine> Kernel<M> {
         self.cpus[cpu.0 as usize].turn_ends = now + QUANTUM_NS;
     }
 
-    /// Takes the registers out and sets the clock; calls an idle CPU if work is left over.
+    /// Takes the registers out and sets the clock; calls another CPU if work is left over.
     fn hand_out(&mut self, cpu: CpuId, task: TaskId) -> Chosen<M> {
         let turn_ends = self.cpus[cpu.0 as usize].turn_ends;
         if !self.policy.is_empty() {
-            self.kick_an_idle_cpu();
+            self.call_another_cpu(cpu);
             self.set_timer_by(cpu, turn_ends);
         }
         if let Some(next) = self.timers.next() {
@@ -304,12 +309,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn kick_an_idle_cpu(&mut self) {
-        if let Some(idle) = self.cpus.iter_mut().find(|cpu| cpu.is_idle) {
-            idle.is_idle = false;
-            let id = idle.id;
-            self.machine.kick(id);
-        }
+    /// Work is left over: calls a CPU that has nothing to do, or else one whose thread would run on
+    /// for ever, because nobody waited for a turn when it started.
+    fn call_another_cpu(&mut self, this: CpuId) {
+        let idle = self.cpus.iter().position(|cpu| cpu.is_idle);
+        let endless = |cpu: &Cpu| {
+            let has_end = cpu.timer.is_some_and(|set| set <= cpu.turn_ends);
+            cpu.id != this && cpu.current.is_some() && !cpu.is_called && !has_end
+        };
+        let Some(found) = idle.or_else(|| self.cpus.iter().position(endless)) else { return };
+        let record = &mut self.cpus[found];
+        record.is_idle = false;
+        record.is_called = true;
+        let id = record.id;
+        self.machine.kick(id);
     }
 
     /// Keeps the kernel's own heap filled between operations, where frames can be had, so that
