@@ -24,6 +24,12 @@ HOST_TARGET := $(or $(CARGO_TARGET_DIR),target)
 # User space is built with RUSTC_BOOTSTRAP=1; in a folder of its own it never makes cargo rebuild
 # the host's packages because that variable flips.
 USER_TARGET := $(HOST_TARGET)-user
+USER_BIN    := $(USER_TARGET)/x86_64-unknown-redox/user
+RUNTIME     := $(USER_TARGET)/x86_64-unknown-redox/runtime/libc.a
+USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
+USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(CURDIR)/$(BUILD)/lib -Clink-arg=--entry=_start
+USER_ENV    := RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK)"
+USER_PACKAGES := init shell coreutils tools bench guest-tests consoled logd nulld ramd randd
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
@@ -70,7 +76,7 @@ EXEC_STATUS := $(BUILD)/exec.status
 ifneq (,$(filter exec,$(MAKECMDGOALS)))
 -load $(BUILD)/make-exit.so(make_exit_setup)
 $(BUILD)/make-exit.so: tools/make-exit.rs | setup
-	@$(setup_env); rustc --edition 2024 -O --crate-type cdylib -o $@ $< || true
+	@$(setup_env); rustc --edition 2024 -O -C strip=symbols --crate-type cdylib -o $@ $< || true
 endif
 
 .PHONY: run-command
@@ -91,7 +97,7 @@ test: $(if $(strip $(T)),,test-host) test-qemu
 
 test-host: # The tests that need no QEMU
 test-host: setup
-	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) -- $(strip $(T))
+	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
 test-qemu: kernel image
@@ -107,7 +113,7 @@ check: fmt-check lint test-host
 
 # --- Build ---
 
-.PHONY: kernel user image setup setup-gdb
+.PHONY: kernel user runtime image setup setup-gdb
 kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
@@ -115,19 +121,30 @@ kernel: setup
 	@$(call place,$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel,$(KERNEL))
 
 user: # The runtime library and all programs
-user: setup
+user: runtime
+	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(USER_BIN)/init) $(USER_BUILD) \
+		--profile user -Zbuild-std=std,panic_abort $(addprefix --package ,$(USER_PACKAGES))
+
+# Cargo does not know that programs are linked against libc.a: when it changes they are removed,
+# and cargo, which misses them, links them again.
+runtime: setup
+	@mkdir -p $(BUILD)/lib; printf '!<arch>\n' >$(BUILD)/lib/libgcc_eh.a
+	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(BUILD)/lib/libc.a) $(USER_BUILD) \
+		--package runtime --profile runtime -Zbuild-std=core,alloc,compiler_builtins \
+		-Zbuild-std-features=compiler-builtins-mem
+	@cmp -s $(RUNTIME) $(BUILD)/lib/libc.a || { \
+		[ ! -d $(USER_BIN)/deps ] || find $(USER_BIN)/deps -maxdepth 1 -type f -perm /100 -delete; \
+		cp $(RUNTIME) $(BUILD)/lib/libc.a; }
 
 image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
-		--manifest filesystem.toml --programs $(USER_PROGRAMS) --output $(INITFS)
+		--manifest filesystem.toml --programs $(USER_BIN) --output $(INITFS)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh
 setup-gdb:
 	@tools/setup.sh gdb
-
--include runtime/user.mk
 
 # --- Keep tidy ---
 
@@ -144,6 +161,8 @@ lint: setup
 	@$(setup_env); cargo clippy --quiet --all-targets -- -D warnings
 	@$(setup_env); cargo clippy --quiet --package kernel --target x86_64-unknown-none \
 		$$KERNEL_STD -- -D warnings
+	@$(setup_env); $(USER_ENV) cargo clippy --quiet $(USER_BUILD) \
+		--profile user -Zbuild-std=std,panic_abort $(addprefix --package ,$(USER_PACKAGES)) -- -D warnings
 
 clean: # Remove everything that was built
 	rm -rf $(BUILD) $(HOST_TARGET) $(USER_TARGET)

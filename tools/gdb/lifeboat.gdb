@@ -9,7 +9,7 @@ set disassembly-flavor intel
 set architecture i386:x86-64
 
 define lifeboat-registers
-  info registers rip rsp rbp rflags cr0 cr2 cr3 cr4 efer gs_base k_gs_base
+  info registers rip rsp rbp eflags cr0 cr2 cr3 cr4 efer gs_base k_gs_base
 end
 document lifeboat-registers
 The registers that tell where a processor is and what it runs on.
@@ -24,7 +24,7 @@ What every CPU is doing: each is a thread to GDB.
 end
 
 define lifeboat-main
-  thbreak kernel_main
+  thbreak kernel_x86_64::boot::main
   continue
 end
 document lifeboat-main

@@ -96,9 +96,9 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// A daemon's: nothing to read, output where init's goes.
+    /// A daemon's: init's own. `null:` is itself a daemon's, so there may be none yet.
     pub(crate) fn daemon() -> Self {
-        Self { input: Stdio::null(), output: Stdio::inherit(), error: Stdio::inherit() }
+        Self { input: Stdio::inherit(), output: Stdio::inherit(), error: Stdio::inherit() }
     }
 
     /// All three on one file.

@@ -6,9 +6,11 @@
 //! Two halves. [`Machine`] is reached only under the kernel lock, as `kernel.machine`. [`Port`]
 //! is what one CPU's own loop needs outside the lock.
 
+use crate::boot::Stage;
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use abi::redox::IntRegisters;
+use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::ops::DerefMut;
 
@@ -154,6 +156,11 @@ pub trait Machine: Sized + 'static {
     type Context: Context;
     /// One tree of page tables.
     type Space: Debug;
+
+    /// The machine's own boot stages, which run before the kernel's.
+    fn stages() -> Vec<Stage<Kernel<Self>>> {
+        Vec::new()
+    }
 
     // Physical memory. Every address handed in lies in memory that `Frames` owns, or in the boot
     // archive, or in firmware tables; anything else is a bug of the kernel.

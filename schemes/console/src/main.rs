@@ -1,2 +1,36 @@
-//! Not written yet.
-fn main() {}
+//! `consoled` — serves `console:`.
+
+use std::process::ExitCode;
+
+use scheme::command::Program;
+#[cfg(not(target_os = "redox"))]
+use scheme::command::only_on_lifeboat as run;
+
+#[cfg(target_os = "redox")]
+mod daemon;
+#[cfg(target_os = "redox")]
+use daemon::run;
+
+const PROGRAM: Program = Program {
+    name: "consoled",
+    version: env!("CARGO_PKG_VERSION"),
+    help: "\
+consoled - serves console:, a terminal on top of debug:
+
+Usage: consoled [--size COLUMNSxROWS]
+       consoled --help | --version
+
+Options:
+  --size COLUMNSxROWS  the window's size (default 80x24); programs may change it
+
+Examples:
+  consoled --size 132x43 &
+  echo hello > console:
+
+See also: docs/schemes/console.md
+",
+};
+
+fn main() -> ExitCode {
+    PROGRAM.main(run)
+}

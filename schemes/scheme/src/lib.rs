@@ -1,5 +1,6 @@
 //! What every scheme daemon shares: the command line ([`command`]), stateless character devices
-//! ([`device`]), the serving loop (`serve`) and the file calls that arrive as messages
+//! ([`device`]), the serving loop (`serve`), waiting for
+//! several things at once (`events`), and the file calls that arrive as messages
 //! (`file_call`).
 //!
 //! A daemon is a library of plain logic, tested on the host, and a small program that joins it to
@@ -11,9 +12,11 @@ pub mod device;
 #[cfg(target_os = "redox")]
 pub mod device_scheme;
 #[cfg(target_os = "redox")]
+pub mod events;
+#[cfg(target_os = "redox")]
 pub mod file_call;
 #[cfg(target_os = "redox")]
 pub mod serve;
 
 #[cfg(target_os = "redox")]
-pub use serve::{Daemon, Server};
+pub use serve::{Daemon, Server, Turn};

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use redox_scheme::scheme::{Op, SchemeResponse, SchemeState, SchemeSync, register_scheme_inner};
 use redox_scheme::{
-    CallRequest, CallerCtx, CancellationRequest, Request, RequestKind, Response, SignalBehavior,
-    Socket,
+    CallRequest, CallerCtx, CancellationRequest, Id, Request, RequestKind, Response,
+    SignalBehavior, Socket,
 };
 use syscall::error::{EAGAIN, ECANCELED, ENOSYS, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
 use syscall::flag::EventFlags;
@@ -25,10 +25,24 @@ pub trait Daemon: SchemeSync {
         false
     }
 
+    /// A waiting request was taken back by its client and will not be tried again.
+    fn cancelled(&mut self, _request: Id) {}
+
     /// The next handle that became ready and whose owner wants to be told.
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
         None
     }
+}
+
+/// What came of one look at the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// There were requests; there may be more.
+    Served,
+    /// There were none.
+    Idle,
+    /// The kernel has closed the socket.
+    Closed,
 }
 
 /// One scheme socket and the requests that came from it.
@@ -74,16 +88,16 @@ impl Server {
 
     /// Serves until the kernel closes the socket.
     pub fn run(mut self, daemon: &mut impl Daemon) -> Result<()> {
-        while self.turn(daemon)? {}
+        while self.turn(daemon)? != Turn::Closed {}
         Ok(())
     }
 
-    /// Takes one batch of requests and answers what can be answered. False when the kernel has
-    /// closed the socket.
-    pub fn turn(&mut self, daemon: &mut impl Daemon) -> Result<bool> {
+    /// Takes one batch of requests and answers what can be answered.
+    pub fn turn(&mut self, daemon: &mut impl Daemon) -> Result<Turn> {
         match self.socket.read_requests(&mut self.requests, SignalBehavior::Restart) {
-            Ok(()) if self.requests.is_empty() => return Ok(false),
-            Ok(()) | Err(Error { errno: EAGAIN }) => {}
+            Ok(()) if self.requests.is_empty() => return Ok(Turn::Closed),
+            Ok(()) => {}
+            Err(Error { errno: EAGAIN }) => return Ok(Turn::Idle),
             Err(error) => return Err(error),
         }
         let mut requests = std::mem::take(&mut self.requests);
@@ -92,7 +106,7 @@ impl Server {
         }
         self.requests = requests;
         self.settle(daemon);
-        Ok(true)
+        Ok(Turn::Served)
     }
 
     /// Answers waiting requests after the daemon made progress on its own, and posts events.
@@ -113,7 +127,7 @@ impl Server {
     fn take(&mut self, request: Request, daemon: &mut impl Daemon) {
         match request.kind() {
             RequestKind::Call(call) => self.call(call, daemon),
-            RequestKind::Cancellation(cancelled) => self.cancel(&cancelled),
+            RequestKind::Cancellation(cancelled) => self.cancel(&cancelled, daemon),
             RequestKind::SendFd(request) => {
                 self.responses.push_back(Response::err(EOPNOTSUPP, request));
             }
@@ -157,9 +171,10 @@ impl Server {
         });
     }
 
-    fn cancel(&mut self, cancelled: &CancellationRequest) {
+    fn cancel(&mut self, cancelled: &CancellationRequest, daemon: &mut impl Daemon) {
         let position = self.waiting.iter().position(|(caller, _)| caller.id == cancelled.id);
         if let Some((_, op)) = position.and_then(|position| self.waiting.remove(position)) {
+            daemon.cancelled(cancelled.id);
             self.responses.push_back(Response::err(ECANCELED, op));
         }
     }

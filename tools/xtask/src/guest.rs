@@ -128,13 +128,9 @@ impl Guest {
     }
 
     fn ending(&self, status: ExitStatus) -> Ending {
-        match status.code() {
-            Some(0) if self.has_triple_fault() => Ending::TripleFault,
-            Some(0) => Ending::Reset,
-            // The exit device ends QEMU with 2 × code + 1. A QEMU that could not start ends with
-            // 1, which would be code 0: nobody writes that.
-            Some(code) if code > 1 && code & 1 == 1 => Ending::Code((code >> 1) as u8),
-            _ => Ending::Broken(status),
+        match Ending::of(status) {
+            Ending::Reset if self.has_triple_fault() => Ending::TripleFault,
+            ending => ending,
         }
     }
 
@@ -149,6 +145,19 @@ impl Drop for Guest {
         // Both fail only for a child that is gone already, which is what we want.
         let _gone = self.child.kill();
         let _gone = self.child.wait();
+    }
+}
+
+impl Ending {
+    /// What QEMU's exit status says.
+    pub(crate) fn of(status: ExitStatus) -> Self {
+        match status.code() {
+            Some(0) => Self::Reset,
+            // The exit device ends QEMU with 2 × code + 1. A QEMU that could not start ends with
+            // 1, which would be code 0: nobody writes that.
+            Some(code) if code > 1 && code & 1 == 1 => Self::Code((code >> 1) as u8),
+            _ => Self::Broken(status),
+        }
     }
 }
 
@@ -178,7 +187,7 @@ fn listen(mut output: ChildStdout, mut log: File, listener: &SyncSender<Vec<u8>>
 }
 
 /// Makes the host end the command when the thread that starts it ends, however it ends.
-fn die_with_us(command: Command) -> Command {
+pub(crate) fn die_with_us(command: Command) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
     if !setpriv.exists() {
         return command;

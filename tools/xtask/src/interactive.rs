@@ -1,18 +1,27 @@
 //! `make qemu` — this terminal becomes the guest's.
 
+use crate::guest::{EXIT_OK, Ending, die_with_us};
 use crate::machine::{Machine, Serial};
 use anyhow::{Context as _, Result};
 use std::io::IsTerminal as _;
-use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
-/// Turns this process into QEMU; comes back only with an error.
+/// Boots and stays until the guest shuts down or the person quits.
 pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     std::fs::create_dir_all(&machine.logs)?;
     let log = machine.logs.join("qemu.log");
     if std::io::stdin().is_terminal() {
         eprintln!("Lifeboat on this terminal; Ctrl-A X quits, Ctrl-A C is QEMU's monitor.");
     }
-    let error = machine.command(Serial::Terminal(&log)).exec();
-    Err(error).with_context(|| format!("starting {}", machine.program.display()))
+    let status = die_with_us(machine.command(Serial::Terminal(&log)))
+        .status()
+        .with_context(|| format!("starting {}", machine.program.display()))?;
+    match Ending::of(status) {
+        // QEMU ends the same way when the person quits it.
+        Ending::Code(EXIT_OK) | Ending::Reset => Ok(ExitCode::SUCCESS),
+        ending => {
+            eprintln!("\nlifeboat: {ending}; the console is kept in {}", log.display());
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }

@@ -98,6 +98,7 @@ fn take(
             };
             ensure!(is_right, talk.failed(&format!("not the ending that was wanted: {ending}")));
         }
+        Step::Pause(pause) => std::thread::sleep(*pause),
         Step::Exec(_) => {}
     }
     Ok(())

@@ -40,6 +40,8 @@ pub(crate) enum Step {
     Expect(Regex),
     /// Wait until the guest ends like this.
     Ends(Ends),
+    /// Do nothing for a while, as a person does.
+    Pause(Duration),
 }
 
 /// A command line and what must come of it.
@@ -143,6 +145,7 @@ struct FileStep {
     send: Option<String>,
     expect: Option<String>,
     ends: Option<Ends>,
+    pause_ms: Option<u64>,
 }
 
 impl FileStep {
@@ -153,8 +156,8 @@ impl FileStep {
             || !self.stdout_matches.is_empty()
             || !self.stdout_lacks.is_empty();
         ensure!(self.exec.is_some() || !judges, "`status` and `stdout` belong to `exec`");
-        match (self.exec, self.line, self.send, self.expect, self.ends) {
-            (Some(command), None, None, None, None) => Ok(Step::Exec(Exec {
+        match (self.exec, self.line, self.send, self.expect, self.ends, self.pause_ms) {
+            (Some(command), None, None, None, None, None) => Ok(Step::Exec(Exec {
                 command,
                 status: self.status.unwrap_or(0),
                 stdout: self.stdout,
@@ -163,11 +166,12 @@ impl FileStep {
                 lacks: self.stdout_lacks,
             })),
             // The Enter key sends a carriage return; the console's line discipline turns it.
-            (None, Some(line), None, None, None) => Ok(Step::Send(line + "\r")),
-            (None, None, Some(keys), None, None) => Ok(Step::Send(keys)),
-            (None, None, None, Some(wanted), None) => Ok(Step::Expect(pattern(&wanted)?)),
-            (None, None, None, None, Some(ends)) => Ok(Step::Ends(ends)),
-            _ => bail!("a step has exactly one of `exec`, `line`, `send`, `expect`, `ends`"),
+            (None, Some(line), None, None, None, None) => Ok(Step::Send(line + "\r")),
+            (None, None, Some(keys), None, None, None) => Ok(Step::Send(keys)),
+            (None, None, None, Some(wanted), None, None) => Ok(Step::Expect(pattern(&wanted)?)),
+            (None, None, None, None, Some(ends), None) => Ok(Step::Ends(ends)),
+            (None, None, None, None, None, Some(ms)) => Ok(Step::Pause(Duration::from_millis(ms))),
+            _ => bail!("a step is one of `exec`, `line`, `send`, `expect`, `ends`, `pause_ms`"),
         }
     }
 }

@@ -8,4 +8,13 @@
 //! are not are replaced.
 
 pub mod ast;
+pub mod builtin;
+pub mod expand;
+pub mod interactive;
+pub mod jobs;
 pub mod parse;
+pub mod pattern;
+pub mod run;
+pub mod state;
+pub mod system;
+pub mod variables;

@@ -10,12 +10,14 @@ mod exec;
 mod files;
 mod life;
 mod run;
+mod start;
 mod timers;
 
 pub(crate) use life::TASKS_MAX;
 pub use run::{Chosen, Cpu};
 pub use timers::{TimerKey, Timers, Waiter};
 
+use crate::boot::{KernelState, Pipeline};
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
 use crate::handle::Description;
@@ -125,6 +127,10 @@ pub struct Kernel<M: Machine> {
     pub stats: Stats,
     /// The boot command line.
     pub command_line: String,
+    /// What the kernel as a whole is doing.
+    pub state: KernelState,
+    /// The boot stages, once they have been put in order.
+    pub pipeline: Option<Pipeline<Kernel<M>>>,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -143,7 +149,7 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n))).collect();
-        let mut kernel = Self {
+        Self {
             machine,
             frames,
             zero,
@@ -171,14 +177,13 @@ impl<M: Machine> Kernel<M> {
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
             command_line,
-        };
-        let namespace = kernel.first_namespace();
-        kernel.namespaces.insert(namespace);
-        kernel
+            state: KernelState::default(),
+            pipeline: None,
+        }
     }
 
     /// The kernel's schemes, and `/` leading to the boot archive.
-    fn first_namespace(&self) -> Namespace {
+    pub(crate) fn first_namespace() -> Namespace {
         let mut namespace = Namespace::default();
         for (place, scheme) in KernelSchemes::<M>::ALL.iter().enumerate() {
             let root = Root::Kernel(SchemeId::Kernel(place as u8));

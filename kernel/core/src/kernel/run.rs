@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
             self.policy.add(task);
         }
         let task = self.choose(cpu)?;
-        self.start(cpu, task);
+        self.give_cpu(cpu, task);
         Some(task)
     }
 
@@ -174,7 +174,7 @@ impl<M: Machine> Kernel<M> {
         Some(task)
     }
 
-    fn start(&mut self, cpu: CpuId, task: TaskId) {
+    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) {
         let thread = &mut self.tasks[task.0];
         thread.state = State::Running(cpu);
         thread.switches += 1;

@@ -16,8 +16,9 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::ast::{List, Word};
+use crate::ast::{List, Part, Word};
 use token::Token;
+pub(crate) use word::{begins_name, is_name, is_name_char};
 
 /// Looks up an alias.
 pub type Aliases<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -46,6 +47,12 @@ impl fmt::Display for SyntaxError {
 }
 
 type Parsed<T> = Result<T, SyntaxError>;
+
+/// A prompt as a word: parameters and substitutions in it are to be expanded.
+pub fn prompt_word(text: &str) -> Option<Word> {
+    let parts = Parser::new(text, &|_| None).double_quoted(None).ok()?;
+    Some(Word(vec![Part::Double(parts)]))
+}
 
 /// A place in a text, and how to go on from it.
 pub struct Parser<'a> {

@@ -22,7 +22,7 @@ pub(super) const fn row<M: Machine>() -> Row<M> {
             };
             let pid = k.processes[caller.process.0].pid;
             k.log(Level::Info, "power", format_args!("{command}, asked for by process {pid}"));
-            k.machine.power_off(how);
+            k.shut_down(how);
             Ok(())
         }),
     }

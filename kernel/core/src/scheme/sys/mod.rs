@@ -3,6 +3,7 @@
 //! `sys:` lists the rows with their help in `sys:help`; `sys:scheme/` lists the scheme names as
 //! files, like `/scheme`.
 
+mod boot;
 mod context;
 mod cpu;
 mod env;
@@ -15,6 +16,7 @@ mod mem;
 mod mount;
 mod scheme;
 mod stat;
+mod state;
 mod syscall;
 mod uname;
 mod uptime;
@@ -51,6 +53,7 @@ struct Rows<M>(core::marker::PhantomData<M>);
 
 impl<M: Machine> Rows<M> {
     const ALL: &'static [Row<M>] = &[
+        boot::row(),
         context::row(),
         cpu::row(),
         env::row(),
@@ -63,6 +66,7 @@ impl<M: Machine> Rows<M> {
         mount::row(),
         scheme::row(),
         stat::row(),
+        state::row(),
         syscall::row(),
         uname::row(),
         uptime::row(),
@@ -90,7 +94,6 @@ impl<M: Machine> Scheme<M> for Sys {
         let wants_list = flags & O_DIRECTORY != 0 && flags & O_CREAT == 0;
         let subject = match path {
             "" => Subject::SysList,
-            "scheme/" => Subject::SchemeList,
             "scheme" if wants_list => Subject::SchemeList,
             path => {
                 let found = Rows::<M>::ALL.iter().position(|row| row.name == path);

@@ -1,0 +1,113 @@
+//! Floating-point and vector registers: how large, how saved (SDM 1, chapter 13).
+//!
+//! The kernel is compiled without them, so they hold what user code left there until a context
+//! with other contents runs.
+
+use core::arch::asm;
+use raw_cpuid::CpuId;
+use spin::Once;
+use x86::controlregs::{Xcr0, xcr0_write};
+
+/// Alignment of a save area.
+pub(crate) const ALIGNMENT: usize = 64;
+/// Bytes of the part that `fxsave` knows, which every form begins with.
+pub(crate) const LEGACY_SIZE: usize = 512;
+/// Offset and value of the control word after reset: all exceptions masked, 64-bit precision.
+const CONTROL_WORD: (usize, u16) = (0, 0x37F);
+/// Offset and value of the vector control word after reset.
+const VECTOR_CONTROL: (usize, u32) = (24, 0x1F80);
+
+/// How this machine saves.
+#[derive(Clone, Copy)]
+struct Form {
+    /// `xsave` and `xrstor` with all parts, or the older `fxsave` and `fxrstor`.
+    has_xsave: bool,
+    /// Bytes of a save area.
+    size: usize,
+}
+
+static FORM: Once<Form> = Once::new();
+
+/// Switches the registers on. The first CPU also settles the form for all.
+///
+/// # Safety
+/// Runs on each CPU after [`super::features::enable`].
+pub(crate) unsafe fn enable() {
+    let cpuid = CpuId::new();
+    let has_xsave = cpuid.get_feature_info().is_some_and(|info| info.has_xsave());
+    if !has_xsave {
+        FORM.call_once(|| Form { has_xsave, size: LEGACY_SIZE });
+        return;
+    }
+    let mut parts = Xcr0::XCR0_FPU_MMX_STATE | Xcr0::XCR0_SSE_STATE;
+    if let Some(info) = cpuid.get_extended_state_info() {
+        parts.set(Xcr0::XCR0_AVX_STATE, info.xcr0_supports_avx_256());
+        let wide = Xcr0::XCR0_OPMASK_STATE | Xcr0::XCR0_ZMM_HI256_STATE | Xcr0::XCR0_HI16_ZMM_STATE;
+        parts.set(wide, info.xcr0_supports_avx512_opmask());
+    }
+    // SAFETY: OSXSAVE is on, and only supported parts are asked for.
+    unsafe { xcr0_write(parts) };
+    FORM.call_once(|| {
+        // The size for the parts switched on is known only after switching them on.
+        let size = CpuId::new()
+            .get_extended_state_info()
+            .map_or(LEGACY_SIZE, |info| info.xsave_area_size_enabled_features() as usize);
+        Form { has_xsave, size }
+    });
+}
+
+fn form() -> Form {
+    FORM.get().copied().unwrap_or(Form { has_xsave: false, size: LEGACY_SIZE })
+}
+
+/// Bytes of a save area.
+pub(crate) fn size() -> usize {
+    form().size
+}
+
+/// Makes an area of zeroes hold the state after reset.
+///
+/// # Safety
+/// `area` is an aligned save area full of zeroes.
+pub(crate) unsafe fn reset(area: *mut u8) {
+    // SAFETY: both offsets lie in the legacy part. The zeroes in the `xsave` header mean "as
+    // after reset" for all parts; only the vector control word is read in any case.
+    unsafe {
+        area.add(CONTROL_WORD.0).cast::<u16>().write(CONTROL_WORD.1);
+        area.add(VECTOR_CONTROL.0).cast::<u32>().write(VECTOR_CONTROL.1);
+    }
+}
+
+/// Saves this CPU's registers.
+///
+/// # Safety
+/// `area` is an aligned save area.
+#[inline]
+pub(crate) unsafe fn save(area: *mut u8) {
+    // SAFETY: the caller's promise; `size` bytes are enough for what each form writes.
+    unsafe {
+        if form().has_xsave {
+            asm!("xsave64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX,
+                options(nostack, preserves_flags));
+        } else {
+            asm!("fxsave64 [{}]", in(reg) area, options(nostack, preserves_flags));
+        }
+    }
+}
+
+/// Loads this CPU's registers.
+///
+/// # Safety
+/// `area` was filled by [`save`] or [`reset`].
+#[inline]
+pub(crate) unsafe fn restore(area: *const u8) {
+    // SAFETY: the caller's promise; such an area has no reserved bits set.
+    unsafe {
+        if form().has_xsave {
+            asm!("xrstor64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX,
+                options(nostack, preserves_flags));
+        } else {
+            asm!("fxrstor64 [{}]", in(reg) area, options(nostack, preserves_flags));
+        }
+    }
+}

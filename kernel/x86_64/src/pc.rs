@@ -1,0 +1,201 @@
+//! The answers to what the portable kernel asks for.
+
+use crate::context::Context;
+use crate::cpu::{Cpu, features};
+use crate::interrupt::{self, io, local, vector};
+use crate::paging::space::Space;
+use crate::smp::{self, flush};
+use crate::{heap, physical, power, serial, time};
+use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, PowerOff};
+use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
+
+/// An x86-64 machine with PC devices.
+pub struct Pc {
+    /// The top-level table with nothing but the kernel's half.
+    kernel_root: Frame,
+}
+
+impl Pc {
+    pub(crate) fn new(kernel_root: Frame) -> Self {
+        Self { kernel_root }
+    }
+}
+
+impl Machine for Pc {
+    type Context = Context;
+    type Space = Space;
+
+    #[inline]
+    fn read(&self, at: PhysicalAddress, into: &mut [u8]) {
+        // SAFETY: the window shows all memory that the kernel may name; `into` is the caller's.
+        unsafe { physical::copy(physical::pointer(at), into.as_mut_ptr(), into.len()) };
+    }
+
+    #[inline]
+    fn write(&mut self, at: PhysicalAddress, from: &[u8]) {
+        // SAFETY: as for `read`; what lies at `at` is no object of the kernel's own.
+        unsafe { physical::copy(from.as_ptr(), physical::pointer(at), from.len()) };
+    }
+
+    #[inline]
+    fn copy(&mut self, from: PhysicalAddress, to: PhysicalAddress, length: usize) {
+        // SAFETY: as for `write`; the caller says that the ranges do not overlap.
+        unsafe { physical::copy(physical::pointer(from), physical::pointer(to), length) };
+    }
+
+    #[inline]
+    fn zero(&mut self, frame: Frame) {
+        // SAFETY: as for `write`.
+        unsafe { physical::zero(frame) };
+    }
+
+    fn compare_exchange(&mut self, at: PhysicalAddress, old: u32, new: u32) -> u32 {
+        // SAFETY: the window shows the word, which is aligned; user code may change it meanwhile,
+        // but only as another atomic would.
+        let word = unsafe { AtomicU32::from_ptr(physical::pointer(at)) };
+        match word.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(found) | Err(found) => found,
+        }
+    }
+
+    fn new_space(&mut self, frames: &mut Frames) -> Result<Space, NoMemory> {
+        Space::new(frames, self.kernel_root)
+    }
+
+    fn drop_space(&mut self, frames: &mut Frames, space: Space) {
+        flush::leave(space.root(), self.kernel_root);
+        space.drop(frames);
+    }
+
+    #[inline]
+    fn map(
+        &mut self,
+        frames: &mut Frames,
+        space: &mut Space,
+        page: Page,
+        frame: Frame,
+        access: Access,
+    ) -> Result<(), NoMemory> {
+        space.map(frames, page, frame, access)
+    }
+
+    #[inline]
+    fn lookup(&self, space: &Space, page: Page) -> Option<(Frame, Access)> {
+        space.lookup(page)
+    }
+
+    fn next_mapped(&self, space: &Space, pages: Pages) -> Option<(Page, Frame, Access)> {
+        space.next_mapped(pages)
+    }
+
+    fn unmap(&mut self, space: &mut Space, pages: Pages, removed: &mut [Frame]) -> (usize, Page) {
+        space.unmap(pages, removed)
+    }
+
+    fn protect(&mut self, space: &mut Space, pages: Pages, access: Access) {
+        space.protect(pages, access);
+    }
+
+    fn share(
+        &mut self,
+        frames: &mut Frames,
+        from: &mut Space,
+        to: &mut Space,
+        pages: Pages,
+        copy_on_write: bool,
+    ) -> Result<usize, NoMemory> {
+        from.share(frames, to, pages, copy_on_write)
+    }
+
+    fn flush(&mut self, space: &Space, pages: Pages) {
+        flush::everywhere(space.root(), pages);
+    }
+
+    #[inline]
+    fn suspend(&mut self, context: &mut Context) {
+        context.suspend(Cpu::this());
+    }
+
+    #[inline]
+    fn this_cpu(&self) -> CpuId {
+        CpuId(Cpu::this().id)
+    }
+
+    fn cpu_count(&self) -> u32 {
+        smp::count()
+    }
+
+    #[inline]
+    fn ticks(&self) -> u64 {
+        time::ticks()
+    }
+
+    #[inline]
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        time::nanoseconds(ticks)
+    }
+
+    fn boot_time(&self) -> u64 {
+        time::boot_time()
+    }
+
+    fn set_timer(&mut self, deadline: Option<u64>) {
+        time::set_timer(deadline);
+    }
+
+    fn kick(&mut self, cpu: CpuId) {
+        local::send(Cpu::of(cpu.0).apic_id(), local::command::FIXED | u32::from(vector::KICK));
+    }
+
+    #[inline]
+    fn next_interrupt(&mut self) -> Option<Interrupt> {
+        let next = interrupt::next(Cpu::this());
+        if next == Some(Interrupt::Line(serial::LINE)) {
+            serial::service();
+        }
+        next
+    }
+
+    fn unmask_line(&mut self, line: u8) {
+        io::unmask(line);
+    }
+
+    fn cpu_facts(&self, _cpu: CpuId) -> CpuFacts {
+        // All CPUs of a machine that this kernel starts on are alike.
+        features::facts()
+    }
+
+    fn random(&mut self) -> Option<u64> {
+        features::random()
+    }
+
+    fn console_write(&mut self, bytes: &[u8]) -> usize {
+        serial::send(bytes)
+    }
+
+    fn console_read(&mut self, into: &mut [u8]) -> usize {
+        serial::receive(into)
+    }
+
+    fn console_line(&self) -> u8 {
+        serial::LINE
+    }
+
+    fn power_off(&mut self, how: PowerOff) {
+        power::off(how);
+    }
+
+    fn heap_free(&self) -> usize {
+        heap::free()
+    }
+
+    fn heap_used(&self) -> usize {
+        heap::used()
+    }
+
+    fn grow_heap(&mut self, first: Frame, count: usize) {
+        // SAFETY: the caller gives the frames away, and the window shows them.
+        unsafe { heap::grow(physical::frame(first), count * abi::PAGE_SIZE) };
+    }
+}

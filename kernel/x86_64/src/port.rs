@@ -1,0 +1,80 @@
+//! What each CPU's loop needs outside the kernel lock, and the lock itself.
+
+use crate::context::Context;
+use crate::cpu::Cpu;
+use crate::paging::space::Space;
+use crate::pc::Pc;
+use crate::smp::{self, flush};
+use crate::{interrupt, run};
+use kernel_core::kernel::Kernel;
+use kernel_core::machine::{CpuId, Port, Trap};
+use spin::Once;
+use spin::mutex::{TicketMutex, TicketMutexGuard};
+use spin::relax::RelaxStrategy;
+
+/// What a CPU does while it waits for the lock: whoever holds it may be waiting for this CPU to
+/// forget translations.
+pub(crate) struct Answer;
+
+impl RelaxStrategy for Answer {
+    #[inline]
+    fn relax() {
+        flush::answer(Cpu::this());
+        core::hint::spin_loop();
+    }
+}
+
+static KERNEL: Once<TicketMutex<Kernel<Pc>, Answer>> = Once::new();
+
+/// One CPU's way to the kernel.
+pub(crate) struct PcPort;
+
+impl Port for PcPort {
+    type Machine = Pc;
+    type Guard<'a> = TicketMutexGuard<'a, Kernel<Pc>, Answer>;
+    /// The tables are loaded when the space is chosen, under the lock: there is nothing left to
+    /// copy out.
+    type Loaded = ();
+
+    #[inline]
+    fn lock(&self) -> Self::Guard<'_> {
+        kernel().lock()
+    }
+
+    #[inline]
+    fn run(&self, context: &mut Context, _space: &()) -> Trap {
+        run::run(context)
+    }
+
+    #[inline]
+    fn load(_machine: &mut Pc, space: &Space) {
+        flush::enter(Cpu::this(), space.root());
+    }
+
+    fn hibernate<'a>(&'a self, guard: Self::Guard<'a>) -> Self::Guard<'a> {
+        drop(guard);
+        if !interrupt::is_waiting(Cpu::this()) {
+            smp::halt();
+        }
+        self.lock()
+    }
+}
+
+#[inline]
+fn kernel() -> &'static TicketMutex<Kernel<Pc>, Answer> {
+    // SAFETY: `run` puts the kernel there before it lets any CPU into its loop.
+    unsafe { KERNEL.get_unchecked() }
+}
+
+/// Runs the kernel's loop on this CPU.
+pub(crate) fn run_loop(cpu: &Cpu) -> ! {
+    kernel_core::cpu::run_cpu(&PcPort, CpuId(cpu.id));
+    unreachable!("a real machine is never over")
+}
+
+/// Hands the finished kernel to all CPUs and runs its loop on this one.
+pub fn start(kernel: Kernel<Pc>) -> ! {
+    KERNEL.call_once(|| TicketMutex::new(kernel));
+    smp::open();
+    run_loop(Cpu::this())
+}

@@ -1,0 +1,202 @@
+//! The console: the first serial port, a 16550 (PC16550D data sheet, National Semiconductor).
+//!
+//! Bytes to send wait in a queue while the port is busy; received ones wait until they are read.
+//! When that queue is full the port is not read either, so a sender that minds is held back.
+
+use core::fmt::{self, Write};
+use spin::mutex::SpinMutex;
+use x86::io::{inb, outb};
+
+/// The first port's registers start here.
+const PORT: u16 = 0x3F8;
+/// Its interrupt line.
+pub(crate) const LINE: u8 = 4;
+/// Bytes the port itself can queue.
+const PORT_QUEUE: usize = 16;
+/// Bytes of our queues.
+const QUEUE: usize = 4096;
+
+/// Register offsets.
+mod register {
+    /// Data; divisor, low byte.
+    pub(super) const DATA: u16 = 0;
+    /// Which interrupts; divisor, high byte.
+    pub(super) const INTERRUPTS: u16 = 1;
+    /// Queue control; when read, why it interrupts.
+    pub(super) const QUEUES: u16 = 2;
+    /// Word format; bit 7 shows the divisor.
+    pub(super) const FORMAT: u16 = 3;
+    /// Modem lines; bit 3 lets interrupts out.
+    pub(super) const MODEM: u16 = 4;
+    /// Line status.
+    pub(super) const STATUS: u16 = 5;
+}
+
+/// In the status: a byte was received.
+const HAS_BYTE: u8 = 1;
+/// In the status: the transmitter's queue is empty.
+const CAN_SEND: u8 = 1 << 5;
+/// Interrupt when bytes were received.
+const ON_RECEIVE: u8 = 1;
+/// Interrupt when the transmitter's queue becomes empty.
+const ON_SENT: u8 = 2;
+
+fn read(register: u16) -> u8 {
+    // SAFETY: the port belongs to this driver; reading it affects nothing else.
+    unsafe { inb(PORT + register) }
+}
+
+fn write(register: u16, value: u8) {
+    // SAFETY: as for `read`.
+    unsafe { outb(PORT + register, value) }
+}
+
+/// A queue of bytes.
+struct Queue {
+    bytes: [u8; QUEUE],
+    first: usize,
+    count: usize,
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self { bytes: [0; QUEUE], first: 0, count: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.count == QUEUE
+    }
+
+    fn push(&mut self, byte: u8) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        self.bytes[(self.first + self.count) % QUEUE] = byte;
+        self.count += 1;
+        true
+    }
+
+    fn pop(&mut self) -> Option<u8> {
+        let byte = self.bytes[self.first];
+        self.count = self.count.checked_sub(1)?;
+        self.first = (self.first + 1) % QUEUE;
+        Some(byte)
+    }
+}
+
+/// The port with its queues.
+struct Serial {
+    to_send: Queue,
+    received: Queue,
+    /// The interrupts that are on.
+    interrupts: u8,
+}
+
+static SERIAL: SpinMutex<Serial> =
+    SpinMutex::new(Serial { to_send: Queue::new(), received: Queue::new(), interrupts: 0 });
+
+impl Serial {
+    /// Moves bytes both ways as far as port and queues allow.
+    fn service(&mut self) {
+        while !self.received.is_full() && read(register::STATUS) & HAS_BYTE != 0 {
+            self.received.push(read(register::DATA));
+        }
+        while self.to_send.count > 0 && read(register::STATUS) & CAN_SEND != 0 {
+            for byte in (0..PORT_QUEUE).map_while(|_| self.to_send.pop()) {
+                write(register::DATA, byte);
+            }
+        }
+        let receive = if self.received.is_full() { 0 } else { ON_RECEIVE };
+        let sent = if self.to_send.count > 0 { ON_SENT } else { 0 };
+        if self.interrupts != receive | sent {
+            self.interrupts = receive | sent;
+            write(register::INTERRUPTS, self.interrupts);
+        }
+    }
+}
+
+/// 115,200 bits per second, 8 data bits, no parity, queues on, no interrupts yet.
+pub(crate) fn init() {
+    write(register::INTERRUPTS, 0);
+    write(register::FORMAT, 0x80);
+    write(register::DATA, 1);
+    write(register::INTERRUPTS, 0);
+    write(register::FORMAT, 0x03);
+    write(register::QUEUES, 0xC7);
+    write(register::MODEM, 0x0B);
+}
+
+/// The port interrupted, or interrupts have just become possible.
+pub(crate) fn service() {
+    let mut serial = SERIAL.lock();
+    // Asking for the cause ends a "sent" interrupt.
+    read(register::QUEUES);
+    serial.service();
+}
+
+/// Queues bytes; returns how many were taken.
+pub(crate) fn send(bytes: &[u8]) -> usize {
+    let mut serial = SERIAL.lock();
+    let mut taken = 0;
+    while taken < bytes.len() {
+        let more = bytes[taken..].iter().take_while(|byte| serial.to_send.push(**byte)).count();
+        serial.service();
+        if more == 0 {
+            break;
+        }
+        taken += more;
+    }
+    taken
+}
+
+/// Takes received bytes; returns how many.
+pub(crate) fn receive(into: &mut [u8]) -> usize {
+    let mut serial = SERIAL.lock();
+    let mut count = 0;
+    while count < into.len()
+        && let Some(byte) = serial.received.pop()
+    {
+        into[count] = byte;
+        count += 1;
+    }
+    serial.service();
+    count
+}
+
+/// Sends what is queued, waiting for the port. For the end of everything: whoever held the queue
+/// then is not coming back.
+pub(crate) fn drain() {
+    let Some(mut serial) = SERIAL.try_lock() else { return };
+    while let Some(byte) = serial.to_send.pop() {
+        send_now(byte);
+    }
+}
+
+fn send_now(byte: u8) {
+    // A port that is not there reads as all ones, so this ends in any case.
+    while read(register::STATUS) & CAN_SEND == 0 {
+        core::hint::spin_loop();
+    }
+    write(register::DATA, byte);
+}
+
+/// Formats straight to the port: for panics, and for before the kernel is there.
+pub(crate) struct Now;
+
+impl fmt::Write for Now {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                send_now(b'\r');
+            }
+            send_now(byte);
+        }
+        Ok(())
+    }
+}
+
+/// Says a line before the kernel has a log.
+pub(crate) fn report(line: fmt::Arguments<'_>) {
+    // Writing to the port cannot fail.
+    let _ = writeln!(Now, "{line}");
+}

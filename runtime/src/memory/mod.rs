@@ -1,0 +1,4 @@
+//! Memory: the heap, and mappings by hand.
+
+pub(crate) mod heap;
+pub(crate) mod map;

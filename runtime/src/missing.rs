@@ -1,0 +1,105 @@
+//! What is not there yet, and says so: sockets, names of hosts, timers, loading at run time.
+//!
+//! Each function sets `errno` to `ENOSYS` and fails. A program that can do without goes on; one that
+//! cannot tells why.
+
+use crate::errno;
+use core::ffi::{c_char, c_void};
+use core::ptr::{null, null_mut};
+use libc::c_int;
+
+/// Defines functions that fail. Their arguments are not looked at, so none are declared: a C
+/// function may be called with more arguments than it takes.
+macro_rules! missing {
+    ($($name:ident)*) => {
+        $(
+            #[doc = concat!("`", stringify!($name), "`: not there yet.")]
+            #[unsafe(no_mangle)]
+            extern "C" fn $name() -> isize {
+                errno::fail(libc::ENOSYS)
+            }
+        )*
+    };
+}
+
+missing! {
+    accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmsg
+    send sendmsg sendto setsockopt shutdown socket socketpair
+    epoll_create epoll_create1 epoll_ctl epoll_wait
+    alarm getitimer setitimer timer_create timer_delete timer_settime timer_gettime sigwait sigtimedwait sigqueue
+    chroot mlock munlock mlockall munlockall msync
+    sem_clockwait sem_close sem_timedwait
+    sched_getaffinity sched_setaffinity
+    login_tty ptsname_r grantpt unlockpt
+    times
+}
+
+/// Looking up hosts: not there yet. `EAI_SYSTEM` sends the caller to `errno`.
+#[unsafe(no_mangle)]
+extern "C" fn getaddrinfo() -> c_int {
+    errno::set(libc::ENOSYS);
+    libc::EAI_SYSTEM
+}
+
+/// Looking up addresses: not there yet.
+#[unsafe(no_mangle)]
+extern "C" fn getnameinfo() -> c_int {
+    errno::set(libc::ENOSYS);
+    libc::EAI_SYSTEM
+}
+
+/// Frees what `getaddrinfo` gave, which is never anything.
+#[unsafe(no_mangle)]
+extern "C" fn freeaddrinfo(_list: *mut libc::addrinfo) {}
+
+/// The text of an error of `getaddrinfo`.
+#[unsafe(no_mangle)]
+extern "C" fn gai_strerror(code: c_int) -> *const c_char {
+    let text: &[u8] = match code {
+        libc::EAI_SYSTEM => b"System error\0",
+        libc::EAI_NONAME => b"Name does not resolve\0",
+        libc::EAI_AGAIN => b"Try again\0",
+        libc::EAI_MEMORY => b"Out of memory\0",
+        _ => b"Unknown error\0",
+    };
+    text.as_ptr().cast()
+}
+
+/// Loading a library: programs are whole.
+#[unsafe(no_mangle)]
+extern "C" fn dlopen(_name: *const c_char, _flags: c_int) -> *mut c_void {
+    errno::set(libc::ENOSYS);
+    null_mut()
+}
+
+/// Looking up a symbol at run time: programs are whole, so there is none to find.
+#[unsafe(no_mangle)]
+extern "C" fn dlsym(_library: *mut c_void, _name: *const c_char) -> *mut c_void {
+    errno::set(libc::ENOSYS);
+    null_mut()
+}
+
+/// Closing a library, of which none can be open.
+#[unsafe(no_mangle)]
+extern "C" fn dlclose(_library: *mut c_void) -> c_int {
+    errno::fail(libc::ENOSYS) as c_int
+}
+
+/// Why loading failed.
+#[unsafe(no_mangle)]
+extern "C" fn dlerror() -> *const c_char {
+    c"dynamic loading is not supported".as_ptr()
+}
+
+/// Which library an address is in: not known. 0 means none.
+#[unsafe(no_mangle)]
+extern "C" fn dladdr(_address: *const c_void, _place: *mut c_void) -> c_int {
+    0
+}
+
+/// The network card names: none.
+#[unsafe(no_mangle)]
+extern "C" fn if_nameindex() -> *const c_void {
+    errno::set(libc::ENOSYS);
+    null()
+}

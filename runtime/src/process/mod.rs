@@ -1,0 +1,7 @@
+//! Processes: making, becoming, waiting for, ending, naming them.
+
+mod exec;
+mod fork;
+pub(crate) mod ids;
+mod limits;
+pub(crate) mod wait;

@@ -1,0 +1,191 @@
+//! `pthread_attr_t` and the attributes of locks: small structures in the caller's memory.
+
+use crate::pointer;
+use abi::PAGE_SIZE;
+use core::ffi::c_void;
+use libc::{
+    c_int, clockid_t, pthread_attr_t, pthread_condattr_t, pthread_mutexattr_t,
+    pthread_rwlockattr_t, size_t,
+};
+
+/// Stack of a thread when nothing else is asked for. Pages that are never touched cost nothing.
+const STACK: usize = 2 << 20;
+
+/// The least stack.
+const STACK_MIN: usize = 4 * PAGE_SIZE;
+
+/// How a new thread is to be.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct ThreadAttributes {
+    pub(crate) stack: usize,
+    pub(crate) detached: c_int,
+}
+
+const _: () = assert!(size_of::<ThreadAttributes>() <= size_of::<pthread_attr_t>());
+
+/// `PTHREAD_CREATE_DETACHED`.
+const DETACHED: c_int = 1;
+
+impl ThreadAttributes {
+    /// # Safety
+    ///
+    /// `place` is null or was set by `pthread_attr_init`.
+    pub(crate) unsafe fn read(place: *const pthread_attr_t) -> Self {
+        let default = Self { stack: STACK, detached: 0 };
+        // SAFETY: as promised by the caller.
+        unsafe { pointer::load(place.cast()) }.unwrap_or(default)
+    }
+}
+
+/// Sets a thread's attributes to the default.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_attr_init(place: *mut pthread_attr_t) -> c_int {
+    // SAFETY: the caller gave a place; the structure fits.
+    unsafe {
+        place.cast::<ThreadAttributes>().write(ThreadAttributes { stack: STACK, detached: 0 })
+    };
+    0
+}
+
+/// Nothing to give back.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_attr_destroy(_place: *mut pthread_attr_t) -> c_int {
+    0
+}
+
+/// Sets the size of the stack.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_attr_setstacksize(place: *mut pthread_attr_t, size: size_t) -> c_int {
+    if size < STACK_MIN || size > isize::MAX as usize {
+        return libc::EINVAL;
+    }
+    // SAFETY: the caller's attributes were initialised.
+    unsafe { (*place.cast::<ThreadAttributes>()).stack = size.next_multiple_of(PAGE_SIZE) };
+    0
+}
+
+/// The size of the stack.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_attr_getstacksize(
+    place: *const pthread_attr_t,
+    size: *mut size_t,
+) -> c_int {
+    // SAFETY: the caller's attributes were initialised, and there is a place for the answer.
+    unsafe { size.write((*place.cast::<ThreadAttributes>()).stack) };
+    0
+}
+
+/// Sets whether somebody will join the thread.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_attr_setdetachstate(
+    place: *mut pthread_attr_t,
+    state: c_int,
+) -> c_int {
+    if !(0..=DETACHED).contains(&state) {
+        return libc::EINVAL;
+    }
+    // SAFETY: the caller's attributes were initialised.
+    unsafe { (*place.cast::<ThreadAttributes>()).detached = state };
+    0
+}
+
+/// Refused: every stack has a guard page, and no more.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_attr_setguardsize(_place: *mut pthread_attr_t, size: size_t) -> c_int {
+    if size <= PAGE_SIZE { 0 } else { libc::ENOSYS }
+}
+
+/// Refused: the runtime makes the stacks.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_attr_setstack(_: *mut pthread_attr_t, _: *mut c_void, _: size_t) -> c_int {
+    libc::ENOSYS
+}
+
+/// Sets a mutex's attributes to the default.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_mutexattr_init(place: *mut pthread_mutexattr_t) -> c_int {
+    // SAFETY: the caller gave a place.
+    unsafe { place.write_bytes(0, 1) };
+    0
+}
+
+/// Nothing to give back.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_mutexattr_destroy(_place: *mut pthread_mutexattr_t) -> c_int {
+    0
+}
+
+/// Sets a mutex's kind.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_mutexattr_settype(
+    place: *mut pthread_mutexattr_t,
+    kind: c_int,
+) -> c_int {
+    if !(libc::PTHREAD_MUTEX_DEFAULT..=libc::PTHREAD_MUTEX_RECURSIVE).contains(&kind) {
+        return libc::EINVAL;
+    }
+    // SAFETY: the caller's attributes were initialised; the first word is the kind.
+    unsafe { place.cast::<c_int>().write(kind) };
+    0
+}
+
+/// A mutex's kind.
+///
+/// # Safety
+///
+/// `place` is null or was set by `pthread_mutexattr_init`.
+pub(crate) unsafe fn mutex_kind(place: *const pthread_mutexattr_t) -> u32 {
+    // SAFETY: as promised by the caller; the first word is the kind.
+    unsafe { pointer::load(place.cast::<u32>()) }.unwrap_or(0)
+}
+
+/// Sets a condition's attributes to the default: the realtime clock.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_condattr_init(place: *mut pthread_condattr_t) -> c_int {
+    // SAFETY: the caller gave a place; the first word is the clock.
+    unsafe { place.cast::<clockid_t>().write(libc::CLOCK_REALTIME) };
+    0
+}
+
+/// Nothing to give back.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_condattr_destroy(_place: *mut pthread_condattr_t) -> c_int {
+    0
+}
+
+/// Sets the clock that timed waits go by.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_condattr_setclock(
+    place: *mut pthread_condattr_t,
+    clock: clockid_t,
+) -> c_int {
+    if clock != libc::CLOCK_REALTIME && clock != libc::CLOCK_MONOTONIC {
+        return libc::EINVAL;
+    }
+    // SAFETY: the caller's attributes were initialised; the first word is the clock.
+    unsafe { place.cast::<clockid_t>().write(clock) };
+    0
+}
+
+/// The clock that timed waits go by.
+///
+/// # Safety
+///
+/// `place` is null or was set by `pthread_condattr_init`.
+pub(crate) unsafe fn condition_clock(place: *const pthread_condattr_t) -> clockid_t {
+    // SAFETY: as promised by the caller; the first word is the clock.
+    unsafe { pointer::load(place.cast()) }.unwrap_or(libc::CLOCK_REALTIME)
+}
+
+/// Nothing to set.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_rwlockattr_init(_place: *mut pthread_rwlockattr_t) -> c_int {
+    0
+}
+
+/// Nothing to give back.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_rwlockattr_destroy(_place: *mut pthread_rwlockattr_t) -> c_int {
+    0
+}

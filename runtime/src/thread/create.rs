@@ -1,0 +1,221 @@
+//! `pthread_create`, `join`, `detach`, `exit`.
+//!
+//! A thread's region is one mapping: a guard page, the stack, its thread-local variables, its
+//! [`Control`](super::control::Control). When it ends, the kernel takes the region away and then
+//! stores 0 in its record, which lives in the heap: whoever sees that 0 knows that nothing of the
+//! thread is left. The record is freed by the joiner, or by the thread itself when detached.
+
+use super::attributes::ThreadAttributes;
+use super::record::{self, DETACHED, ENDED, FIRST, JOINABLE, Thread};
+use super::{control, destructor, keys};
+use crate::errno::code;
+use crate::sys::{Result, error, futex, map, syscall};
+use abi::PAGE_SIZE;
+use abi::number::{THREAD_EXIT, THREAD_NEW};
+use abi::redox::flag::MapFlags;
+use abi::redox::number::SYS_YIELD;
+use alloc::alloc::{Layout, alloc};
+use alloc::boxed::Box;
+use core::arch::asm;
+use core::ffi::c_void;
+use core::sync::atomic::Ordering::{AcqRel, Acquire};
+use libc::{c_int, pthread_attr_t, pthread_t};
+
+type Main = extern "C" fn(*mut c_void) -> *mut c_void;
+
+/// What a new thread has to do; lies at the top of its stack.
+struct Start {
+    main: Main,
+    argument: *mut c_void,
+}
+
+/// A region for a new thread, with its guard page.
+fn region(stack: usize) -> Result<(usize, usize)> {
+    let wanted = stack.checked_add(control::footprint() + PAGE_SIZE + size_of::<Start>());
+    let length = wanted.and_then(|size| size.checked_next_multiple_of(PAGE_SIZE));
+    let length = length.map_or_else(|| error(libc::EAGAIN), Ok)?;
+    let start = map::zeroes(length).or_else(|_| error(libc::EAGAIN))?;
+    // SAFETY: the page is fresh, and its use is that nobody can use it.
+    let guarded = unsafe { map::protect(start, PAGE_SIZE, MapFlags::PROT_NONE) };
+    if guarded.is_err() {
+        // SAFETY: nobody knows of the region.
+        unsafe { map::unmap(start, length) }?;
+        return error(libc::EAGAIN);
+    }
+    Ok((start, length))
+}
+
+fn record(attributes: &ThreadAttributes) -> Result<*mut Thread> {
+    // SAFETY: the layout has a size.
+    let record = unsafe { alloc(Layout::new::<Thread>()) }.cast::<Thread>();
+    if record.is_null() {
+        return error(libc::EAGAIN);
+    }
+    let state = if attributes.detached == 0 { JOINABLE } else { DETACHED };
+    // SAFETY: fresh memory of the right size.
+    unsafe { record.write(Thread::new(state)) };
+    Ok(record)
+}
+
+fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
+    let region = region(attributes.stack)?;
+    let made = record(attributes).and_then(|record| {
+        // SAFETY: the region is fresh and holds the footprint. The kernel starts the thread as a
+        // C function is entered: 8 bytes, the place of a return address, above an aligned stack.
+        let made = unsafe {
+            let (pointer, block) = control::lay(region, record);
+            let place = ((block - size_of::<Start>()) & !15) as *mut Start;
+            place.write(start);
+            let stack = place as usize - size_of::<usize>();
+            let entry = enter as *const () as usize;
+            syscall(THREAD_NEW, [entry, stack, place as usize, pointer])
+        };
+        match made {
+            // The thread may have ended by now and freed a detached record: it is not touched.
+            Ok(_) => Ok(record),
+            Err(error) => {
+                // SAFETY: no thread knows of the record.
+                drop(unsafe { Box::from_raw(record) });
+                Err(error)
+            }
+        }
+    });
+    if made.is_err() {
+        // SAFETY: no thread runs on the region.
+        unsafe { map::unmap(region.0, region.1) }?;
+    }
+    made
+}
+
+/// Where a thread begins.
+unsafe extern "C" fn enter(start: *const Start) -> ! {
+    // Others may want to know the id, so it is asked for at once.
+    record::current_id();
+    // SAFETY: `create` left it there, for this thread alone.
+    let Start { main, argument } = unsafe { start.read() };
+    end(main(argument))
+}
+
+/// Ends the calling thread.
+fn end(result: *mut c_void) -> ! {
+    destructor::run();
+    keys::run_destructors();
+    let thread = record::current();
+    // SAFETY: nobody reads the result before `running` is 0.
+    unsafe { thread.result.get().write(result) };
+    // The first thread's stack came from the kernel and stays; its control goes with the process.
+    let is_first = core::ptr::eq(thread, &raw const FIRST);
+    let (start, length) = if is_first { (0, 0) } else { control::current().region };
+    let mut done = thread.running.as_ptr() as usize;
+    if thread.state.swap(ENDED, AcqRel) == DETACHED {
+        done = 0;
+        if !is_first {
+            let record = core::ptr::from_ref(thread).cast_mut();
+            // SAFETY: detached, so nobody else knows of the record, and this thread forgets it now.
+            drop(unsafe { Box::from_raw(record) });
+        }
+    }
+    // SAFETY: nothing of the region is used after this.
+    let _ = unsafe { syscall(THREAD_EXIT, [start, length, done]) };
+    // SAFETY: `THREAD_EXIT` does not return. Should it, an undefined instruction ends the process.
+    unsafe { asm!("ud2", options(noreturn)) }
+}
+
+/// Waits until nothing of a thread is left, and frees its record.
+unsafe fn reap(thread: *mut Thread) -> *mut c_void {
+    // SAFETY: the caller has the right to the record, and gives it up.
+    unsafe {
+        while (*thread).running.load(Acquire) != 0 {
+            // Changed meanwhile, a signal, or no cause: look again.
+            let _ = futex::wait(&(*thread).running, 1, None);
+        }
+        let result = (*thread).result.get().read();
+        if !core::ptr::eq(thread, &raw const FIRST) {
+            drop(Box::from_raw(thread));
+        }
+        result
+    }
+}
+
+/// Starts a thread. Returns an error number.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_create(
+    place: *mut pthread_t,
+    attributes: *const pthread_attr_t,
+    main: Main,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: the caller's attributes were initialised, or are null.
+    let attributes = unsafe { ThreadAttributes::read(attributes) };
+    let made = create(&attributes, Start { main, argument });
+    // SAFETY: the caller gave a place for the answer.
+    code(made.map(|thread| unsafe { place.write(thread.cast()) }))
+}
+
+/// Waits for a thread's end and takes its result. Returns an error number.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_join(thread: pthread_t, result: *mut *mut c_void) -> c_int {
+    let thread = thread.cast::<Thread>();
+    if core::ptr::eq(thread, record::current()) {
+        return libc::EDEADLK;
+    }
+    // SAFETY: the caller's thread is neither joined nor detached.
+    unsafe {
+        if (*thread).state.load(Acquire) == DETACHED {
+            return libc::EINVAL;
+        }
+        let value = reap(thread);
+        crate::pointer::store(result, value);
+    }
+    0
+}
+
+/// Says that nobody will join a thread. Returns an error number.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_detach(thread: pthread_t) -> c_int {
+    let thread = thread.cast::<Thread>();
+    // SAFETY: the caller's thread is neither joined nor detached.
+    unsafe {
+        match (*thread).state.compare_exchange(JOINABLE, DETACHED, AcqRel, Acquire) {
+            Ok(_) => 0,
+            // It has ended, or is about to: what is left to do is the joiner's work.
+            Err(ENDED) => {
+                reap(thread);
+                0
+            }
+            Err(_) => libc::EINVAL,
+        }
+    }
+}
+
+/// Ends the calling thread with a result.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_exit(result: *mut c_void) -> ! {
+    end(result)
+}
+
+/// The calling thread.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_self() -> pthread_t {
+    core::ptr::from_ref(record::current()).cast_mut().cast()
+}
+
+/// Whether two threads are the same.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_equal(left: pthread_t, right: pthread_t) -> c_int {
+    c_int::from(left == right)
+}
+
+/// Refused: a thread cannot be ended from outside without leaving its locks behind.
+#[unsafe(no_mangle)]
+extern "C" fn pthread_cancel(_thread: pthread_t) -> c_int {
+    libc::ENOSYS
+}
+
+/// Lets others run.
+#[unsafe(no_mangle)]
+extern "C" fn sched_yield() -> c_int {
+    // SAFETY: no memory is involved.
+    let yielded = unsafe { syscall(SYS_YIELD, []) };
+    crate::errno::Answer::zero(yielded)
+}

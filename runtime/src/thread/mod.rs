@@ -1,0 +1,17 @@
+//! Threads, and what they wait on.
+//!
+//! Everything here is built on two calls: `THREAD_NEW` and `FUTEX`. A program with one thread
+//! never makes either.
+
+mod attributes;
+mod barrier;
+mod condition;
+pub(crate) mod control;
+mod create;
+pub(crate) mod destructor;
+pub(crate) mod keys;
+mod mutex;
+mod once;
+pub(crate) mod record;
+mod rwlock;
+mod semaphore;

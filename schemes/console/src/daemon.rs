@@ -1,0 +1,326 @@
+//! Joins the terminal to the keyboard, the screen and the scheme protocol.
+
+use consoled::Terminal;
+use consoled::handle::{Handle, Kind};
+use consoled::line::Signal;
+use consoled::settings::WindowSize;
+use consoled::terminal::Read;
+use libredox::Fd;
+use libredox::flag::{CLOCK_MONOTONIC, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_WRONLY};
+use redox_scheme::scheme::SchemeSync;
+use redox_scheme::{CallerCtx, Id, OpenResult};
+use scheme::command::Failure;
+use scheme::events::{Events, Happened};
+use scheme::{Daemon, Server, Turn, device, file_call};
+use syscall::error::{EINTR, EWOULDBLOCK, Error, Result};
+use syscall::flag::{EventFlags, StdFsCallKind};
+use syscall::schemev2::NewFdFlags;
+use syscall::{Stat, StdFsCallMeta};
+
+const DEFAULT_SIZE: WindowSize = WindowSize::new(80, 24);
+const DEVICE: &str = "/scheme/debug";
+
+/// Numbers of what is watched.
+const SOCKET: usize = 0;
+const KEYBOARD: usize = 1;
+
+const MILLISECOND_NS: u64 = 1_000_000;
+
+/// Serves until the kernel closes the socket.
+pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
+    let size = size(arguments)?;
+    let mut console = Console::new(size).map_err(|error| Failure::fatal(DEVICE, error))?;
+    let mut server =
+        Server::nonblocking().map_err(|error| Failure::fatal("scheme socket", error))?;
+    server
+        .register("console", Handle::ROOT.number())
+        .map_err(|error| Failure::fatal("console", error))?;
+    console.serve(&mut server).map_err(|error| Failure::fatal("serving", error))
+}
+
+fn size(arguments: &[String]) -> Result<WindowSize, Failure> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => Ok(DEFAULT_SIZE),
+        ["--size", text] => WindowSize::parse(text)
+            .ok_or_else(|| Failure::Usage(format!("'{text}' is not a window size"))),
+        ["--size"] => Err(Failure::Usage("--size needs COLUMNSxROWS".to_owned())),
+        ["--size", _, extra, ..] | [extra, ..] => {
+            Err(Failure::Usage(format!("unexpected argument '{extra}'")))
+        }
+    }
+}
+
+struct Console {
+    terminal: Terminal,
+    keyboard: Fd,
+    screen: Fd,
+    /// Reads that wait, and when they began (ns).
+    reads: Vec<(Id, u64)>,
+    /// When the first of them may no longer wait (ns).
+    deadline: Option<u64>,
+    /// Something happened that waiting requests may have waited for.
+    has_changed: bool,
+    /// Handles that somebody watches.
+    watched: Vec<usize>,
+    /// Handles to report as ready.
+    ready: Vec<usize>,
+}
+
+impl Console {
+    fn new(size: WindowSize) -> Result<Self> {
+        Ok(Self {
+            terminal: Terminal::new(size),
+            keyboard: Fd::open(DEVICE, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0)?,
+            screen: Fd::open(DEVICE, O_WRONLY | O_CLOEXEC, 0)?,
+            reads: Vec::new(),
+            deadline: None,
+            has_changed: false,
+            watched: Vec::new(),
+            ready: Vec::new(),
+        })
+    }
+
+    fn serve(&mut self, server: &mut Server) -> Result<()> {
+        let events = Events::new()?;
+        events.watch(server.descriptor(), SOCKET)?;
+        events.watch(self.keyboard.raw(), KEYBOARD)?;
+        loop {
+            if let Some(deadline) = self.deadline {
+                let left = deadline.saturating_sub(now());
+                events.limit(left.div_ceil(MILLISECOND_NS) as usize)?;
+            }
+            match events.wait() {
+                Ok(Happened::Ready(SOCKET)) => loop {
+                    match server.turn(self)? {
+                        Turn::Served => {}
+                        Turn::Idle => break,
+                        Turn::Closed => return Ok(()),
+                    }
+                },
+                Ok(Happened::Ready(_)) => self.type_in()?,
+                Ok(Happened::TimedOut) => self.has_changed = true,
+                Err(Error { errno: EINTR }) => {}
+                Err(error) => return Err(error),
+            }
+            server.settle(self);
+        }
+    }
+
+    /// Takes everything that was typed.
+    fn type_in(&mut self) -> Result<()> {
+        let mut keys = [0; 256];
+        loop {
+            match self.keyboard.read(&mut keys) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.terminal.input(&keys[..count], now()),
+                Err(error) if error.is_wouldblock() => break,
+                Err(error) if error.is_interrupt() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// Shows what is to be shown, sends what is to be sent, and lets waiting requests try again.
+    fn changed(&mut self) {
+        self.show();
+        for signal in self.terminal.take_signals() {
+            self.send(match signal {
+                Signal::Interrupt => libc::SIGINT,
+                Signal::Quit => libc::SIGQUIT,
+                Signal::Suspend => libc::SIGTSTP,
+            });
+        }
+        if self.terminal.take_resized() {
+            self.send(libc::SIGWINCH);
+        }
+        self.has_changed = true;
+        self.ready.clone_from(&self.watched);
+    }
+
+    fn send(&self, signal: i32) {
+        if let Some(group) = self.terminal.group() {
+            // A group that is gone needs no signal.
+            // SAFETY: `kill` touches no memory.
+            unsafe { libc::kill(-(group as i32), signal) };
+        }
+    }
+
+    fn show(&mut self) {
+        let bytes = self.terminal.take_output();
+        let mut left = &bytes[..];
+        while !left.is_empty() {
+            match self.screen.write(left) {
+                Ok(count) if count > 0 => left = &left[count.min(left.len())..],
+                Err(error) if error.is_interrupt() => {}
+                // A screen that takes nothing cannot show an error either.
+                _ => return,
+            }
+        }
+    }
+
+    fn readiness(&mut self, handle: Handle) -> EventFlags {
+        let mut ready = EventFlags::empty();
+        let is_terminal = handle.kind == Kind::Terminal;
+        let readable = !is_terminal || self.terminal.is_readable();
+        let writable = !is_terminal || self.terminal.is_writable();
+        ready.set(EventFlags::EVENT_READ, handle.read && readable);
+        ready.set(EventFlags::EVENT_WRITE, handle.write && writable);
+        ready
+    }
+
+    fn read_terminal(&mut self, buffer: &mut [u8], ctx: &CallerCtx) -> Result<usize> {
+        let position = self.reads.iter().position(|&(id, _)| id == ctx.id);
+        let now = now();
+        let since = position.map_or(now, |position| self.reads[position].1);
+        match self.terminal.read(buffer, since, now) {
+            Read::Done(length) => {
+                self.cancelled(ctx.id);
+                Ok(length)
+            }
+            Read::Wait(until) => {
+                if position.is_none() {
+                    self.reads.push((ctx.id, since));
+                }
+                self.deadline = [self.deadline, until].into_iter().flatten().min();
+                Err(Error::new(EWOULDBLOCK))
+            }
+        }
+    }
+}
+
+/// Time since the machine started, in ns.
+fn now() -> u64 {
+    let time = libredox::call::clock_gettime(CLOCK_MONOTONIC);
+    time.map_or(0, |time| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+impl Daemon for Console {
+    fn progress(&mut self) -> bool {
+        if self.has_changed {
+            // Reads that go on waiting say again until when.
+            self.deadline = None;
+        }
+        std::mem::take(&mut self.has_changed)
+    }
+
+    fn cancelled(&mut self, request: Id) {
+        self.reads.retain(|&(id, _)| id != request);
+    }
+
+    fn next_event(&mut self) -> Option<(usize, EventFlags)> {
+        while let Some(number) = self.ready.pop() {
+            let flags = Handle::from_number(number).map(|handle| self.readiness(handle));
+            if let Ok(flags) = flags
+                && !flags.is_empty()
+            {
+                return Some((number, flags));
+            }
+        }
+        None
+    }
+}
+
+fn opened(handle: Handle) -> OpenResult {
+    OpenResult::ThisScheme { number: handle.number(), flags: NewFdFlags::empty() }
+}
+
+impl SchemeSync for Console {
+    fn openat(
+        &mut self,
+        root: usize,
+        path: &str,
+        flags: usize,
+        _fcntl_flags: u32,
+        _ctx: &CallerCtx,
+    ) -> Result<OpenResult> {
+        Handle::from_number(root)?.open(path, flags).map(opened)
+    }
+
+    fn dup(&mut self, id: usize, what: &[u8], _ctx: &CallerCtx) -> Result<OpenResult> {
+        Handle::from_number(id)?.dup(what).map(opened)
+    }
+
+    fn read(
+        &mut self,
+        id: usize,
+        buffer: &mut [u8],
+        _offset: u64,
+        flags: u32,
+        ctx: &CallerCtx,
+    ) -> Result<usize> {
+        match Handle::from_number(id)?.readable()?.kind {
+            Kind::Terminal => {
+                let read = self.read_terminal(buffer, ctx);
+                if flags as usize & syscall::flag::O_NONBLOCK != 0 {
+                    self.cancelled(ctx.id);
+                }
+                read
+            }
+            Kind::Settings => self.terminal.settings().read(buffer),
+            Kind::Size => self.terminal.size().read(buffer),
+            Kind::Group => self.terminal.read_group(buffer),
+            Kind::Root | Kind::Flush => Ok(0),
+        }
+    }
+
+    fn write(
+        &mut self,
+        id: usize,
+        buffer: &[u8],
+        _offset: u64,
+        _flags: u32,
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let written = match Handle::from_number(id)?.writable()?.kind {
+            Kind::Terminal => {
+                let taken = self.terminal.write(buffer).ok_or(Error::new(EWOULDBLOCK))?;
+                self.show();
+                return Ok(taken);
+            }
+            Kind::Settings => self.terminal.write_settings(buffer)?,
+            Kind::Size => self.terminal.write_size(buffer)?,
+            Kind::Group => self.terminal.write_group(buffer)?,
+            Kind::Flush => self.terminal.write_flush(buffer)?,
+            Kind::Root => return Ok(0),
+        };
+        self.changed();
+        Ok(written)
+    }
+
+    fn fcntl(&mut self, id: usize, _cmd: usize, _arg: usize, _ctx: &CallerCtx) -> Result<usize> {
+        Handle::from_number(id).map(|_| 0)
+    }
+
+    fn fevent(&mut self, id: usize, wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
+        let handle = Handle::from_number(id)?;
+        self.watched.retain(|&number| number != id);
+        if !wanted.is_empty() {
+            self.watched.push(id);
+        }
+        Ok(self.readiness(handle) & wanted)
+    }
+
+    fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
+        Handle::from_number(id).map(|_| device::write_path("console", "", buffer))
+    }
+
+    fn fstat(&mut self, id: usize, stat: &mut Stat, _ctx: &CallerCtx) -> Result<()> {
+        Handle::from_number(id)?;
+        *stat = Stat { st_mode: device::MODE, st_nlink: 1, ..Stat::default() };
+        Ok(())
+    }
+
+    fn translate_std_fs_call(
+        &mut self,
+        ids: &[usize],
+        kind: StdFsCallKind,
+        payload: &mut [u8],
+        metadata: StdFsCallMeta,
+        ctx: &CallerCtx,
+    ) -> Result<usize> {
+        file_call::unpack(self, ids, kind, payload, metadata, ctx)
+    }
+}

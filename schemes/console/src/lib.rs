@@ -1,0 +1,16 @@
+//! `console:` — a terminal on top of the raw bytes of `debug:`.
+//!
+//! [`Terminal`] is the whole line discipline as a state machine: bytes from the keyboard and
+//! writes from programs go in; bytes for the screen, signals, and finished input come out. It does
+//! no I/O and reads no clock.
+
+pub mod column;
+pub mod handle;
+pub mod line;
+pub mod output;
+pub mod queue;
+pub mod settings;
+pub mod terminal;
+pub mod text;
+
+pub use terminal::Terminal;

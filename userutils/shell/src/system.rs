@@ -1,0 +1,230 @@
+//! Processes, descriptors and signals: the few calls std has no safe way for.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+/// Descriptors the shell keeps for itself start here, out of the way of scripts.
+const OWN_DESCRIPTORS: RawFd = 10;
+
+/// `SIGINT` came and nobody has looked yet.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signalled(Signal),
+}
+
+impl Ended {
+    /// What `$?` shows.
+    pub fn status(self) -> i32 {
+        match self {
+            Ended::Exited(status) => status,
+            Ended::Signalled(signal) => 128 + signal as i32,
+        }
+    }
+
+    fn from_wait(status: WaitStatus) -> Option<Self> {
+        match status {
+            WaitStatus::Exited(_, status) => Some(Ended::Exited(status)),
+            WaitStatus::Signaled(_, signal, _) => Some(Ended::Signalled(signal)),
+            _ => None,
+        }
+    }
+}
+
+/// Splits the process in two; `None` in the child.
+pub fn fork() -> io::Result<Option<Pid>> {
+    // SAFETY: the shell has one thread, so the child has everything the parent had and may go on
+    // as the parent could.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Some(child)),
+        ForkResult::Child => Ok(None),
+    }
+}
+
+/// Ends a child of [`fork`] without running what the parent registered for its own end.
+pub fn exit_child(status: i32) -> ! {
+    // Everything the shell writes is flushed at once, so nothing is lost.
+    // SAFETY: ends the process; no memory is touched.
+    unsafe { libc::_exit(status) }
+}
+
+/// Parks until a child ends. `None` when `SIGINT` came first.
+pub fn wait(pid: Pid) -> io::Result<Option<Ended>> {
+    loop {
+        match waitpid(pid, None) {
+            Ok(status) => match Ended::from_wait(status) {
+                Some(ended) => return Ok(Some(ended)),
+                None => continue,
+            },
+            Err(Errno::EINTR) if is_interrupted() => return Ok(None),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// How a child ended, if it has.
+pub fn poll(pid: Pid) -> Option<Ended> {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        Ok(status) => Ended::from_wait(status),
+        // Not our child any more: its status is lost.
+        Err(_) => Some(Ended::Exited(127)),
+    }
+}
+
+/// Makes `SIGINT` only leave a note, and ignores what must not end an interactive shell.
+pub fn prepare_interactive() -> io::Result<()> {
+    let note = SigHandler::Handler(note_interrupt);
+    // No SA_RESTART: what the shell waits for must end, so that it looks at the note.
+    let note = SigAction::new(note, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing but one atomic store, which is async-signal-safe.
+    unsafe { sigaction(Signal::SIGINT, &note) }?;
+    for signal in
+        [Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]
+    {
+        dispose(signal, SigHandler::SigIgn)?;
+    }
+    Ok(())
+}
+
+extern "C" fn note_interrupt(_signal: libc::c_int) {
+    INTERRUPTED.store(true, Ordering::Relaxed);
+}
+
+/// Whether `SIGINT` came since the last [`clear_interrupt`].
+pub fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Forgets that `SIGINT` came.
+pub fn clear_interrupt() {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+}
+
+/// In a child: signals act as programs expect. `SIGTSTP` stays as it is: the shell does not
+/// wait for stopped children, so a person could not get them back.
+pub fn default_signals() -> io::Result<()> {
+    for signal in
+        [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGTTIN, Signal::SIGTTOU]
+    {
+        dispose(signal, SigHandler::SigDfl)?;
+    }
+    Ok(())
+}
+
+/// In a background child without a group of its own: Ctrl-C is not for it.
+pub fn ignore_keyboard() -> io::Result<()> {
+    dispose(Signal::SIGINT, SigHandler::SigIgn)?;
+    dispose(Signal::SIGQUIT, SigHandler::SigIgn)
+}
+
+fn dispose(signal: Signal, handler: SigHandler) -> io::Result<()> {
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler is "default" or "ignore", no function of this program.
+    unsafe { sigaction(signal, &action) }?;
+    Ok(())
+}
+
+/// A copy of a descriptor, at 10 or above and closed on exec.
+pub fn keep_copy(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: `fcntl` with F_DUPFD touches no memory, whatever the descriptor is.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD, OWN_DESCRIPTORS) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just made `copy`, so nobody else owns it.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    set_close_on_exec(copy.as_raw_fd(), true)?;
+    Ok(copy)
+}
+
+fn set_close_on_exec(fd: RawFd, close: bool) -> io::Result<()> {
+    let flags = if close { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: `fcntl` with F_SETFD touches no memory, whatever the descriptor is.
+    match unsafe { libc::fcntl(fd, libc::F_SETFD, flags) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Makes `target` mean what `fd` means, also after exec.
+pub fn put(fd: RawFd, target: RawFd) -> io::Result<()> {
+    if fd == target {
+        return set_close_on_exec(fd, false);
+    }
+    // SAFETY: `dup2` touches no memory. What `target` was is replaced on purpose: the caller
+    // owns the process's standard descriptors, and those the script names.
+    match unsafe { libc::dup2(fd, target) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Closes a descriptor the script named.
+pub fn close(fd: RawFd) {
+    // An unopened one is as closed as can be: the result says nothing new.
+    let _ = nix::unistd::close(fd);
+}
+
+/// A descriptor lent for one call.
+pub fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: only used for 0 to 2 and within one call; a closed descriptor gives an error there.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Writes to standard output now, whatever it is redirected to.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Reads one byte from standard input, never more: what follows is for somebody else.
+pub fn read_byte() -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    match nix::unistd::read(borrow(libc::STDIN_FILENO), &mut byte) {
+        Ok(0) => Ok(None),
+        Ok(_) => Ok(Some(byte[0])),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads one line from standard input, without its newline. `None` at the end.
+pub fn read_line() -> io::Result<Option<String>> {
+    let mut bytes = Vec::new();
+    loop {
+        match read_byte() {
+            Ok(Some(b'\n')) => break,
+            Ok(Some(byte)) => bytes.push(byte),
+            Ok(None) if bytes.is_empty() => return Ok(None),
+            Ok(None) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && !is_interrupted() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// A file that is always empty.
+pub fn null() -> io::Result<File> {
+    File::open(if cfg!(target_os = "redox") { "/scheme/null" } else { "/dev/null" })
+}
+
+/// Gives the terminal to a process group. Fails quietly: a terminal that knows no groups still
+/// works as one.
+pub fn give_terminal(terminal: &OwnedFd, group: Pid) {
+    let _ = nix::unistd::tcsetpgrp(terminal, group);
+}
