@@ -67,6 +67,11 @@ impl System {
         self
     }
 
+    /// With a word on the boot command line.
+    pub fn option(self, word: &str) -> Self {
+        Self { command_line: format!("{} {word}", self.command_line), ..self }
+    }
+
     /// Boots, runs `init` as PID 1 until it returns, and checks the books.
     ///
     /// # Panics
@@ -120,7 +125,7 @@ impl System {
         let archive = Some(BootArchive { archive, first_frame: Frame(end) });
         let handover = Handover { frames, archive, command_line: self.command_line };
         let mut kernel = Kernel::new(machine, handover);
-        kernel.start_init("/bin/init").expect("init can be loaded");
+        kernel.start();
         let computer = Computer::new(kernel);
         assert_eq!(computer.codes().add(init), first_code);
         computer
