@@ -1,5 +1,6 @@
 //! A program's memory: what is there, whose it is, what it allows.
 
+use abi::redox::number::{SYS_READ, SYS_WRITE};
 use host_stories::*;
 
 const RW: MapFlags = MapFlags::PROT_READ.union(MapFlags::PROT_WRITE);
@@ -227,5 +228,20 @@ fn device_memory_can_be_mapped_but_not_other_peoples() {
         user.protect(at, PAGE_SIZE, MapFlags::PROT_READ).expect("it is mapped");
         assert_eq!(user.load(at, 1), [0xFF]);
         assert_eq!(fate(user, move |user| user.store(at, &[1])), killed_by(SIGSEGV));
+    });
+}
+
+#[test]
+fn the_kernel_never_touches_a_device_for_a_program() {
+    story(|user| {
+        let memory = user.open("memory:physical", O_RDWR).expect("root may");
+        let map = Map { offset: 0xFEC0_0000, size: PAGE_SIZE, flags: RW, address: 0 };
+        let at = user.map(memory, map).expect("there is no memory there");
+        let (reader, writer) = user.pipe();
+        assert_eq!(user.call(SYS_WRITE, [writer, at, 8]), error(EFAULT));
+        user.write(writer, b"12345678").expect("there is room");
+        assert_eq!(user.call(SYS_READ, [reader, at, 8]), error(EFAULT));
+        assert_eq!(user.read(reader, 8).as_deref(), Ok(&b"12345678"[..]));
+        assert_eq!(user.futex_wait(at, 0, None), error(EFAULT));
     });
 }

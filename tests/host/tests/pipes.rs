@@ -121,7 +121,9 @@ fn writes_of_a_page_stay_together() {
             }
             assert!(page.iter().all(|byte| *byte == page[0]), "writes were mixed");
         }
-        children.into_iter().for_each(|child| drop(user.wait_for(child)));
+        for child in children {
+            assert_eq!(user.wait_for(child), Ended::Exited(0));
+        }
     });
 }
 

@@ -285,7 +285,9 @@ fn everybody_gets_a_turn() {
             .collect();
         user.sleep(200);
         assert_eq!(count.load(Ordering::SeqCst), 3, "one of them was not given 50 ms in 200");
-        busy.into_iter().for_each(|child| drop(user.wait_for(child)));
+        for child in busy {
+            assert_eq!(user.wait_for(child), Ended::Exited(0));
+        }
     });
     assert_eq!(done.load(Ordering::SeqCst), 3);
 }
