@@ -357,3 +357,20 @@ fn ids_groups_and_sessions_follow_their_rules() {
         assert_eq!(user.call(GETPGID, [77]), error(ESRCH));
     });
 }
+
+#[test]
+fn numbers_that_fit_no_process_name_none() {
+    story(|user| {
+        use abi::number::*;
+        let child = user.fork(|user| user.sleep(5));
+        let far = 1 << 32;
+        assert_eq!(user.wait(isize::MIN), error(ECHILD));
+        assert_eq!(user.kill(isize::MIN, SIGTERM), error(ESRCH));
+        assert_eq!(user.call(GETPGID, [far | child]), error(ESRCH));
+        assert_eq!(user.call(GETSID, [far | child]), error(ESRCH));
+        assert_eq!(user.call(SETPGID, [far | child, 0]), error(ESRCH));
+        assert_eq!(user.call(SETPGID, [child, far | child]), error(EINVAL));
+        assert_eq!(user.call(TGKILL, [child, far | child, SIGTERM]), error(ESRCH));
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
