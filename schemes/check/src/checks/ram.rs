@@ -186,9 +186,14 @@ fn attributes() -> Checked {
     let stat = ok("stat", fs::metadata(&path))?;
     same("mode", stat.mode() & 0o7777, 0o640)?;
     let file = ok("open", File::open(&path))?;
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-    ok("times", file.set_modified(time))?;
-    same("time", ok("stat", file.metadata())?.mtime(), 1_000_000)?;
+    let (keep, time) = (libc::UTIME_OMIT, 1_000_000);
+    let times =
+        [(0, keep), (time, 500)].map(|(tv_sec, tv_nsec)| libc::timespec { tv_sec, tv_nsec });
+    // SAFETY: the array holds two times, as the call wants.
+    same("futimens", unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) }, 0)?;
+    let changed = ok("stat", file.metadata())?;
+    same("modified", (changed.mtime(), changed.mtime_nsec()), (time, 500))?;
+    same("accessed", changed.atime(), stat.atime())?;
     leave(room)
 }
 
