@@ -38,9 +38,6 @@ PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
 quiet = $(if $(V),--verbose,$(if $(wildcard $(1)),--quiet))
 # What every recipe that calls cargo begins with: the toolchain that set-up found.
 setup_env = . $(BUILD)/setup.env
-# Replaces a file only when its content changed.
-place = cmp -s $(1) $(2) || cp $(1) $(2)
-
 XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
@@ -118,7 +115,8 @@ kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
 		--target x86_64-unknown-none --profile $(PROFILE) $$KERNEL_STD
-	@$(call place,$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel,$(KERNEL))
+	@$(setup_env); cargo run $(call quiet,$(KERNEL)) --package kernel-symbols -- \
+		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL)
 
 user: # The runtime library and all programs
 user: runtime

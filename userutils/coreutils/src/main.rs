@@ -66,7 +66,6 @@ tools! {
     "tail" uu_tail::uumain;
     "tee" uu_tee::uumain;
     "test" uu_test::uumain;
-    "timeout" uu_timeout::uumain;
     "touch" uu_touch::uumain;
     "tr" uu_tr::uumain;
     "true" uu_true::uumain;
