@@ -26,12 +26,10 @@ tools! {
     "basename" uu_basename::uumain;
     "cat" uu_cat::uumain;
     "chmod" uu_chmod::uumain;
-    "cksum" uu_cksum::uumain;
     "comm" uu_comm::uumain;
     "cp" uu_cp::uumain;
     "cut" uu_cut::uumain;
     "date" uu_date::uumain;
-    "dd" uu_dd::uumain;
     "df" uu_df::uumain;
     "dirname" uu_dirname::uumain;
     "du" uu_du::uumain;
@@ -66,7 +64,6 @@ tools! {
     "tail" uu_tail::uumain;
     "tee" uu_tee::uumain;
     "test" uu_test::uumain;
-    "timeout" uu_timeout::uumain;
     "touch" uu_touch::uumain;
     "tr" uu_tr::uumain;
     "true" uu_true::uumain;
