@@ -16,7 +16,7 @@ user_cargo = $(setup_env); RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(USER_TARGET) \
 	cargo build $(call quiet,$(1)) --target $(USER_TRIPLE)
 
 # The packages whose programs go into the boot archive.
-USER_PACKAGES := init shell coreutils tools bench guest-tests \
+USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check \
 	consoled logd nulld ramd randd
 
 USER_RUNTIME := $(USER_TARGET)/$(USER_TRIPLE)/runtime/libc.a

@@ -26,7 +26,7 @@ missing! {
     accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmsg
     send sendmsg sendto setsockopt shutdown socket socketpair
     epoll_create epoll_create1 epoll_ctl epoll_wait
-    alarm getitimer setitimer sigwait sigtimedwait sigqueue
+    alarm getitimer setitimer timer_create timer_delete timer_settime timer_gettime sigwait sigtimedwait sigqueue
     chroot mlock munlock mlockall munlockall msync
     sem_clockwait sem_close sem_timedwait
     sched_getaffinity sched_setaffinity

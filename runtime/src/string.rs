@@ -160,3 +160,15 @@ unsafe extern "C" fn explicit_bzero(start: *mut c_void, length: size_t) {
         unsafe { start.cast::<u8>().add(at).write_volatile(0) };
     }
 }
+
+/// An ASCII letter in upper case; anything else as it is.
+#[unsafe(no_mangle)]
+extern "C" fn toupper(letter: c_int) -> c_int {
+    u8::try_from(letter).map_or(letter, |letter| letter.to_ascii_uppercase().into())
+}
+
+/// An ASCII letter in lower case; anything else as it is.
+#[unsafe(no_mangle)]
+extern "C" fn tolower(letter: c_int) -> c_int {
+    u8::try_from(letter).map_or(letter, |letter| letter.to_ascii_lowercase().into())
+}

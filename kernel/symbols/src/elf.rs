@@ -101,8 +101,7 @@ fn symbols<'a>(
 }
 
 /// Appends the table of the file's own functions and points the kernel's last segment at it.
-/// Returns the number of functions. Treating a treated file again replaces nothing but the
-/// pointer, so the names stay right.
+/// Returns the number of functions.
 ///
 /// # Errors
 /// When the file is no kernel; it is not changed then.

@@ -1,4 +1,4 @@
-//! `kernel-symbols FILE` — the kernel carries the names of its own functions.
+//! `kernel-symbols LINKED-KERNEL OUTPUT` — the kernel carries the names of its own functions.
 //!
 //! A panic report must name functions on a machine where nothing but the kernel is left. The
 //! linker keeps names where no loader puts them, so after linking this tool reads them, makes a

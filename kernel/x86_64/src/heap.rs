@@ -1,10 +1,12 @@
 //! The kernel's heap: `talc` over frames seen through the window.
 
-use core::alloc::Layout;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{NonNull, copy_nonoverlapping, null_mut};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use spin::mutex::SpinMutex;
-use talc::TalcLock;
 use talc::base::Talc;
 use talc::base::binning::Binning;
+use talc::{DefaultBinning, TalcLock};
 use talc::source::Source;
 
 /// The heap before any frame is handed out, and for what boot needs.
@@ -31,8 +33,64 @@ unsafe impl Source for FirstMemory {
     }
 }
 
+/// The heap, and how much of it is free and in use, as it was after the last change: the kernel
+/// asks often.
+struct Heap {
+    talc: TalcLock<SpinMutex<()>, FirstMemory>,
+    free: AtomicUsize,
+    used: AtomicUsize,
+}
+
 #[global_allocator]
-static HEAP: TalcLock<SpinMutex<()>, FirstMemory> = TalcLock::new(FirstMemory { is_given: false });
+static HEAP: Heap = Heap {
+    talc: TalcLock::new(FirstMemory { is_given: false }),
+    free: AtomicUsize::new(0),
+    used: AtomicUsize::new(0),
+};
+
+impl Heap {
+    /// Does something with the heap and notes how much is free.
+    #[inline]
+    fn with<T>(&self, act: impl FnOnce(&mut Talc<FirstMemory, DefaultBinning>) -> T) -> T {
+        let mut talc = self.talc.lock();
+        let result = act(&mut talc);
+        let counters = talc.counters();
+        self.free.store(counters.available_bytes, Ordering::Relaxed);
+        self.used.store(counters.allocated_bytes, Ordering::Relaxed);
+        result
+    }
+}
+
+// SAFETY: every answer is talc's own, given under its lock.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller promises a size that is not 0.
+        let memory = self.with(|talc| unsafe { talc.allocate(layout) });
+        memory.map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller got the memory here, with the same layout.
+        self.with(|talc| unsafe { talc.deallocate(memory, layout) });
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as for `dealloc`; the caller promises a new size that is not 0.
+        if self.with(|talc| unsafe { talc.try_realloc_in_place(memory, layout, size) }) {
+            return memory;
+        }
+        // SAFETY: the caller promises that the new size fits the alignment. Both blocks hold what
+        // is copied, and the old one is given back as it was got.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                copy_nonoverlapping(memory, new, layout.size().min(size));
+                self.dealloc(memory, layout);
+            }
+            new
+        }
+    }
+}
 
 /// Adds memory.
 ///
@@ -40,15 +98,16 @@ static HEAP: TalcLock<SpinMutex<()>, FirstMemory> = TalcLock::new(FirstMemory { 
 /// The memory belongs to the heap from now on.
 pub(crate) unsafe fn grow(start: *mut u8, size: usize) {
     // SAFETY: the caller gives it away.
-    unsafe { HEAP.lock().claim(start, size) };
+    HEAP.with(|talc| unsafe { talc.claim(start, size) });
 }
 
 /// Bytes free.
+#[inline]
 pub(crate) fn free() -> usize {
-    HEAP.lock().counters().available_bytes
+    HEAP.free.load(Ordering::Relaxed)
 }
 
 /// Bytes in use.
 pub(crate) fn used() -> usize {
-    HEAP.lock().counters().allocated_bytes
+    HEAP.used.load(Ordering::Relaxed)
 }

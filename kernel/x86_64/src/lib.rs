@@ -2,15 +2,34 @@
 //!
 //! Every instruction and every `unsafe` of the kernel is in here. It saves, restores, maps,
 //! copies and reports; it decides nothing.
-#![cfg_attr(not(test), no_std)]
+//!
+//! Start reading at [`boot`] (how it starts), then [`run`] with [`trap`] (into user code and out
+//! again) and [`pc`] (everything the portable kernel asks for). It is a program for the bare
+//! machine; on a host only the parts without hardware are compiled, for their tests.
+#![cfg_attr(target_os = "none", no_std)]
 
+#[cfg(target_os = "none")]
 extern crate alloc;
 
-pub use boot::Boot;
-pub use context::Context;
-pub use paging::space::Space;
-pub use pc::Pc;
-pub use port::start;
+/// Declares the modules that exist on the bare machine only.
+macro_rules! machine {
+    ($($module:ident)*) => { $(#[cfg(target_os = "none")] mod $module;)* };
+}
+
+machine! {
+    boot context cpu heap interrupt paging panic pc physical port power run serial smp symbols time
+    trap
+}
+
+#[cfg(target_os = "none")]
+pub use {boot::Boot, context::Context, paging::space::Space, pc::Pc, port::start};
+
+#[cfg(all(test, not(target_os = "none")))]
+#[path = "time/date.rs"]
+mod date;
+#[cfg(all(test, not(target_os = "none")))]
+#[path = "boot/regions.rs"]
+mod regions;
 
 /// Names the function that takes over from the machine: `fn(Boot) -> !`.
 #[macro_export]
@@ -22,22 +41,3 @@ macro_rules! start_with {
         }
     };
 }
-
-mod boot;
-mod context;
-mod cpu;
-mod heap;
-mod interrupt;
-mod paging;
-mod pc;
-
-mod panic;
-mod physical;
-mod port;
-mod power;
-mod run;
-mod serial;
-mod smp;
-mod symbols;
-mod time;
-mod trap;

@@ -50,7 +50,6 @@ pub(crate) fn trap(registers: &IntRegisters, message: fmt::Arguments<'_>) -> ! {
     report(registers, &message, None)
 }
 
-#[cfg(not(test))]
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     claim();

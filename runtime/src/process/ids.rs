@@ -176,6 +176,18 @@ extern "C" fn setregid(real: gid_t, effective: gid_t) -> c_int {
     set_ids([KEEP, KEEP, real as u32, effective as u32])
 }
 
+/// Sets the user ids; −1 keeps one. There is no saved one to set.
+#[unsafe(no_mangle)]
+extern "C" fn setresuid(real: uid_t, effective: uid_t, _saved: uid_t) -> c_int {
+    setreuid(real, effective)
+}
+
+/// Sets the group ids; −1 keeps one. There is no saved one to set.
+#[unsafe(no_mangle)]
+extern "C" fn setresgid(real: gid_t, effective: gid_t, _saved: gid_t) -> c_int {
+    setregid(real, effective)
+}
+
 /// The user ids. There is no saved one: the effective one stands in for it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getresuid(

@@ -1,2 +1,139 @@
-//! Not written yet.
-fn main() {}
+//! `bench` — what the kernel's operations cost, counted with the CPU's own clock.
+//!
+//! A row is measured operation by operation: `rdtsc`, the operation, `rdtsc`, less what an empty
+//! pair costs. On a machine that counts instructions (`make bench`) a tick is one instruction and
+//! two runs are equal to the last digit; elsewhere a tick is a tick. Rows carry the names of
+//! tests/bench/reference.json, so that Linux and Redox can stand beside them.
+//!
+//! Output, one line each; everything else is for people:
+//!
+//! ```text
+//! CAL nop1000=1000 rep_movsq_512=516 ...
+//! BENCH pipe_rt n=2000 min=1.0 med=1.0 mean=1.0 p99=1.0
+//! CURVE ring_hop N=8 value=1.0
+//! MEM pipes used=0 free=123
+//! ```
+//!
+//! `CURVE` repeats a median as a point of a curve. `MEM` tells how much more memory is in use than
+//! before a group, and how much is free, in bytes.
+
+mod basic;
+mod calibrate;
+mod events;
+mod files;
+mod memory;
+mod pipes;
+mod processes;
+mod ring;
+mod sample;
+mod schemes;
+mod signals;
+mod sync;
+
+use guest::{Result, file};
+use sample::Bench;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+bench - count what the kernel's operations cost
+
+Usage:
+  bench [GROUP]...
+
+Without a group: all of them.
+
+Groups:
+  basic      the simplest calls
+  pipes      pipes, within a process and between two
+  sync       futexes, yielding, events between two processes
+  ring       a token going round many processes
+  schemes    calls to a scheme that a daemon serves
+  files      files of ram:
+  processes  fork, exec, wait, threads, kill
+  growth     fork against memory and against processes
+  memory     faults, mapping, protecting
+  events     event queues with many descriptors
+  signals    signals to oneself
+
+Options:
+  -h, --help     this text
+      --version  name and version
+
+Lines of output:
+  CAL    what nothing, 1,000 instructions and string instructions take
+  BENCH  name, samples, then ticks: least, median, mean, 99th percentile
+  CURVE  a median as a point of a curve
+  MEM    memory in use after a group, less before; memory free; in bytes
+
+Examples:
+  bench
+  bench basic pipes
+";
+
+/// A group of rows.
+type Group = fn(&mut Bench) -> Result<()>;
+
+const GROUPS: [(&str, Group); 11] = [
+    ("basic", basic::run),
+    ("pipes", pipes::run),
+    ("sync", sync::run),
+    ("ring", ring::run),
+    ("schemes", schemes::run),
+    ("files", files::run),
+    ("processes", processes::run),
+    ("growth", processes::growth),
+    ("memory", memory::run),
+    ("events", events::run),
+    ("signals", signals::run),
+];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    for word in &wanted {
+        match word.as_str() {
+            "-h" | "--help" => {
+                print!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
+            "--version" => {
+                println!("bench {}", env!("CARGO_PKG_VERSION"));
+                return ExitCode::SUCCESS;
+            }
+            word if GROUPS.iter().any(|(name, _)| *name == word) => {}
+            word => {
+                eprintln!("bench: no such group: {word}\nTry 'bench --help'.");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    measure(&wanted)
+}
+
+fn measure(wanted: &[String]) -> ExitCode {
+    let mut bench = Bench::new();
+    println!("{}", calibrate::line(bench.overhead()));
+    let mut status = ExitCode::SUCCESS;
+    for (name, group) in GROUPS {
+        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+            continue;
+        }
+        let before = memory_used();
+        let result = group(&mut bench);
+        print!("{}", bench.take_text());
+        if let Err(error) = result {
+            eprintln!("bench: {name}: {error}");
+            status = ExitCode::FAILURE;
+        }
+        if let (Some((before, _)), Some((used, free))) = (before, memory_used()) {
+            println!("MEM {name} used={} free={free}", used.cast_signed() - before.cast_signed());
+        }
+    }
+    status
+}
+
+/// Bytes of memory in use, and free.
+fn memory_used() -> Option<(u64, u64)> {
+    let mut text = [0; 1024];
+    let text = file::read_path("sys:mem", &mut text).ok()?;
+    Some((file::number_of(text, "used")?, file::number_of(text, "free")?))
+}

@@ -53,6 +53,7 @@ extern "C" fn early(start_info: u64) -> ! {
             let _ = write!(serial::Now, " {name}");
         });
         let _ = writeln!(serial::Now);
+        power::exit_device(kernel_core::power::FAILURE);
         power::stop();
     }
     // SAFETY: nothing is missing; the loader's promises are in `entry`.

@@ -1,6 +1,7 @@
 //! `time:` — the time-stamp counter, the one-shot timer, the clock of the mainboard.
 
 mod calibrate;
+mod date;
 mod rtc;
 
 use crate::interrupt::local;

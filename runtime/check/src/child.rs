@@ -1,0 +1,57 @@
+//! What a child process does, by its first argument.
+
+use std::io::{Read, Write, stdin, stdout};
+use std::process::{abort, exit};
+
+/// Does it, and never comes back.
+pub(crate) fn run(words: &[String]) -> ! {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["exit", status] => exit(status.parse().unwrap_or(99)),
+        ["abort"] => abort(),
+        ["panic"] => panic!("as asked for"),
+        ["print", text] => print!("{text}"),
+        ["complain", text] => eprint!("{text}"),
+        ["variable", name] => print!("{}", std::env::var(name).unwrap_or_default()),
+        ["where"] => print!("{}", std::env::current_dir().unwrap_or_default().display()),
+        ["group"] => {
+            // SAFETY: no preconditions.
+            let (pid, group) = unsafe { (libc::getpid(), libc::getpgrp()) };
+            print!("{}", pid == group);
+        }
+        ["copy"] => {
+            let mut text = Vec::new();
+            let read = stdin().read_to_end(&mut text);
+            let written = stdout().write_all(&text);
+            exit(i32::from(read.is_err() || written.is_err()));
+        }
+        ["sleep"] => std::thread::sleep(std::time::Duration::from_secs(600)),
+        ["descriptors"] => {
+            // SAFETY: only asks.
+            let open = (0..64).filter(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1);
+            print!("{:?}", open.collect::<Vec<_>>());
+        }
+        ["main-thread-local"] => {
+            std::thread_local! {
+                static LAST: Farewell = const { Farewell };
+            }
+            LAST.with(|_| ());
+        }
+        ["crash"] => {
+            // SAFETY: none; that is the point.
+            unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };
+        }
+        _ => exit(98),
+    }
+    let flushed = stdout().flush();
+    exit(i32::from(flushed.is_err()))
+}
+
+/// Says goodbye when its thread ends.
+struct Farewell;
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        println!("goodbye");
+    }
+}

@@ -1,0 +1,41 @@
+//! What is not there must say so.
+
+use crate::{Check, Outcome, same};
+use std::io;
+use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::os::fd::AsRawFd;
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("missing/sockets-are-refused", sockets),
+    ("missing/no-host-is-found", hosts),
+    ("missing/file-locks-are-refused", locks),
+    ("missing/terminals-are-told-from-files", terminals),
+];
+
+fn sockets() -> Outcome {
+    let code = |error: io::Error| error.raw_os_error();
+    same!(TcpStream::connect(("127.0.0.1", 1)).map_err(code).err(), Some(Some(libc::ENOSYS)));
+    same!(TcpListener::bind(("127.0.0.1", 0)).map_err(code).err(), Some(Some(libc::ENOSYS)));
+    same!(UdpSocket::bind(("127.0.0.1", 0)).map_err(code).err(), Some(Some(libc::ENOSYS)));
+    Ok(())
+}
+
+fn hosts() -> Outcome {
+    same!("localhost:1".to_socket_addrs().is_err(), true);
+    Ok(())
+}
+
+fn locks() -> Outcome {
+    // SAFETY: no memory is involved.
+    same!(unsafe { libc::flock(0, libc::LOCK_EX) }, -1);
+    same!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS));
+    Ok(())
+}
+
+fn terminals() -> Outcome {
+    let (reader, _writer) = io::pipe()?;
+    // SAFETY: only asks.
+    same!(unsafe { libc::isatty(reader.as_raw_fd()) }, 0);
+    same!(io::IsTerminal::is_terminal(&std::fs::File::open("/etc/passwd")?), false);
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Child processes.
+
+use crate::{Check, Outcome, holds, same};
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Output, Stdio};
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("process/a-status-arrives", status),
+    ("process/output-is-caught", output),
+    ("process/both-outputs-are-caught", both_outputs),
+    ("process/input-is-given", input),
+    ("process/much-goes-through", much),
+    ("process/a-variable-is-inherited", variable),
+    ("process/a-directory-is-given", directory),
+    ("process/a-group-is-made", group),
+    ("process/no-descriptor-leaks", descriptors),
+    ("process/a-missing-program-is-told", missing),
+    ("process/what-is-no-program-is-told", no_program),
+    ("process/abort-and-panic-end-by-signal", abort),
+    ("process/a-crash-ends-by-signal", crash),
+    ("process/a-child-can-be-killed", killed),
+    ("process/try-wait-does-not-wait", try_wait),
+    ("process/path-is-searched", path_search),
+    ("process/a-script-runs-its-interpreter", script),
+    ("process/main-thread-locals-are-dropped", thread_local),
+    ("process/fork-copies-memory", fork),
+    ("process/a-broken-pipe-is-an-error", broken_pipe),
+];
+
+/// A command that runs this program as a child with a verb.
+pub(crate) fn child(words: &[&str]) -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.arg("child").args(words);
+    Ok(command)
+}
+
+fn outcome(words: &[&str]) -> io::Result<Output> {
+    child(words)?.output()
+}
+
+fn status() -> Outcome {
+    for status in [0, 1, 7, 255] {
+        same!(child(&["exit", &status.to_string()])?.status()?.code(), Some(status));
+    }
+    Ok(())
+}
+
+fn output() -> Outcome {
+    let output = outcome(&["print", "hello\nworld"])?;
+    holds!(output.status.success());
+    same!(output.stdout, b"hello\nworld");
+    same!(output.stderr, b"");
+    Ok(())
+}
+
+fn both_outputs() -> Outcome {
+    same!(outcome(&["complain", "oh"])?.stderr, b"oh");
+    Ok(())
+}
+
+fn input() -> Outcome {
+    let mut process = child(&["copy"])?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    process.stdin.take().ok_or("no pipe")?.write_all(b"through")?;
+    let output = process.wait_with_output()?;
+    holds!(output.status.success());
+    same!(output.stdout, b"through");
+    Ok(())
+}
+
+fn much() -> Outcome {
+    let sent: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
+    let mut process = child(&["copy"])?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut pipe = process.stdin.take().ok_or("no pipe")?;
+    let copy = sent.clone();
+    let writer = std::thread::spawn(move || pipe.write_all(&copy));
+    let output = process.wait_with_output()?;
+    writer.join().map_err(|_| "the writer panicked")??;
+    holds!(output.stdout == sent, "{} of {} bytes", output.stdout.len(), sent.len());
+    Ok(())
+}
+
+fn variable() -> Outcome {
+    let output = child(&["variable", "CHECK"])?.env("CHECK", "given").output()?;
+    same!(output.stdout, b"given");
+    let output = child(&["variable", "CHECK"])?.env_clear().output()?;
+    same!(output.stdout, b"");
+    Ok(())
+}
+
+fn directory() -> Outcome {
+    let output = child(&["where"])?.current_dir("/scheme/sys").output()?;
+    same!(String::from_utf8(output.stdout)?, "/scheme/sys");
+    Ok(())
+}
+
+fn group() -> Outcome {
+    same!(child(&["group"])?.process_group(0).output()?.stdout, b"true");
+    Ok(())
+}
+
+fn descriptors() -> Outcome {
+    let _open = fs::File::open("/scheme/sys/uname")?;
+    let _pipe = io::pipe()?;
+    same!(String::from_utf8(outcome(&["descriptors"])?.stdout)?, "[0, 1, 2]");
+    Ok(())
+}
+
+fn missing() -> Outcome {
+    for program in ["/nowhere/program", "no-such-program", "/scheme/nowhere/program"] {
+        let kind = Command::new(program).status().map_err(|error| error.kind());
+        same!(kind.err(), Some(io::ErrorKind::NotFound));
+    }
+    Ok(())
+}
+
+fn no_program() -> Outcome {
+    let error = Command::new("/etc/passwd").status().err().ok_or("it ran")?;
+    same!(error.kind(), io::ErrorKind::PermissionDenied);
+    Ok(())
+}
+
+fn abort() -> Outcome {
+    same!(outcome(&["abort"])?.status.signal(), Some(libc::SIGABRT));
+    let output = outcome(&["panic"])?;
+    same!(output.status.signal(), Some(libc::SIGABRT));
+    let text = String::from_utf8(output.stderr)?;
+    holds!(text.contains("as asked for"), "{text}");
+    Ok(())
+}
+
+fn crash() -> Outcome {
+    same!(outcome(&["crash"])?.status.signal(), Some(libc::SIGSEGV));
+    Ok(())
+}
+
+fn killed() -> Outcome {
+    let mut process = child(&["sleep"])?.spawn()?;
+    process.kill()?;
+    same!(process.wait()?.signal(), Some(libc::SIGKILL));
+    Ok(())
+}
+
+fn try_wait() -> Outcome {
+    let mut process = child(&["copy"])?.stdin(Stdio::piped()).spawn()?;
+    same!(process.try_wait()?, None);
+    drop(process.stdin.take());
+    same!(process.wait()?.code(), Some(0));
+    Ok(())
+}
+
+fn path_search() -> Outcome {
+    let own = env::current_exe()?;
+    let (directory, name) = (own.parent().ok_or("no parent")?, own.file_name().ok_or("no name")?);
+    let path = format!("/nowhere:{}", directory.display());
+    let status = Command::new(name).args(["child", "exit", "5"]).env("PATH", path).status()?;
+    same!(status.code(), Some(5));
+    Ok(())
+}
+
+fn script() -> Outcome {
+    let path = env::temp_dir().join("check-script");
+    // Everything behind the interpreter is one argument, so the name of a check fits there.
+    let line = format!("#!{} no-check-has-this-name\nanything\n", env::current_exe()?.display());
+    fs::write(&path, line)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    same!(Command::new(&path).status()?.code(), Some(0));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    let error = Command::new(&path).status().err().ok_or("it ran")?;
+    same!(error.kind(), io::ErrorKind::PermissionDenied);
+    fs::remove_file(&path)?;
+    Ok(())
+}
+
+fn thread_local() -> Outcome {
+    same!(outcome(&["main-thread-local"])?.stdout, b"goodbye\n");
+    Ok(())
+}
+
+fn fork() -> Outcome {
+    let mut number = Box::new(1);
+    let (mut reader, mut writer) = io::pipe()?;
+    // SAFETY: there is one thread, and the child only writes and leaves.
+    match unsafe { libc::fork() } {
+        -1 => return Err(io::Error::last_os_error().into()),
+        0 => {
+            *number = 2;
+            let sent = writer.write_all(&[*number]);
+            // SAFETY: no preconditions.
+            unsafe { libc::_exit(i32::from(sent.is_err())) }
+        }
+        pid => {
+            drop(writer);
+            let mut answer = [0];
+            reader.read_exact(&mut answer)?;
+            let mut status = -1;
+            // SAFETY: the status is ours to fill.
+            same!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+            same!((status, answer[0], *number), (0, 2, 1));
+        }
+    }
+    // SAFETY: as above.
+    same!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) }, -1);
+    same!(io::Error::last_os_error().raw_os_error(), Some(libc::ECHILD));
+    Ok(())
+}
+
+fn broken_pipe() -> Outcome {
+    let (reader, mut writer) = io::pipe()?;
+    drop(reader);
+    let error = writer.write_all(b"x").err().ok_or("it was written")?;
+    same!(error.kind(), io::ErrorKind::BrokenPipe);
+    Ok(())
+}
