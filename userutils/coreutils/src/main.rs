@@ -26,10 +26,12 @@ tools! {
     "basename" uu_basename::uumain;
     "cat" uu_cat::uumain;
     "chmod" uu_chmod::uumain;
+    "cksum" uu_cksum::uumain;
     "comm" uu_comm::uumain;
     "cp" uu_cp::uumain;
     "cut" uu_cut::uumain;
     "date" uu_date::uumain;
+    "dd" uu_dd::uumain;
     "df" uu_df::uumain;
     "dirname" uu_dirname::uumain;
     "du" uu_du::uumain;

@@ -6,11 +6,11 @@ use crate::handle::{Description, DescriptionId, Fd, FileTable};
 use crate::machine::Machine;
 use crate::namespace::{Root, Target};
 use crate::scheme::user::{Payload, Request};
-use crate::scheme::{KernelSchemes, Opened, SchemeId};
+use crate::scheme::{KernelSchemes, Opened, SchemeId, place};
 use crate::task::ProcessId;
 use abi::LOWEST_FREE;
 use abi::number::O_CLOEXEC;
-use abi::redox::flag::O_FCNTL_MASK;
+use abi::redox::flag::{O_DIRECTORY, O_FCNTL_MASK};
 use abi::redox::schemev2::Opcode;
 use alloc::format;
 use alloc::string::String;
@@ -25,7 +25,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Outcome<DescriptionId> {
         match self.namespace(caller.process).resolve(path)? {
             Target::List => {
-                self.open_in_kernel(caller, crate::scheme::place::SYS, "scheme/", flags)
+                self.open_in_kernel(caller, place::SYS, "scheme", flags | O_DIRECTORY)
             }
             Target::Scheme { root: Root::Kernel(id), rest, .. } => {
                 self.open_in_kernel(caller, id, &rest, flags)

@@ -94,7 +94,6 @@ impl<M: Machine> Scheme<M> for Sys {
         let wants_list = flags & O_DIRECTORY != 0 && flags & O_CREAT == 0;
         let subject = match path {
             "" => Subject::SysList,
-            "scheme/" => Subject::SchemeList,
             "scheme" if wants_list => Subject::SchemeList,
             path => {
                 let found = Rows::<M>::ALL.iter().position(|row| row.name == path);
