@@ -159,7 +159,7 @@ fn report(
 /// broken.
 fn work(kernel: &Kernel<Pc>) -> Option<(Thread<'_>, Option<CallText>)> {
     let cpu = kernel.cpus.get(cpu_id() as usize)?;
-    let task = kernel.tasks.get(cpu.current?.0)?;
+    let task = kernel.tasks.get(cpu.current?.task.0)?;
     let process = kernel.processes.get(task.process.0)?;
     let context = task.context.as_ref()?;
     let call = context.is_in_call().then(|| CallText(context.call()));

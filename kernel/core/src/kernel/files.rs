@@ -24,9 +24,7 @@ impl<M: Machine> Kernel<M> {
         flags: usize,
     ) -> Outcome<DescriptionId> {
         match self.namespace(caller.process).resolve(path)? {
-            Target::List => {
-                self.open_in_kernel(caller, place::SYS, "scheme", flags | O_DIRECTORY)
-            }
+            Target::List => self.open_in_kernel(caller, place::SYS, "scheme", flags | O_DIRECTORY),
             Target::Scheme { root: Root::Kernel(id), rest, .. } => {
                 self.open_in_kernel(caller, id, &rest, flags)
             }

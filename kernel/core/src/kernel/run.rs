@@ -16,21 +16,25 @@ use alloc::boxed::Box;
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
 const QUANTUM_NS: u64 = 10_000_000;
+/// The kernel's heap is filled up when less than this is free, in bytes.
+const HEAP_LOW: usize = 1 << 20;
 
 /// What the kernel knows of one CPU.
 pub struct Cpu {
     /// Its number.
     pub id: CpuId,
-    /// The thread it runs, or has just brought back.
-    pub current: Option<TaskId>,
+    /// The thread it runs, or has just brought back, and what belongs to it.
+    pub current: Option<Caller>,
+    /// `stats.user` and `stats.kernel` when it got that thread.
+    given_at: [u64; 2],
     /// Woken by the current thread: goes next if the current one parks.
     handoff: Option<TaskId>,
     /// The current thread must let others go.
     must_yield: bool,
     /// When the current thread's turn ends, nanoseconds since boot.
     turn_ends: u64,
-    /// What the one-shot timer is set to.
-    timer: Option<u64>,
+    /// What the one-shot timer is set to; `u64::MAX` for nothing.
+    timer: u64,
     /// Halted, or about to be.
     pub is_idle: bool,
     /// Told that others wait for a turn, and not back yet.
@@ -47,10 +51,11 @@ impl Cpu {
         Self {
             id,
             current: None,
+            given_at: [0; 2],
             handoff: None,
             must_yield: false,
             turn_ends: 0,
-            timer: None,
+            timer: u64::MAX,
             is_idle: false,
             is_called: false,
             stamp: 0,
@@ -72,39 +77,72 @@ impl<M: Machine> Kernel<M> {
     pub fn next(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         self.top_up_heap();
         loop {
-            let task = self.keep_or_choose(cpu)?;
-            let record = &mut self.tasks[task.0];
-            if record.attention && !self.attend(task) {
+            let task = self.keep_or_choose(cpu)?.task;
+            let thread = &mut self.tasks[task.0];
+            if thread.attention && !self.attend(task) {
                 continue;
             }
-            let record = &mut self.tasks[task.0];
-            if record.unfinished.is_parked {
-                record.unfinished.is_parked = false;
-                self.call(task);
+            let thread = &mut self.tasks[task.0];
+            if thread.unfinished.is_parked {
+                thread.unfinished.is_parked = false;
+                // It may have become another program: ask again who it is.
+                if let Some(caller) = self.cpus[cpu.0 as usize].current {
+                    self.call(caller);
+                }
                 continue;
             }
             return Some(self.hand_out(cpu, task));
         }
     }
 
-    /// A CPU brings its thread back.
-    pub fn trapped(&mut self, cpu: CpuId, context: Box<M::Context>, trap: Trap) {
+    /// A CPU brings its thread back. Gives the registers out again at once when the thread may
+    /// simply go on: by far the most frequent case, so what it takes is counted.
+    #[inline]
+    pub fn trapped(
+        &mut self,
+        cpu: CpuId,
+        context: Box<M::Context>,
+        trap: Trap,
+    ) -> Option<Box<M::Context>> {
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
-        let spent = ticks.wrapping_sub(record.stamp);
+        record.stats.user += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
-        record.is_called = false;
-        record.stats.user += spent;
-        let task = record.current.expect("a CPU brings back the thread it was given");
-        let thread = &mut self.tasks[task.0];
-        thread.user_ticks += spent;
-        thread.context = Some(context);
+        let caller = record.current.expect("a CPU brings back the thread it was given");
+        let task = caller.task;
+        self.tasks[task.0].context = Some(context);
         match trap {
-            Trap::Call => self.call(task),
+            Trap::Call => {
+                let may_go_on = self.call(caller);
+                return if may_go_on { self.give_back(cpu, task) } else { None };
+            }
             Trap::Interrupt => {}
             Trap::Fault { address, access } => self.user_fault(task, address, access),
             Trap::Exception(exception) => self.user_exception(task, exception),
         }
+        None
+    }
+
+    /// The registers of a thread that has its answer, unless something else must be done first.
+    #[inline]
+    fn give_back(&mut self, cpu: CpuId, task: TaskId) -> Option<Box<M::Context>> {
+        let record = &mut self.cpus[cpu.0 as usize];
+        let is_quiet = !record.must_yield
+            && self.policy.is_empty()
+            && self.timers.soonest() >= record.timer
+            && self.machine.heap_free() >= HEAP_LOW;
+        if !is_quiet {
+            return None;
+        }
+        let thread = &mut self.tasks[task.0];
+        if thread.attention {
+            return None;
+        }
+        let context = thread.context.take();
+        let ticks = self.machine.ticks();
+        record.stats.kernel += ticks.wrapping_sub(record.stamp);
+        record.stamp = ticks;
+        context
     }
 
     /// Takes this CPU's interrupts to whom they concern.
@@ -112,7 +150,7 @@ impl<M: Machine> Kernel<M> {
         while let Some(interrupt) = self.machine.next_interrupt() {
             match interrupt {
                 Interrupt::Timer => self.timer_fired(cpu),
-                Interrupt::Kick => {}
+                Interrupt::Kick => self.cpus[cpu.0 as usize].is_called = false,
                 Interrupt::Line(line) => self.line_fired(cpu, line),
             }
         }
@@ -120,8 +158,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The CPU is about to halt. The time until [`Kernel::unhibernate`] counts as idle.
     pub fn hibernate(&mut self, cpu: CpuId) {
-        let timer = self.timers.next();
-        self.set_timer(cpu, timer);
+        self.set_timer(cpu, self.timers.soonest());
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
         record.stats.kernel += ticks.wrapping_sub(record.stamp);
@@ -136,28 +173,25 @@ impl<M: Machine> Kernel<M> {
         record.stats.idle += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
         record.is_idle = false;
-        record.is_called = false;
     }
 
     /// The current thread while it may go on, else the next one.
-    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<TaskId> {
+    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<Caller> {
         let record = &mut self.cpus[cpu.0 as usize];
-        if let Some(task) = record.current {
+        if let Some(caller) = record.current {
             if !record.must_yield {
-                return Some(task);
+                return Some(caller);
             }
             record.must_yield = false;
             if self.policy.is_empty() {
                 self.start_turn(cpu);
-                return Some(task);
+                return Some(caller);
             }
             self.leave(cpu);
-            self.tasks[task.0].state = State::Ready;
-            self.policy.add(task);
+            self.make_ready(caller.task);
         }
         let task = self.choose(cpu)?;
-        self.give_cpu(cpu, task);
-        Some(task)
+        Some(self.give_cpu(cpu, task))
     }
 
     /// The thread that the last one handed its turn to, else the policy's next.
@@ -179,14 +213,17 @@ impl<M: Machine> Kernel<M> {
         Some(task)
     }
 
-    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) {
+    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) -> Caller {
         let thread = &mut self.tasks[task.0];
         thread.state = State::Running(cpu);
         thread.switches += 1;
         thread.last_cpu = cpu;
+        let caller = Caller { task, process: thread.process, space: thread.space };
         let record = &mut self.cpus[cpu.0 as usize];
-        record.current = Some(task);
+        record.current = Some(caller);
+        record.given_at = [record.stats.user, record.stats.kernel];
         record.stats.switches += 1;
+        caller
     }
 
     fn start_turn(&mut self, cpu: CpuId) {
@@ -201,47 +238,68 @@ impl<M: Machine> Kernel<M> {
             self.call_another_cpu(cpu);
             self.set_timer_by(cpu, turn_ends);
         }
-        if let Some(next) = self.timers.next() {
-            self.set_timer_by(cpu, next);
-        }
+        self.set_timer_by(cpu, self.timers.soonest());
         let thread = &mut self.tasks[task.0];
         let space = thread.space;
         let context = thread.context.take().expect("a chosen thread has its registers");
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
-        let spent = ticks.wrapping_sub(record.stamp);
+        record.stats.kernel += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
-        record.stats.kernel += spent;
-        self.tasks[task.0].kernel_ticks += spent;
         Chosen { context, space }
     }
 
-    /// Parts a CPU from its thread.
+    /// Parts a CPU from its thread, and tells the thread how long it had it.
     pub(crate) fn leave(&mut self, cpu: CpuId) {
         let record = &mut self.cpus[cpu.0 as usize];
-        let Some(task) = record.current.take() else { return };
+        let Some(Caller { task, .. }) = record.current.take() else { return };
         record.must_yield = false;
-        self.machine.suspend(self.tasks[task.0].context());
+        let [user, kernel] = record.given_at;
+        let thread = &mut self.tasks[task.0];
+        thread.user_ticks += record.stats.user - user;
+        thread.kernel_ticks += record.stats.kernel - kernel;
+        self.machine.suspend(thread.context());
     }
 
-    /// Runs the call that a thread's registers hold, for the first time or again.
-    fn call(&mut self, task: TaskId) {
-        let thread = &mut self.tasks[task.0];
-        let call = thread.context().call();
-        let caller = Caller { task, process: thread.process, space: thread.space };
-        let outcome = syscall::dispatch(self, caller, call);
-        match outcome {
-            Ok(value) => self.finish_call(task, value),
-            Err(Stop::Error(errno)) => self.finish_call(task, answer(Err(errno))),
-            Err(Stop::Park(wait)) => self.park(task, wait),
-            Err(Stop::Replaced) => {}
+    /// Ticks of a thread in user code and in the kernel, the turn it has now included.
+    pub fn ticks_of(&self, task: TaskId) -> [u64; 2] {
+        let thread = &self.tasks[task.0];
+        let mut ticks = [thread.user_ticks, thread.kernel_ticks];
+        if let State::Running(cpu) = thread.state {
+            let record = &self.cpus[cpu.0 as usize];
+            ticks[0] += record.stats.user - record.given_at[0];
+            ticks[1] += record.stats.kernel - record.given_at[1];
         }
+        ticks
     }
 
-    fn finish_call(&mut self, task: TaskId, value: usize) {
-        let thread = &mut self.tasks[task.0];
-        thread.unfinished = Unfinished::default();
+    /// The program that the current thread of this CPU runs has been replaced.
+    pub(crate) fn moved_to(&mut self, task: TaskId, space: SpaceId) {
+        self.tasks[task.0].space = space;
+        let records = self.cpus.iter_mut().filter_map(|record| record.current.as_mut());
+        records.filter(|caller| caller.task == task).for_each(|caller| caller.space = space);
+    }
+
+    /// Runs the call that a thread's registers hold, for the first time or again. Returns whether
+    /// it has its answer and is where it was.
+    #[inline]
+    fn call(&mut self, caller: Caller) -> bool {
+        let call = self.tasks[caller.task.0].context().call();
+        let value = match syscall::dispatch(self, caller, call) {
+            Ok(value) => value,
+            Err(Stop::Error(errno)) => answer(Err(errno)),
+            Err(Stop::Park(wait)) => {
+                self.park(caller.task, wait);
+                return false;
+            }
+            Err(Stop::Replaced) => return false,
+        };
+        let thread = &mut self.tasks[caller.task.0];
+        if thread.unfinished.is_begun {
+            thread.unfinished = Unfinished::default();
+        }
         thread.context().set_answer(value);
+        true
     }
 
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
@@ -249,6 +307,7 @@ impl<M: Machine> Kernel<M> {
     fn park(&mut self, task: TaskId, wait: Wait) {
         let thread = &mut self.tasks[task.0];
         thread.unfinished.is_parked = true;
+        thread.unfinished.is_begun = true;
         if thread.attention && thread.unfinished.owed.is_none() {
             return;
         }
@@ -285,7 +344,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn timer_fired(&mut self, cpu: CpuId) {
-        self.cpus[cpu.0 as usize].timer = None;
+        self.cpus[cpu.0 as usize].timer = u64::MAX;
         let now = self.now();
         self.expire_timers(now);
         let record = &mut self.cpus[cpu.0 as usize];
@@ -294,18 +353,18 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn set_timer(&mut self, cpu: CpuId, deadline: Option<u64>) {
+    fn set_timer(&mut self, cpu: CpuId, deadline: u64) {
         let record = &mut self.cpus[cpu.0 as usize];
         if record.timer != deadline {
             record.timer = deadline;
-            self.machine.set_timer(deadline);
+            self.machine.set_timer((deadline != u64::MAX).then_some(deadline));
         }
     }
 
     /// Makes sure the timer fires no later than `deadline`.
     fn set_timer_by(&mut self, cpu: CpuId, deadline: u64) {
-        if self.cpus[cpu.0 as usize].timer.is_none_or(|set| set > deadline) {
-            self.set_timer(cpu, Some(deadline));
+        if deadline < self.cpus[cpu.0 as usize].timer {
+            self.set_timer(cpu, deadline);
         }
     }
 
@@ -314,7 +373,7 @@ impl<M: Machine> Kernel<M> {
     fn call_another_cpu(&mut self, this: CpuId) {
         let idle = self.cpus.iter().position(|cpu| cpu.is_idle);
         let endless = |cpu: &Cpu| {
-            let has_end = cpu.timer.is_some_and(|set| set <= cpu.turn_ends);
+            let has_end = cpu.timer <= cpu.turn_ends;
             cpu.id != this && cpu.current.is_some() && !cpu.is_called && !has_end
         };
         let Some(found) = idle.or_else(|| self.cpus.iter().position(endless)) else { return };
@@ -328,9 +387,8 @@ impl<M: Machine> Kernel<M> {
     /// Keeps the kernel's own heap filled between operations, where frames can be had, so that
     /// allocations inside an operation find room.
     fn top_up_heap(&mut self) {
-        const LOW: usize = 1 << 20;
         const ORDER: usize = 8;
-        if self.machine.heap_free() >= LOW {
+        if self.machine.heap_free() >= HEAP_LOW {
             return;
         }
         if let Some(first) = self.frames.allocate_run(ORDER, crate::memory::Zone::Normal) {
