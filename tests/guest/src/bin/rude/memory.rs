@@ -1,6 +1,6 @@
 //! Memory used against its rights, or asked for beyond reason.
 
-use crate::trial::{Places, dies};
+use crate::trial::{Code, Places, dies};
 use guest::abi::redox::data::Map;
 use guest::abi::redox::error::*;
 use guest::abi::redox::flag::{MapFlags, O_RDONLY, O_RDWR};
@@ -14,12 +14,7 @@ static CONSTANT: [u8; 64] = [1; 64];
 
 pub(crate) fn bad_accesses() -> Check {
     let places = Places::new()?;
-    // What a call sees as bad where it straddles a page begins well: its end is what is bad.
-    let bad = places.unreadable().map(|address| match address {
-        straddles if straddles == places.good.address + PAGE_SIZE - 4 => straddles + 4,
-        address => address,
-    });
-    for address in bad {
+    for address in places.unreadable() {
         dies(&format!("a read at {address:#x}"), SIGSEGV, || {
             // SAFETY: ends the process, which is the point.
             unsafe { (address as *const u8).read_volatile() };
@@ -65,7 +60,7 @@ pub(crate) fn bad_jumps() -> Check {
         ("constants", CONSTANT.as_ptr() as usize),
         ("a writable page", anonymous.address),
         ("a read-only page", places.constant.address),
-        ("a forbidden page", places.forbidden.address),
+        ("a forbidden page", places.forbidden()),
         ("null", 0x10),
         ("the kernel", 0xFFFF_FFFF_8010_0000),
         ("the physical map", 0xFFFF_8000_0010_0000),
@@ -103,14 +98,16 @@ pub(crate) fn unmap_oneself() -> Check {
             // SAFETY: ends the process, which is the point.
             let _ = unsafe { unmap(address.max(USER_START), length) };
         })?;
-        dies(&format!("forbidding {what}"), SIGSEGV, || {
-            let page = if what == "its stack" { stack } else { code };
-            // SAFETY: as above.
-            let _ = unsafe { protect(page, PAGE_SIZE, MapFlags::PROT_NONE) };
-            std::hint::black_box(recurse as *const ());
-        })?;
     }
-    Ok(())
+    dies("forbidding its stack", SIGSEGV, || {
+        // SAFETY: as above.
+        let _ = unsafe { protect(stack, PAGE_SIZE, MapFlags::PROT_NONE) };
+    })?;
+    let code = Code::new(&[0xC3])?;
+    dies("forbidding its code", SIGSEGV, || {
+        code.forbid();
+        code.run();
+    })
 }
 
 pub(crate) fn writable_code() -> Check {

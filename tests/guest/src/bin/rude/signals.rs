@@ -35,7 +35,7 @@ pub(crate) fn bad_handlers() -> Check {
     let addresses = [
         0x10,
         places.good.address,
-        places.forbidden.address,
+        places.forbidden(),
         0x7FFF_FFFF_F000,
         0x8000_0000_0000,
         0xDEAD_BEEF_0000_0000,

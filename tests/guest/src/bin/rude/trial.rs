@@ -63,6 +63,12 @@ impl Code {
         Ok(Self(page))
     }
 
+    /// Takes all rights from the page.
+    pub(crate) fn forbid(&self) {
+        // That it worked shows when the code is called.
+        let _ = self.0.protect(MapFlags::PROT_NONE);
+    }
+
     /// Calls it.
     pub(crate) fn run(&self) {
         // SAFETY: the page is executable. What it does is the point; it runs in a child.
@@ -73,39 +79,46 @@ impl Code {
 
 /// Pages that are there, but in the wrong way, and the addresses of places that are none.
 pub(crate) struct Places {
-    /// A readable and writable page, the next one of which is not there.
+    /// A page to read and write, and behind it one that forbids both.
     pub(crate) good: Mapping,
     /// Read only.
     pub(crate) constant: Mapping,
-    /// Neither.
-    pub(crate) forbidden: Mapping,
 }
+
+/// Where nothing is ever mapped: searches for room start far below.
+const NOTHING: usize = 0x5000_0000_0000;
 
 impl Places {
     pub(crate) fn new() -> guest::Result<Self> {
-        let mut good = Mapping::pages(2)?;
-        let behind = good.address + PAGE_SIZE;
+        let good = Mapping::pages(2)?;
         // SAFETY: the second page is ours, and nobody uses it.
-        unsafe { guest::memory::unmap(behind, PAGE_SIZE) }?;
-        good.length = PAGE_SIZE;
+        unsafe {
+            guest::memory::protect(good.address + PAGE_SIZE, PAGE_SIZE, MapFlags::PROT_NONE)
+        }?;
         let constant = Mapping::pages(1)?;
         constant.protect(MapFlags::PROT_READ)?;
-        let forbidden = Mapping::pages(1)?;
-        forbidden.protect(MapFlags::PROT_NONE)?;
-        Ok(Self { good, constant, forbidden })
+        Ok(Self { good, constant })
+    }
+
+    /// The page that forbids everything.
+    pub(crate) fn forbidden(&self) -> usize {
+        self.good.address + PAGE_SIZE
+    }
+
+    /// The last word before the forbidden page: eight bytes from there do not fit.
+    pub(crate) fn edge(&self) -> usize {
+        self.forbidden() - 4
     }
 
     /// Addresses that nothing can be read from.
-    pub(crate) fn unreadable(&self) -> [usize; 13] {
+    pub(crate) fn unreadable(&self) -> [usize; 11] {
         use guest::abi::{USER_END, USER_START};
         [
             0,
             16,
             USER_START - 8,
-            self.good.address + PAGE_SIZE,
-            self.good.address + PAGE_SIZE - 4,
-            self.forbidden.address,
-            USER_END - 4,
+            NOTHING,
+            self.forbidden(),
             USER_END,
             0x8000_0000_0000,
             0xDEAD_BEEF_0000_0000,
