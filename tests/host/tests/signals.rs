@@ -425,3 +425,27 @@ fn a_thread_can_be_signalled_alone() {
         assert_eq!(user.call(abi::number::TGKILL, [pid, thread.tid, 0]), error(ESRCH));
     });
 }
+
+#[test]
+fn a_stopped_process_can_be_killed() {
+    story_on_any(|user| {
+        let child = user.fork(|user| user.sleep(1_000_000));
+        user.kill(child as isize, SIGSTOP).expect("it lives");
+        until_stopped(user, child);
+        user.kill(child as isize, SIGTERM).expect("it lives");
+        user.sleep(5);
+        assert!(status_of(user, child, "State").starts_with('T'), "other signals wait");
+        user.kill(child as isize, SIGKILL).expect("it lives");
+        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
+    });
+}
+
+#[test]
+fn going_on_undoes_a_stop_that_nobody_has_noticed_yet() {
+    story_on_any(|user| {
+        let child = user.fork(|user| user.work(5 * MS));
+        user.kill(child as isize, SIGSTOP).expect("it lives");
+        user.kill(child as isize, SIGCONT).expect("it lives");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
