@@ -449,3 +449,14 @@ fn going_on_undoes_a_stop_that_nobody_has_noticed_yet() {
         assert_eq!(user.wait_for(child), Ended::Exited(0));
     });
 }
+
+#[test]
+fn waiting_for_a_signal_is_never_started_again() {
+    story(|user| {
+        user.on(SIGUSR1, SA_RESTART, Action::run(|_, _| {}));
+        user.mask(0, bit(SIGUSR1));
+        let pid = user.pid() as isize;
+        user.kill(pid, SIGUSR1).expect("it lives");
+        assert_eq!(user.suspend(0), error(EINTR));
+    });
+}

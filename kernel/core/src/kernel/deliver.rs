@@ -171,7 +171,9 @@ impl<M: Machine> Kernel<M> {
         if !thread.unfinished.is_parked {
             return;
         }
-        let may_restart = thread.unfinished.deadline.is_none();
+        // Neither a wait for a moment nor one for a signal may begin anew.
+        let may_restart =
+            thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
         thread.unfinished = Unfinished::default();
         let context = thread.context();
         if action.flags & SA_RESTART != 0 && may_restart {
