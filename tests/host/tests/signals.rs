@@ -460,3 +460,18 @@ fn waiting_for_a_signal_is_never_started_again() {
         assert_eq!(user.suspend(0), error(EINTR));
     });
 }
+
+#[test]
+fn an_interrupted_sleep_tells_how_much_is_left() {
+    story_on_any(|user| {
+        let child = user.fork(|user| {
+            user.on(SIGUSR1, SA_RESTART, Action::run(|_, _| {}));
+            let (answer, rest) = user.sleep_for(1000 * MS);
+            assert_eq!(answer, error(EINTR));
+            assert!((500 * MS..950 * MS).contains(&rest), "{rest} ns are left");
+        });
+        user.sleep(100);
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}

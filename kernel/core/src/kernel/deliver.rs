@@ -171,6 +171,8 @@ impl<M: Machine> Kernel<M> {
         if !thread.unfinished.is_parked {
             return;
         }
+        self.tell_rest_of_sleep(task);
+        let thread = &mut self.tasks[task.0];
         // Neither a wait for a moment nor one for a signal may begin anew.
         let may_restart =
             thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
