@@ -103,6 +103,12 @@ pub struct Interrupted<M: Machine> {
     pub mask: u64,
 }
 
+impl<M: Machine> Clone for Interrupted<M> {
+    fn clone(&self) -> Self {
+        Self { context: self.context.clone(), mask: self.mask }
+    }
+}
+
 /// What a thread has of signals.
 pub struct TaskSignals<M: Machine> {
     /// Blocked.

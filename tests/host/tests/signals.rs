@@ -475,3 +475,25 @@ fn an_interrupted_sleep_tells_how_much_is_left() {
         assert_eq!(user.wait_for(child), Ended::Exited(0));
     });
 }
+
+#[test]
+fn a_child_made_in_a_handler_can_return_from_it_too() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let action = Action::run(move |user, _| {
+            user.fork(move |user| {
+                let pid = user.pid() as u32;
+                let unfinished = user.peek(|kernel| {
+                    let task = kernel.tids[&pid];
+                    kernel.tasks[task.0].signals.interrupted.len()
+                });
+                user.write(writer, &[unfinished as u8]).expect("somebody reads");
+            });
+        });
+        user.on(SIGUSR1, 0, action);
+        let pid = user.pid() as isize;
+        user.kill(pid, SIGUSR1).expect("it lives");
+        assert_eq!(user.read(reader, 8), Ok(vec![1]), "the child is in the handler too");
+        assert_eq!(user.wait(-1).map(|(_, ended)| ended), Ok(Ended::Exited(0)));
+    });
+}
