@@ -497,3 +497,13 @@ fn a_child_made_in_a_handler_can_return_from_it_too() {
         assert_eq!(user.wait(-1).map(|(_, ended)| ended), Ok(Ended::Exited(0)));
     });
 }
+
+#[test]
+fn a_handler_lies_in_the_programs_own_half() {
+    story(|user| {
+        for handler in [2, USER_START - 1, USER_END, 1 << 47, usize::MAX] {
+            let action = SigAction { handler, ..SigAction::default() };
+            assert_eq!(user.set_action(SIGUSR1, action), error(EINVAL), "{handler:#x}");
+        }
+    });
+}
