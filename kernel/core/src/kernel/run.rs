@@ -226,8 +226,16 @@ impl<M: Machine> Kernel<M> {
         let caller = Caller { task, process: thread.process, space: thread.space };
         let outcome = syscall::dispatch(self, caller, call);
         match outcome {
-            Ok(value) => self.finish_call(task, value),
-            Err(Stop::Error(errno)) => self.finish_call(task, answer(Err(errno))),
+            Ok(value) => {
+                self.abandon_request(task);
+                self.finish_call(task, value);
+            }
+            Err(Stop::Error(errno)) => {
+                // The call failed before it got to the answer it was waiting for: what it named
+                // then is no longer there.
+                let errno = self.abandon_request(task).unwrap_or(errno);
+                self.finish_call(task, answer(Err(errno)));
+            }
             Err(Stop::Park(wait)) => self.park(task, wait),
             Err(Stop::Replaced) => {}
         }

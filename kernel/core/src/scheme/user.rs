@@ -419,7 +419,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn settle(&mut self, caller: Caller, scheme: usize, cqe: &Cqe) -> Outcome<()> {
-        let value = Error::demux(cqe.result as usize).map_err(|e| Errno(e.errno));
+        let value = value_or_error(cqe.result);
         let is_positioned = cqe.extra_raw[0] & NewFdFlags::POSITIONED.bits() != 0;
         let plain = |value| Answer { value, is_positioned, other: None };
         match CqeOpcode::try_from_raw(cqe.flags & 7) {
@@ -456,6 +456,10 @@ impl<M: Machine> Kernel<M> {
             return fail(EINVAL);
         }
         let opcode = owed.sqe.opcode;
+        let is_file = matches!(result, Ok(Answer { other: Some(_), .. }));
+        if is_file && !opens(opcode) {
+            return fail(EINVAL);
+        }
         match owed.client {
             Some(client) => {
                 owed.stage = Stage::Answered(result);
@@ -510,11 +514,12 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-    /// The client has ended: nobody waits for the answer any more.
-    pub(crate) fn abandon_request(&mut self, task: TaskId) {
-        let Some(tag) = self.tasks[task.0].unfinished.owed.take() else { return };
-        let Some(server) = self.user_schemes.get_mut(tag.scheme) else { return };
-        let Some(owed) = server.find(tag.number) else { return };
+    /// The client has ended, or its call has: nobody waits for the answer any more. Returns the
+    /// error that would have been the answer.
+    pub(crate) fn abandon_request(&mut self, task: TaskId) -> Option<Errno> {
+        let tag = self.tasks[task.0].unfinished.owed.take()?;
+        let server = self.user_schemes.get_mut(tag.scheme)?;
+        let owed = server.find(tag.number)?;
         owed.client = None;
         let opcode = owed.sqe.opcode;
         match owed.stage {
@@ -522,11 +527,13 @@ impl<M: Machine> Kernel<M> {
                 let number = tag.number;
                 server.queue.retain(|m| !matches!(m, Message::Request(n) if *n == number));
                 self.forget_request(tag.scheme, number);
+                None
             }
-            Stage::Taken => {}
+            Stage::Taken => None,
             Stage::Answered(result) => {
                 self.forget_request(tag.scheme, tag.number);
                 self.drop_answer(tag.scheme, opcode, result);
+                result.err()
             }
         }
     }
@@ -651,6 +658,15 @@ impl<M: Machine> Kernel<M> {
             done += length;
         }
         Ok(())
+    }
+}
+
+/// What a daemon means: the last page of numbers is for errors. (redox_syscall's own `demux` looks
+/// at 32 bits only, and takes the size of a file a byte short of 4 GiB for `EPERM`.)
+fn value_or_error(result: u64) -> Result<usize, Errno> {
+    match result.wrapping_neg() {
+        errno @ 1..4096 => Err(Errno(errno as i32)),
+        _ => Ok(result as usize),
     }
 }
 
