@@ -570,3 +570,65 @@ fn clients_and_daemon_may_die_at_any_moment() {
         });
     });
 }
+
+#[test]
+fn a_path_that_changes_while_it_is_opened_opens_what_it_names_in_the_end() {
+    story_on_any(|user| {
+        let servers = [("one", 77), ("two", 5)].map(|(name, number)| {
+            daemon(user, name, move |user, _, request| {
+                user.sleep(10);
+                match Opcode::try_from_raw(request.opcode) {
+                    Some(Opcode::OpenAt) => Some(Ok(number)),
+                    Some(Opcode::CloseMsg) => None,
+                    _ => {
+                        assert_eq!(request.args[0] as usize, number, "it gets its own files");
+                        Some(Ok(number))
+                    }
+                }
+            })
+        });
+        let path = user.allocate(PAGE_SIZE);
+        user.store(path, b"one:x");
+        let changer = user.thread(move |user| {
+            user.sleep(5);
+            user.store(path, b"two:x");
+        });
+        let fd = user.call(abi::number::OPEN, [path, 5, O_RDWR]).expect("both are served");
+        assert_eq!(user.call(SYS_FSYNC, [fd]), Ok(5));
+        user.join(changer);
+        servers.into_iter().for_each(|server| kill(user, server));
+    });
+}
+
+#[test]
+fn no_more_is_mapped_than_the_daemon_was_asked_for() {
+    story_on_any(|user| {
+        let notes = Notes::default();
+        let heard = notes.clone();
+        let server = daemon_that(user, "exact", move |user, socket| {
+            let at = user.allocate(2 * PAGE_SIZE);
+            loop {
+                let request = user.next_request(socket).expect("the socket is open");
+                if is(&request, Opcode::MmapPrep) {
+                    heard.add(format!("{} bytes", request.args[1]));
+                    user.sleep(10);
+                }
+                let answer = if is(&request, Opcode::MmapPrep) { at } else { 1 };
+                user.answer(socket, &request, Ok(answer)).expect("it is owed");
+            }
+        });
+        let fd = user.open("exact:x", O_RDWR).expect("it is served");
+        let flags = MapFlags::PROT_READ | MapFlags::MAP_SHARED;
+        let map = Map { offset: 0, size: PAGE_SIZE, flags, address: 0 };
+        let wish = user.allocate(PAGE_SIZE);
+        user.store(wish, &map);
+        let changer = user.thread(move |user| {
+            user.sleep(5);
+            user.store(wish, &Map { size: 2 * PAGE_SIZE, ..map });
+        });
+        user.call(SYS_FMAP, [fd, wish, size_of::<Map>()]).expect("it is lent");
+        assert_eq!(notes.all(), ["4096 bytes", "8192 bytes"]);
+        user.join(changer);
+        kill(user, server);
+    });
+}

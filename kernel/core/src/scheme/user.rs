@@ -179,10 +179,32 @@ impl<M: Machine> Kernel<M> {
         scheme: usize,
         request: Request<'_>,
     ) -> Outcome<Answer> {
-        match self.tasks[caller.task.0].unfinished.owed {
-            Some(tag) => self.take_answer(caller, tag, request.payload),
+        let owed = self.tasks[caller.task.0].unfinished.owed;
+        match owed {
+            Some(tag) if self.has_asked(tag, scheme, &request) => {
+                self.take_answer(caller, tag, request.payload)
+            }
+            // The program has changed what the call's arguments point at, or what its descriptors
+            // name. An answer to something else is no answer.
+            Some(_) => {
+                self.abandon_request(caller.task);
+                self.send_request(caller, scheme, request)
+            }
             None => self.send_request(caller, scheme, request),
         }
+    }
+
+    /// Whether what a tag stands for is this request.
+    fn has_asked(&mut self, tag: Tag, scheme: usize, request: &Request<'_>) -> bool {
+        let found = self.user_schemes.get_mut(tag.scheme).and_then(|s| s.find(tag.number));
+        let Some(Owed { sqe, .. }) = found else { return true };
+        let is_same = tag.scheme == scheme
+            && sqe.opcode == request.opcode as u8
+            && sqe.args[0] == request.number as u64;
+        // With a payload, two of the arguments tell where it is, and the position in the file may
+        // have been moved by others who share it.
+        let has_payload = !matches!(request.payload, Payload::None);
+        is_same && (has_payload || sqe.args[1..5] == request.arguments)
     }
 
     fn send_request(
