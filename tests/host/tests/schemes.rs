@@ -632,3 +632,50 @@ fn no_more_is_mapped_than_the_daemon_was_asked_for() {
         kill(user, server);
     });
 }
+
+#[test]
+fn room_in_the_window_is_not_lost_with_the_client_it_was_for() {
+    story_on_any(|user| {
+        let notes = Notes::default();
+        let heard = notes.clone();
+        let server = daemon_that(user, "tight", move |user, socket| {
+            let mut owed = Vec::new();
+            loop {
+                let request = user.next_request(socket).expect("the socket is open");
+                if is(&request, Opcode::OpenAt) {
+                    user.answer(socket, &request, Ok(1)).expect("it is owed");
+                } else if is(&request, Opcode::Write) {
+                    heard.add("write");
+                    owed.push(request);
+                } else if is(&request, Opcode::Fsync) {
+                    user.answer(socket, &request, Ok(0)).expect("it is owed");
+                    for request in owed.drain(..1) {
+                        user.answer(socket, &request, Ok(1)).expect("it is owed");
+                    }
+                }
+            }
+        });
+        let fd = user.open("tight:x", O_RDWR).expect("it is served");
+        let size = 1 << 20;
+        let at = user.allocate(size);
+        let write = move |user: &mut User| {
+            user.call(SYS_WRITE, [fd, at, size]).ok();
+        };
+        let holders: Vec<_> = (0..8).map(|_| user.fork(write)).collect();
+        while notes.all().len() < 8 {
+            user.sleep(1);
+        }
+        let waiting = [user.fork(write), user.fork(write)];
+        waiting.iter().for_each(|client| until_waiting(user, *client, "window"));
+        // The first to be woken is stopped and cannot use the room.
+        user.kill(waiting[0] as isize, SIGSTOP).expect("it lives");
+        user.sleep(1);
+        user.call(SYS_FSYNC, [fd]).expect("it is served");
+        until_waiting(user, waiting[1], "reply");
+        for client in holders.into_iter().chain(waiting) {
+            user.kill(client as isize, SIGKILL).ok();
+            user.wait_for(client);
+        }
+        kill(user, server);
+    });
+}

@@ -368,7 +368,8 @@ impl<M: Machine> Kernel<M> {
             window.give_back(slot);
         }
         let room = server.room;
-        self.wake_one(room);
+        // All, not one: the one might be stopped or killed before it can use the room.
+        self.wake_all(room);
         self.bury_scheme(scheme);
     }
 
