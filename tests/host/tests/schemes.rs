@@ -679,3 +679,28 @@ fn room_in_the_window_is_not_lost_with_the_client_it_was_for() {
         kill(user, server);
     });
 }
+
+#[test]
+fn an_answer_given_before_the_daemon_ends_arrives() {
+    story_on_any(|user| {
+        for _ in 0..5 {
+            let server = daemon_that(user, "farewell", |user, socket| {
+                loop {
+                    let request = user.next_request(socket).expect("the socket is open");
+                    if is(&request, Opcode::OpenAt) {
+                        user.answer(socket, &request, Ok(1)).expect("it is owed");
+                    } else {
+                        let count = user.fill_payload(&request, b"goodbye");
+                        user.answer(socket, &request, Ok(count)).expect("it is owed");
+                        return;
+                    }
+                }
+            });
+            let fd = user.open("farewell:x", O_RDWR).expect("it is served");
+            assert_eq!(user.read(fd, 100).as_deref(), Ok(&b"goodbye"[..]));
+            assert_eq!(user.read(fd, 100), error(ENODEV));
+            user.wait_for(server);
+            user.close(fd).expect("it is open");
+        }
+    });
+}

@@ -241,6 +241,16 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
+    pub(crate) fn call_early(&mut self, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
+        if is_at_rest && thread.unfinished.is_parked {
+            thread.unfinished.is_parked = false;
+            self.call(task);
+        }
+    }
+
     fn finish_call(&mut self, task: TaskId, value: usize) {
         let thread = &mut self.tasks[task.0];
         thread.unfinished = Unfinished::default();

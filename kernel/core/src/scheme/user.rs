@@ -322,6 +322,10 @@ impl<M: Machine> Kernel<M> {
                     Ok(()) | Err(Stop::Replaced) => Ok(answer),
                 }
             }
+            // The window went before the bytes could be taken home.
+            (Ok(_), None) if matches!(payload, Payload::Receive(_) | Payload::Exchange(_)) => {
+                Err(Errno(ENODEV))
+            }
             (result, _) => result,
         };
         self.tasks[caller.task.0].unfinished.owed = None;
@@ -563,6 +567,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The daemon's socket is closed: whoever waits gets `ENODEV`, names disappear.
     pub(crate) fn end_user_scheme(&mut self, scheme: usize) {
+        self.deliver_answers(scheme);
         let server = &mut self.user_schemes[scheme];
         let Some(window) = server.window.take() else { return };
         server.queue.clear();
@@ -583,6 +588,15 @@ impl<M: Machine> Kernel<M> {
         self.wake_all(room);
         self.forget_names(scheme);
         self.bury_scheme(scheme);
+    }
+
+    /// Lets clients that have been answered take their answers home while the window is there: a
+    /// daemon may answer and end.
+    fn deliver_answers(&mut self, scheme: usize) {
+        let server = &self.user_schemes[scheme];
+        let answered = server.owed.iter().filter(|(_, o)| matches!(o.stage, Stage::Answered(_)));
+        let clients: alloc::vec::Vec<TaskId> = answered.filter_map(|(_, o)| o.client).collect();
+        clients.into_iter().for_each(|client| self.call_early(client));
     }
 
     /// Forgets a dead scheme once no file and no client remembers it.
