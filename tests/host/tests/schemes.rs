@@ -704,3 +704,50 @@ fn an_answer_given_before_the_daemon_ends_arrives() {
         }
     });
 }
+
+#[test]
+fn a_scheme_ends_with_its_daemon_whoever_else_holds_the_socket() {
+    story_on_any(|user| {
+        leaves_nothing(user, |user| {
+            let server = daemon_that(user, "held", |user, socket| {
+                user.fork(|user| user.sleep(50));
+                loop {
+                    let request = user.next_request(socket).expect("the socket is open");
+                    if is(&request, Opcode::OpenAt) {
+                        user.answer(socket, &request, Ok(1)).expect("it is owed");
+                    } else {
+                        return;
+                    }
+                }
+            });
+            let fd = user.open("held:x", O_RDWR).expect("it is served");
+            assert_eq!(user.read(fd, 8), error(ENODEV));
+            assert_eq!(user.open("held:x", O_RDWR), error(ENOENT));
+            assert_eq!(user.write(fd, b"x"), error(ENODEV));
+            user.close(fd).expect("it is open");
+            user.wait_for(server);
+            assert_eq!(user.wait(-1).map(|(_, ended)| ended), Ok(Ended::Exited(0)));
+        });
+    });
+}
+
+#[test]
+fn a_daemon_that_becomes_another_program_serves_no_more() {
+    story_on_any(|user| {
+        let program = user.program(|user| user.sleep(50));
+        let server = daemon_that(user, "former", move |user, socket| {
+            loop {
+                let request = user.next_request(socket).expect("the socket is open");
+                if is(&request, Opcode::OpenAt) {
+                    user.answer(socket, &request, Ok(1)).expect("it is owed");
+                } else {
+                    user.exec("/bin/other", &program, &[], &[]);
+                }
+            }
+        });
+        let fd = user.open("former:x", O_RDWR).expect("it is served");
+        assert_eq!(user.read(fd, 8), error(ENODEV));
+        assert_eq!(user.write(fd, b"x"), error(ENODEV));
+        assert_eq!(user.wait_for(server), Ended::Exited(0));
+    });
+}

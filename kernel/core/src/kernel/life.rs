@@ -201,6 +201,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Frees a space that no thread uses any more.
     pub(crate) fn drop_space(&mut self, id: SpaceId) {
+        self.end_schemes_in(id);
         let mut space: Space<M> = self.spaces.remove(id.0);
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.

@@ -124,6 +124,8 @@ pub struct UserScheme {
     room: QueueId,
     /// Open files of this scheme.
     files: usize,
+    /// Whether the socket's number still stands for this scheme.
+    has_socket: bool,
 }
 
 impl UserScheme {
@@ -169,6 +171,7 @@ impl<M: Machine> Kernel<M> {
             readable,
             room,
             files: 0,
+            has_socket: true,
         }))
     }
 
@@ -387,6 +390,9 @@ impl<M: Machine> Kernel<M> {
     ) -> Outcome {
         const SIZE: usize = size_of::<Sqe>();
         let server = self.user_schemes.get_mut(scheme).ok_or(Errno(EBADF))?;
+        if !server.is_alive() {
+            return fail(ENODEV);
+        }
         if caller.space != server.space || into.length < SIZE {
             return fail(EINVAL);
         }
@@ -430,6 +436,9 @@ impl<M: Machine> Kernel<M> {
         from: UserSlice,
     ) -> Outcome {
         const SIZE: usize = size_of::<Cqe>();
+        if !self.is_served(scheme) {
+            return fail(ENODEV);
+        }
         let mut done = 0;
         while done + SIZE <= from.length {
             let mut cqe = Cqe::default();
@@ -565,12 +574,30 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The daemon's socket is closed: whoever waits gets `ENODEV`, names disappear.
+    /// The last descriptor of the socket is closed.
+    pub(crate) fn close_socket(&mut self, scheme: usize) {
+        self.end_user_scheme(scheme);
+        if let Some(server) = self.user_schemes.get_mut(scheme) {
+            server.has_socket = false;
+            self.bury_scheme(scheme);
+        }
+    }
+
+    /// The memory with the windows is about to go. Others may still have the sockets, from a
+    /// `fork`, but nobody can serve any more.
+    pub(crate) fn end_schemes_in(&mut self, space: SpaceId) {
+        let inside = self.user_schemes.iter().filter(|(_, s)| s.daemon_space() == Some(space));
+        let ending: alloc::vec::Vec<usize> = inside.map(|(scheme, _)| scheme).collect();
+        ending.into_iter().for_each(|scheme| self.end_user_scheme(scheme));
+    }
+
+    /// Nobody serves any more: whoever waits gets `ENODEV`, names disappear.
     pub(crate) fn end_user_scheme(&mut self, scheme: usize) {
         self.deliver_answers(scheme);
         let server = &mut self.user_schemes[scheme];
         let Some(window) = server.window.take() else { return };
         server.queue.clear();
+        let readable = server.readable;
         let mut clients = alloc::vec::Vec::new();
         server.owed.retain(|_, owed| {
             owed.slot = None;
@@ -586,6 +613,7 @@ impl<M: Machine> Kernel<M> {
         }
         clients.into_iter().for_each(|task| self.wake_task(task));
         self.wake_all(room);
+        self.wake_all(readable);
         self.forget_names(scheme);
         self.bury_scheme(scheme);
     }
@@ -602,7 +630,7 @@ impl<M: Machine> Kernel<M> {
     /// Forgets a dead scheme once no file and no client remembers it.
     fn bury_scheme(&mut self, scheme: usize) {
         let Some(server) = self.user_schemes.get(scheme) else { return };
-        if server.is_alive() || server.files > 0 || !server.owed.is_empty() {
+        if server.is_alive() || server.has_socket || server.files > 0 || !server.owed.is_empty() {
             return;
         }
         if self.waits.is_empty(server.room) && self.waits.is_empty(server.readable) {
