@@ -751,3 +751,25 @@ fn a_daemon_that_becomes_another_program_serves_no_more() {
         assert_eq!(user.wait_for(server), Ended::Exited(0));
     });
 }
+
+#[test]
+fn the_request_window_cannot_be_taken_away() {
+    story(|user| {
+        let server = daemon(user, "windowed", |user, _, request| {
+            let page = request.args[1] as usize / PAGE_SIZE * PAGE_SIZE;
+            if is(request, Opcode::Write) {
+                let both = MapFlags::PROT_READ | MapFlags::PROT_WRITE;
+                let flags = both | MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED;
+                let map = Map { offset: 0, size: PAGE_SIZE, flags, address: page };
+                assert_eq!(user.unmap(page, PAGE_SIZE), error(EBUSY));
+                assert_eq!(user.protect(page, PAGE_SIZE, MapFlags::PROT_READ), error(EBUSY));
+                assert_eq!(user.map(ANONYMOUS, map), error(EBUSY));
+                assert_eq!(user.payload(request), b"still here");
+            }
+            (!is(request, Opcode::CloseMsg)).then_some(Ok(1))
+        });
+        let fd = user.open("windowed:x", O_RDWR).expect("it is served");
+        assert_eq!(user.write(fd, b"still here"), Ok(1));
+        kill(user, server);
+    });
+}
