@@ -773,3 +773,49 @@ fn the_request_window_cannot_be_taken_away() {
         kill(user, server);
     });
 }
+
+#[test]
+fn a_daemon_cannot_lend_for_writing_what_it_may_not_write() {
+    story(|user| {
+        let server = daemon_that(user, "poor", move |user, socket| {
+            let at = user.allocate(PAGE_SIZE);
+            user.load(at, 1);
+            user.protect(at, PAGE_SIZE, MapFlags::PROT_READ).expect("it is mapped");
+            loop {
+                let request = user.next_request(socket).expect("the socket is open");
+                let answer = if is(&request, Opcode::MmapPrep) { at } else { 1 };
+                user.answer(socket, &request, Ok(answer)).expect("it is owed");
+            }
+        });
+        let fd = user.open("poor:x", O_RDWR).expect("it is served");
+        let flags = MapFlags::PROT_READ | MapFlags::PROT_WRITE | MapFlags::MAP_SHARED;
+        let map = Map { offset: 0, size: PAGE_SIZE, flags, address: 0 };
+        if let Ok(at) = user.map(fd, map) {
+            user.store(at, b"scribble");
+        }
+        let fresh = user.allocate(PAGE_SIZE);
+        assert_eq!(user.load(fresh, 8), [0; 8], "everybody's zeroes");
+        assert_eq!(user.map(fd, map), error(EIO));
+        kill(user, server);
+    });
+}
+
+#[test]
+fn a_daemon_cannot_lend_more_than_it_has() {
+    story(|user| {
+        let server = daemon_that(user, "boaster", move |user, socket| {
+            loop {
+                let request = user.next_request(socket).expect("the socket is open");
+                let answer = if is(&request, Opcode::MmapPrep) { USER_START } else { 1 };
+                user.answer(socket, &request, Ok(answer)).expect("it is owed");
+            }
+        });
+        let fd = user.open("boaster:x", O_RDWR).expect("it is served");
+        for size in [PAGE_SIZE, 1 << 40, USER_END - 2 * USER_START, USER_END] {
+            let flags = MapFlags::PROT_READ | MapFlags::MAP_PRIVATE;
+            let map = Map { offset: 0, size, flags, address: 0 };
+            assert_eq!(user.map(fd, map), error(EIO));
+        }
+        kill(user, server);
+    });
+}

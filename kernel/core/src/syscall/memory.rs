@@ -175,14 +175,12 @@ fn lend_frames<M: Machine>(
         // The daemon's nonsense, not the client's.
         _ => return fail(EIO),
     };
-    let access = if is_shared { Access::WRITE } else { Access::READ };
-    let mut frames = Vec::with_capacity(size / PAGE_SIZE);
+    let mut frames = Vec::new();
     for offset in (0..size).step_by(PAGE_SIZE) {
         let part = slice.part(offset, PAGE_SIZE);
-        let found = match access {
-            Access::WRITE => k.writable_at(space, part).or_else(|_| k.readable_at(space, part)),
-            _ => k.readable_at(space, part),
-        };
+        // What is shared for good must be the daemon's own, even if the client only reads it now:
+        // a page that the daemon has not written may be everybody's zeroes.
+        let found = if is_shared { k.writable_at(space, part) } else { k.readable_at(space, part) };
         match found {
             Ok((at, _)) => {
                 k.frames.add_reference(at.frame());
