@@ -265,6 +265,7 @@ impl<M: Machine> Kernel<M> {
         self.machine.suspend(thread.context());
     }
 
+<<<<<<< HEAD
     /// Ticks of a thread in user code and in the kernel, the turn it has now included.
     pub fn ticks_of(&self, task: TaskId) -> [u64; 2] {
         let thread = &self.tasks[task.0];
@@ -273,10 +274,32 @@ impl<M: Machine> Kernel<M> {
             let record = &self.cpus[cpu.0 as usize];
             ticks[0] += record.stats.user - record.given_at[0];
             ticks[1] += record.stats.kernel - record.given_at[1];
+=======
+    /// Runs the call that a thread's registers hold, for the first time or again.
+    fn call(&mut self, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        let call = thread.context().call();
+        let caller = Caller { task, process: thread.process, space: thread.space };
+        let outcome = syscall::dispatch(self, caller, call);
+        match outcome {
+            Ok(value) => {
+                self.abandon_request(task);
+                self.finish_call(task, value);
+            }
+            Err(Stop::Error(errno)) => {
+                // The call failed before it got to the answer it was waiting for: what it named
+                // then is no longer there.
+                let errno = self.abandon_request(task).unwrap_or(errno);
+                self.finish_call(task, answer(Err(errno)));
+            }
+            Err(Stop::Park(wait)) => self.park(task, wait),
+            Err(Stop::Replaced) => {}
+>>>>>>> sim
         }
         ticks
     }
 
+<<<<<<< HEAD
     /// The program that the current thread of this CPU runs has been replaced.
     pub(crate) fn moved_to(&mut self, task: TaskId, space: SpaceId) {
         self.tasks[task.0].space = space;
@@ -317,6 +340,22 @@ impl<M: Machine> Kernel<M> {
             thread.context = held;
             thread.unfinished = Unfinished::default();
         }
+=======
+    /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
+    pub(crate) fn call_early(&mut self, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
+        if is_at_rest && thread.unfinished.is_parked {
+            thread.unfinished.is_parked = false;
+            self.call(task);
+        }
+    }
+
+    fn finish_call(&mut self, task: TaskId, value: usize) {
+        let thread = &mut self.tasks[task.0];
+        thread.unfinished = Unfinished::default();
+        thread.context().set_answer(value);
+>>>>>>> sim
     }
 
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that

@@ -250,7 +250,10 @@ pub(super) fn thread_exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argu
         && end <= USER_END;
     if is_good {
         let pages = Pages::covering(address, length);
-        k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+        let space = &mut k.spaces[caller.space.0];
+        if !space.is_reserved(pages) {
+            space.remove(&mut k.machine, &mut k.frames, pages);
+        }
     }
     k.end_thread(caller.task);
     Err(Stop::Replaced)
