@@ -29,7 +29,7 @@ RUNTIME     := $(USER_TARGET)/x86_64-unknown-redox/runtime/libc.a
 USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
 USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(CURDIR)/$(BUILD)/lib -Clink-arg=--entry=_start
 USER_ENV    := RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK)"
-USER_PACKAGES := init shell coreutils tools bench guest-tests consoled logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check consoled logd nulld ramd randd
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
