@@ -47,12 +47,14 @@ impl<M: Machine> Kernel<M> {
         let tables = &self.spaces[space.0].tables;
         if let Some((frame, have)) = self.machine.lookup(tables, page)
             && have.contains(access)
+            && is_memory(have)
         {
             return Ok((frame.at(inside), length));
         }
         self.bring_page(space, page, access)?;
         let tables = &self.spaces[space.0].tables;
-        let (frame, _) = self.machine.lookup(tables, page).ok_or(Errno(EFAULT))?;
+        let found = self.machine.lookup(tables, page);
+        let (frame, _) = found.filter(|(_, have)| is_memory(*have)).ok_or(Errno(EFAULT))?;
         Ok((frame.at(inside), length))
     }
 
@@ -141,4 +143,10 @@ impl<M: Machine> Kernel<M> {
         }
         Ok(words)
     }
+}
+
+/// Whether what is mapped so is memory. A device's registers are not: reading them may change
+/// them, and the physical map need not have them.
+fn is_memory(have: Access) -> bool {
+    !have.contains(Access::DEVICE)
 }

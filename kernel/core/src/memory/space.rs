@@ -196,7 +196,7 @@ impl<M: Machine> Space<M> {
         region: Region,
         frame: Frame,
     ) -> Result<(), Errno> {
-        let alone = frames.references(frame) == 1 || region.kind != Kind::Private;
+        let alone = region.kind != Kind::Private || frames.references(frame) == 1;
         if alone {
             machine.protect(&mut self.tables, Pages::one(page), region.access);
             machine.flush(&self.tables, Pages::one(page));

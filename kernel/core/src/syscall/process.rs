@@ -41,7 +41,7 @@ pub(super) fn wait<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
             -1 => true,
             0 => record.group == own_group,
             pid if pid > 0 => record.pid as isize == pid,
-            group => record.group as isize == -group,
+            group => -(record.group as isize) == group,
         };
         any |= fits;
         if let (true, Standing::Zombie(ended)) = (fits, record.standing) {
@@ -76,11 +76,16 @@ pub(super) fn tid<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -
     Ok(k.tasks[caller.task.0].tid as usize)
 }
 
+/// The process that a register names.
+fn find<M: Machine>(k: &Kernel<M>, pid: usize) -> Option<ProcessId> {
+    k.find_process(Pid::try_from(pid).ok()?)
+}
+
 /// The process with number `pid`, or the caller's for 0. `ESRCH`.
 fn process_or_self<M: Machine>(k: &Kernel<M>, caller: Caller, pid: usize) -> Outcome<ProcessId> {
     match pid {
         0 => Ok(caller.process),
-        pid => k.find_process(pid as Pid).ok_or(Stop::Error(Errno(ESRCH))),
+        pid => find(k, pid).ok_or(Stop::Error(Errno(ESRCH))),
     }
 }
 
@@ -96,7 +101,11 @@ pub(super) fn set_group<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argume
     let own = &k.processes[caller.process.0];
     let (own_pid, own_session) = (own.pid, own.session);
     let record = &k.processes[process.0];
-    let group = if a[1] == 0 { record.pid } else { a[1] as Pid };
+    let group = match Pid::try_from(a[1]) {
+        Ok(0) => record.pid,
+        Ok(group) => group,
+        Err(_) => return fail(EINVAL),
+    };
     if record.pid != own_pid && record.parent != own_pid {
         return fail(ESRCH);
     }

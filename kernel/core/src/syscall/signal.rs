@@ -21,7 +21,7 @@ pub(super) fn kill<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
         -1 => pid > 1 && pid != own_pid,
         0 => group == own_group,
         wanted if wanted > 0 => pid as isize == wanted,
-        wanted => group as isize == -wanted,
+        wanted => -(group as isize) == wanted,
     };
     let targets: Vec<ProcessId> = k
         .processes
@@ -78,7 +78,8 @@ fn user_info<M: Machine>(k: &Kernel<M>, caller: Caller, signal: usize) -> SigInf
 /// `process, thread, signal`
 pub(super) fn kill_thread<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [pid, tid, signal, ..] = a;
-    let task = k.tids.get(&(tid as u32)).copied().ok_or(Errno(ESRCH))?;
+    let tid = u32::try_from(tid).map_err(|_| Errno(ESRCH))?;
+    let task = k.tids.get(&tid).copied().ok_or(Errno(ESRCH))?;
     let process = k.tasks[task.0].process;
     if k.processes[process.0].pid as usize != pid
         || k.processes[process.0].standing != Standing::Alive

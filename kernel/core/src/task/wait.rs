@@ -107,6 +107,11 @@ impl WaitQueues {
         debug_assert!(ends.first.is_none(), "a queue is destroyed under its waiters");
     }
 
+    /// How many queues there are.
+    pub fn count(&self) -> usize {
+        self.queues.len()
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self, queue: QueueId) -> bool {
         self.first(queue).is_none()

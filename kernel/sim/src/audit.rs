@@ -1,0 +1,119 @@
+//! The books: does every reference belong to somebody?
+
+use crate::machine::Sim;
+use kernel_core::handle::DescriptionId;
+use kernel_core::kernel::Kernel;
+use kernel_core::machine::{Access, Machine};
+use kernel_core::memory::{Frame, Kind, Page, Pages, SpaceId};
+use kernel_core::namespace::Root;
+use kernel_core::task::State;
+use std::collections::BTreeMap;
+
+/// Everything there is to map.
+const EVERYTHING: Pages = Pages { start: Page(0), end: Page(usize::MAX) };
+
+/// Checks what must hold whenever the kernel's lock is free.
+///
+/// # Panics
+/// When something does not, with a sentence.
+pub fn audit(kernel: &Kernel<Sim>) {
+    check_frames(kernel);
+    check_spaces(kernel);
+    check_threads(kernel);
+    check_descriptions(kernel);
+}
+
+/// Every frame has as many references as mappings, tables and reserves.
+fn check_frames(kernel: &Kernel<Sim>) {
+    let mut expected: BTreeMap<Frame, u32> = BTreeMap::new();
+    *expected.entry(kernel.zero).or_default() += 1;
+    for tables in kernel.machine.spaces.values() {
+        tables.frames.iter().for_each(|frame| *expected.entry(*frame).or_default() += 1);
+        let mapped = tables.mapped(EVERYTHING).filter(|(.., how)| !how.contains(Access::DEVICE));
+        mapped.for_each(|(_, frame, _)| *expected.entry(frame).or_default() += 1);
+    }
+    let totals = kernel.frames.totals();
+    let used = expected.keys().filter(|frame| !is_archive(kernel, **frame)).count();
+    if let Some(boot) = &kernel.archive {
+        let pages = boot.archive.bytes().len().div_ceil(abi::PAGE_SIZE) as u32;
+        let frames = boot.first_frame.0..boot.first_frame.0 + pages;
+        frames.for_each(|frame| *expected.entry(Frame(frame)).or_default() += 1);
+    }
+    for (frame, count) in expected {
+        let have = kernel.frames.references(frame);
+        assert_eq!(have, count, "{frame:?} has {have} references, and {count} uses");
+    }
+    assert_eq!(totals.total - totals.free, used, "frames are in use that nobody uses");
+}
+
+fn is_archive(kernel: &Kernel<Sim>, frame: Frame) -> bool {
+    kernel.archive.as_ref().is_some_and(|boot| frame >= boot.first_frame)
+}
+
+/// What is mapped lies in a region that allows it; threads and pages are counted right.
+fn check_spaces(kernel: &Kernel<Sim>) {
+    assert_eq!(kernel.spaces.len(), kernel.machine.spaces.len(), "spaces without tables");
+    for (index, space) in &kernel.spaces {
+        let users = kernel.tasks.iter().filter(|(_, task)| task.space == SpaceId(index)).count();
+        assert_eq!(space.users, users, "space {index} counts its threads wrong");
+        let mut resident = 0;
+        let mut next = EVERYTHING;
+        while let Some((page, _, access)) = kernel.machine.next_mapped(&space.tables, next) {
+            next.start = page.next();
+            let region = space.region(page).expect("a mapped page lies in a region");
+            let allowed = region.access | access & Access::DEVICE;
+            assert!(allowed.contains(access), "{page:?} is {access:?} in {region:?}");
+            assert_eq!(region.kind == Kind::Device, access.contains(Access::DEVICE), "{region:?}");
+            resident += usize::from(region.kind != Kind::Device);
+        }
+        assert_eq!(space.resident, resident, "space {index} counts its pages wrong");
+    }
+}
+
+/// Threads and processes know each other, and only running threads have their registers out.
+fn check_threads(kernel: &Kernel<Sim>) {
+    for (index, task) in &kernel.tasks {
+        let process = kernel.processes.get(task.process.0).expect("a thread has a process");
+        let is_known = process.threads.iter().any(|have| have.0 == index);
+        assert!(is_known, "process {} does not know its thread {index}", process.pid);
+        let is_on_cpu =
+            kernel.cpus.iter().any(|cpu| cpu.current.is_some_and(|have| have.0 == index));
+        let may_be_out = matches!(task.state, State::Running(_) | State::Ending);
+        assert_eq!(is_on_cpu, may_be_out, "thread {index} is {:?}", task.state);
+        assert!(task.context.is_some() || may_be_out, "thread {index} lost its registers");
+    }
+    for (_, process) in &kernel.processes {
+        let children = process.children.iter().map(|pid| kernel.find_process(*pid));
+        for child in children {
+            let child = child.expect("a child that has not been waited for is known");
+            assert_eq!(kernel.processes[child.0].parent, process.pid);
+        }
+    }
+}
+
+/// Every open file has at least as many references as descriptors and names lead to it; without
+/// daemons, exactly as many.
+fn check_descriptions(kernel: &Kernel<Sim>) {
+    let mut expected: BTreeMap<usize, u32> = BTreeMap::new();
+    let mut count = |DescriptionId(id): DescriptionId| *expected.entry(id).or_default() += 1;
+    for (_, process) in &kernel.processes {
+        process.files.iter().for_each(|(_, fd)| count(fd.description));
+    }
+    for (_, namespace) in &kernel.namespaces {
+        for (_, root) in namespace.schemes() {
+            if let Root::User(id) = root {
+                count(id);
+            }
+        }
+    }
+    let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);
+    for (index, description) in &kernel.descriptions {
+        let (have, uses) = (description.references, expected.remove(&index).unwrap_or_default());
+        let path = &description.path;
+        assert!(
+            have == uses || is_answering && have > uses,
+            "{path}: {have} references, {uses} uses"
+        );
+    }
+    assert!(expected.is_empty(), "descriptors lead nowhere: {expected:?}");
+}

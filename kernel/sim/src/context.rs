@@ -1,0 +1,118 @@
+//! Saved registers, and the host thread that goes with them.
+
+use crate::baton::Handle;
+use crate::code::Code;
+use abi::redox::IntRegisters;
+use abi::{USER_END, USER_START};
+use kernel_core::machine::{Call, Context};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of a call instruction (`syscall` is `0F 05`).
+pub(crate) const CALL_BYTES: usize = 2;
+
+/// One thread's registers.
+#[derive(Clone)]
+pub struct SimContext {
+    pub(crate) registers: IntRegisters,
+    pub(crate) link: Link,
+    thread_pointer: usize,
+}
+
+/// Which host thread goes on when these registers are run.
+#[derive(Clone)]
+pub(crate) enum Link {
+    /// None yet: the code at the instruction pointer starts one.
+    Start,
+    /// This one.
+    Thread(Arc<Handle>),
+    /// The registers are in a call to `fork`: as on hardware, parent and child have the same,
+    /// but for the answer. 0 is the child.
+    Fork { parent: Arc<Handle>, child: Arc<Child> },
+}
+
+/// Where a forked child starts.
+#[derive(Clone)]
+pub(crate) struct Beginning {
+    pub(crate) code: Code,
+    /// Where its parent called `fork`.
+    pub(crate) point: usize,
+}
+
+/// A forked child: how it starts, and its thread once it has started.
+pub(crate) struct Child {
+    beginning: Beginning,
+    thread: Mutex<Option<Arc<Handle>>>,
+}
+
+impl Child {
+    pub(crate) fn new(code: Code, point: usize) -> Self {
+        Self { beginning: Beginning { code, point }, thread: Mutex::new(None) }
+    }
+
+    /// The child's thread, started by `start` when it is asked for the first time.
+    pub(crate) fn thread(&self, start: impl FnOnce(Beginning) -> Arc<Handle>) -> Arc<Handle> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.get_or_insert_with(|| start(self.beginning.clone())).clone()
+    }
+}
+
+impl Context for SimContext {
+    fn start(entry: usize, stack: usize) -> Self {
+        let registers = IntRegisters { rip: entry, rsp: stack, ..IntRegisters::default() };
+        Self { registers, link: Link::Start, thread_pointer: 0 }
+    }
+
+    fn call(&self) -> Call {
+        let r = &self.registers;
+        Call { number: r.rax, arguments: [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9] }
+    }
+
+    fn set_answer(&mut self, answer: usize) {
+        self.registers.rax = answer;
+    }
+
+    fn rewind_call(&mut self, number: usize) {
+        self.registers.rip -= CALL_BYTES;
+        self.registers.rax = number;
+    }
+
+    fn set_argument(&mut self, index: usize, value: usize) {
+        let r = &mut self.registers;
+        let places = [&mut r.rdi, &mut r.rsi, &mut r.rdx, &mut r.r10, &mut r.r8, &mut r.r9];
+        *places.into_iter().nth(index).expect("a call has six arguments") = value;
+    }
+
+    fn registers(&self) -> IntRegisters {
+        self.registers
+    }
+
+    fn set_registers(&mut self, registers: &IntRegisters) -> bool {
+        let is_user = |address| (USER_START..USER_END).contains(&address);
+        let is_good = is_user(registers.rip) && is_user(registers.rsp);
+        if is_good {
+            self.registers = *registers;
+        }
+        is_good
+    }
+
+    fn instruction_pointer(&self) -> usize {
+        self.registers.rip
+    }
+
+    fn stack_pointer(&self) -> usize {
+        self.registers.rsp
+    }
+
+    fn set_pointers(&mut self, instruction: usize, stack: usize) {
+        self.registers.rip = instruction;
+        self.registers.rsp = stack;
+    }
+
+    fn set_thread_pointer(&mut self, value: usize) {
+        self.thread_pointer = value;
+    }
+
+    fn thread_pointer(&self) -> usize {
+        self.thread_pointer
+    }
+}

@@ -1,0 +1,158 @@
+//! Pipes.
+
+use host_stories::*;
+
+#[test]
+fn bytes_written_by_one_process_are_read_by_another() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let child = user.fork(move |user| {
+            user.close(reader).expect("it is open");
+            for word in ["one ", "two ", "three"] {
+                assert_eq!(user.write(writer, word.as_bytes()), Ok(word.len()));
+                user.sleep(1);
+            }
+        });
+        user.close(writer).expect("it is open");
+        let mut all = Vec::new();
+        while let Ok(piece) = user.read(reader, 3)
+            && !piece.is_empty()
+        {
+            all.extend(piece);
+        }
+        assert_eq!(all, b"one two three");
+        user.wait_for(child);
+    });
+}
+
+#[test]
+fn an_empty_pipe_is_waited_for_and_its_end_is_the_end_of_the_file() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let child = user.fork(move |user| {
+            user.close(writer).expect("it is open");
+            assert_eq!(user.read(reader, 8), Ok(vec![]));
+            assert_eq!(user.read(reader, 8), Ok(vec![]));
+        });
+        until_waiting(user, child, "readable");
+        user.close(writer).expect("it is open");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn writing_where_nobody_reads_is_epipe_and_a_signal() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let child = user.fork(move |user| {
+            user.close(reader).expect("it is open");
+            user.on(SIGPIPE, 0, Action::Ignore);
+            while user.write(writer, b"anybody?") == Ok(8) {}
+            assert_eq!(user.write(writer, b"anybody?"), error(EPIPE));
+            user.on(SIGPIPE, 0, Action::Default);
+            user.write(writer, b"anybody?").expect_err("the signal ends it");
+            panic!("SIGPIPE ends a process");
+        });
+        user.close(reader).expect("it is open");
+        assert_eq!(user.wait_for(child), killed_by(SIGPIPE));
+    });
+}
+
+#[test]
+fn a_full_pipe_makes_its_writer_wait() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let total = 300_000;
+        let child = user.fork(move |user| {
+            let bytes = vec![3; total];
+            let mut done = 0;
+            while done < total {
+                done += user.write(writer, &bytes[done..]).expect("somebody reads");
+            }
+        });
+        user.close(writer).expect("it is open");
+        until_waiting(user, child, "writable");
+        let mut count = 0;
+        loop {
+            let piece = user.read(reader, 10_000).expect("somebody writes");
+            if piece.is_empty() {
+                break;
+            }
+            assert!(piece.iter().all(|byte| *byte == 3));
+            count += piece.len();
+        }
+        assert_eq!((count, user.wait_for(child)), (total, Ended::Exited(0)));
+    });
+}
+
+#[test]
+fn nobody_waits_who_does_not_want_to() {
+    story(|user| {
+        let (reader, writer) = user.pipe();
+        user.set_flags(reader, O_NONBLOCK).expect("it is open");
+        user.set_flags(writer, O_NONBLOCK).expect("it is open");
+        assert_eq!(user.read(reader, 8), error(EAGAIN));
+        while user.write(writer, &[0; 4096]).is_ok() {}
+        assert_eq!(user.write(writer, &[0; 4096]), error(EAGAIN));
+        assert_eq!(user.read(reader, 1).map(|bytes| bytes.len()), Ok(1));
+        assert_eq!(user.write(writer, &[0; 4096]), error(EAGAIN));
+        assert_eq!(user.write(writer, &[0]), Ok(1));
+    });
+}
+
+#[test]
+fn writes_of_a_page_stay_together() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let children: Vec<_> = (1..=4u8)
+            .map(|number| {
+                user.fork(move |user| {
+                    for _ in 0..8 {
+                        assert_eq!(user.write(writer, &[number; 4096]), Ok(4096));
+                    }
+                })
+            })
+            .collect();
+        user.close(writer).expect("it is open");
+        for _ in 0..32 {
+            let mut page = Vec::new();
+            while page.len() < 4096 {
+                page.extend(user.read(reader, 4096 - page.len()).expect("somebody writes"));
+            }
+            assert!(page.iter().all(|byte| *byte == page[0]), "writes were mixed");
+        }
+        for child in children {
+            assert_eq!(user.wait_for(child), Ended::Exited(0));
+        }
+    });
+}
+
+#[test]
+fn each_end_does_only_its_own_work() {
+    story(|user| {
+        let (reader, writer) = user.pipe();
+        assert_eq!(user.read(writer, 1), error(EBADF));
+        assert_eq!(user.write(reader, b"x"), error(EBADF));
+        assert_eq!(user.seek(reader, 0, SEEK_SET), error(ESPIPE));
+        assert_eq!(user.dup(writer, b"write"), error(EINVAL));
+        assert_eq!(user.dup(reader, b"nonsense"), error(EINVAL));
+        assert_eq!(user.write(writer, b""), Ok(0));
+        user.write(writer, b"three").expect("there is room");
+        let stat = user.stat(reader).expect("it is open");
+        assert_eq!((stat.st_mode & 0xF000, stat.st_size), (MODE_FIFO, 5));
+    });
+}
+
+#[test]
+fn pipes_leave_nothing_behind() {
+    story(|user| {
+        leaves_nothing(user, |user| {
+            for _ in 0..200 {
+                let (reader, writer) = user.pipe();
+                user.write(writer, b"forgotten").expect("there is room");
+                user.close(reader).expect("it is open");
+                user.close(writer).expect("it is open");
+            }
+        });
+    });
+}
