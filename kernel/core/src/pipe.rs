@@ -25,12 +25,23 @@ pub struct Pipe {
     pub readable: QueueId,
     /// Writers wait here.
     pub writable: QueueId,
+    /// In a two-way pair, the pipe that carries the other direction.
+    pub twin: Option<usize>,
 }
 
 impl Pipe {
     /// An empty pipe with one read end.
     pub fn new(readable: QueueId, writable: QueueId) -> Self {
-        Self { bytes: Vec::new(), start: 0, length: 0, readers: 1, writers: 0, readable, writable }
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            length: 0,
+            readers: 1,
+            writers: 0,
+            readable,
+            writable,
+            twin: None,
+        }
     }
 
     /// Bytes it still takes.
