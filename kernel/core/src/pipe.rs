@@ -30,9 +30,8 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// An empty pipe without ends.
+    /// An empty pipe with one read end.
     pub fn new(readable: QueueId, writable: QueueId) -> Self {
-<<<<<<< HEAD
         Self {
             bytes: Vec::new(),
             start: 0,
@@ -43,9 +42,6 @@ impl Pipe {
             writable,
             twin: None,
         }
-=======
-        Self { bytes: Vec::new(), start: 0, length: 0, readers: 0, writers: 0, readable, writable }
->>>>>>> shell
     }
 
     /// Bytes it still takes.
@@ -108,8 +104,6 @@ impl Pipe {
 pub struct Pipes {
     /// By number.
     pub table: Slab<Pipe>,
-    /// Two-way pipes: each end reads its own and writes the other's.
-    pub pairs: Slab<[usize; 2]>,
 }
 
 #[cfg(test)]

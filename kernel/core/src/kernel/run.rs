@@ -111,7 +111,7 @@ impl<M: Machine> Kernel<M> {
         let caller = record.current.expect("a CPU brings back the thread it was given");
         if trap == Trap::Call {
             let mut held = Some(context);
-            let may_go_on = self.call(caller, &mut held);
+            let may_go_on = self.call(caller, &mut held, false);
             return if may_go_on { self.give_back(cpu, caller.task, held) } else { None };
         }
         let task = caller.task;
@@ -268,7 +268,6 @@ impl<M: Machine> Kernel<M> {
         self.machine.suspend(thread.context());
     }
 
-<<<<<<< HEAD
     /// Ticks of a thread in user code and in the kernel, the turn it has now included.
     pub fn ticks_of(&self, task: TaskId) -> [u64; 2] {
         let thread = &self.tasks[task.0];
@@ -277,32 +276,10 @@ impl<M: Machine> Kernel<M> {
             let record = &self.cpus[cpu.0 as usize];
             ticks[0] += record.stats.user - record.given_at[0];
             ticks[1] += record.stats.kernel - record.given_at[1];
-=======
-    /// Runs the call that a thread's registers hold, for the first time or again.
-    fn call(&mut self, task: TaskId) {
-        let thread = &mut self.tasks[task.0];
-        let call = thread.context().call();
-        let caller = Caller { task, process: thread.process, space: thread.space };
-        let outcome = syscall::dispatch(self, caller, call);
-        match outcome {
-            Ok(value) => {
-                self.abandon_request(task);
-                self.finish_call(task, value);
-            }
-            Err(Stop::Error(errno)) => {
-                // The call failed before it got to the answer it was waiting for: what it named
-                // then is no longer there.
-                let errno = self.abandon_request(task).unwrap_or(errno);
-                self.finish_call(task, answer(Err(errno)));
-            }
-            Err(Stop::Park(wait)) => self.park(task, wait),
-            Err(Stop::Replaced) => {}
->>>>>>> sim
         }
         ticks
     }
 
-<<<<<<< HEAD
     /// The program that the current thread of this CPU runs has been replaced.
     pub(crate) fn moved_to(&mut self, task: TaskId, space: SpaceId) {
         self.tasks[task.0].space = space;
@@ -313,8 +290,10 @@ impl<M: Machine> Kernel<M> {
     /// Runs the call that the held registers ask for. Returns whether it has its answer there. If
     /// not, the registers are where they belong: with the thread that waits, or gone.
     #[inline]
-    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>) -> bool {
-        let value = match syscall::dispatch(self, caller, held) {
+    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>, is_again: bool) -> bool {
+        let outcome = syscall::dispatch(self, caller, held);
+        let outcome = if is_again { self.forget_answer(caller.task, outcome) } else { outcome };
+        let value = match outcome {
             Ok(value) => value,
             Err(Stop::Error(errno)) => answer(Err(errno)),
             Err(Stop::Park(wait)) => {
@@ -335,30 +314,40 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-    /// Runs a parked call again.
-    fn call_again(&mut self, caller: Caller) {
-        let mut held = self.tasks[caller.task.0].context.take();
-        if self.call(caller, &mut held) {
-            let thread = &mut self.tasks[caller.task.0];
-            thread.context = held;
-            thread.unfinished = Unfinished::default();
+    /// Drops the answer a daemon owes to a call that ends without taking it. A call that failed
+    /// before it got that far fails for the daemon's reason: what it named then is gone.
+    fn forget_answer(&mut self, task: TaskId, outcome: Outcome) -> Outcome {
+        match outcome {
+            Ok(value) => {
+                self.abandon_request(task);
+                Ok(value)
+            }
+            Err(Stop::Error(errno)) => {
+                Err(Stop::Error(self.abandon_request(task).unwrap_or(errno)))
+            }
+            other => other,
         }
-=======
+    }
+
     /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
     pub(crate) fn call_early(&mut self, task: TaskId) {
         let thread = &mut self.tasks[task.0];
         let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
         if is_at_rest && thread.unfinished.is_parked {
             thread.unfinished.is_parked = false;
-            self.call(task);
+            let caller = Caller { task, process: thread.process, space: thread.space };
+            self.call_again(caller);
         }
     }
 
-    fn finish_call(&mut self, task: TaskId, value: usize) {
-        let thread = &mut self.tasks[task.0];
-        thread.unfinished = Unfinished::default();
-        thread.context().set_answer(value);
->>>>>>> sim
+    /// Runs a parked call again.
+    fn call_again(&mut self, caller: Caller) {
+        let mut held = self.tasks[caller.task.0].context.take();
+        if self.call(caller, &mut held, true) {
+            let thread = &mut self.tasks[caller.task.0];
+            thread.context = held;
+            thread.unfinished = Unfinished::default();
+        }
     }
 
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
