@@ -29,7 +29,7 @@ RUNTIME     := $(USER_TARGET)/x86_64-unknown-redox/runtime/libc.a
 USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
 USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(CURDIR)/$(BUILD)/lib -Clink-arg=--entry=_start
 USER_ENV    := RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK)"
-USER_PACKAGES := init shell coreutils tools bench guest-tests consoled logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check consoled logd nulld ramd randd
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
@@ -38,9 +38,6 @@ PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
 quiet = $(if $(V),--verbose,$(if $(wildcard $(1)),--quiet))
 # What every recipe that calls cargo begins with: the toolchain that set-up found.
 setup_env = . $(BUILD)/setup.env
-# Replaces a file only when its content changed.
-place = cmp -s $(1) $(2) || cp $(1) $(2)
-
 XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
@@ -118,7 +115,8 @@ kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
 		--target x86_64-unknown-none --profile $(PROFILE) $$KERNEL_STD
-	@$(call place,$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel,$(KERNEL))
+	@$(setup_env); cargo run $(call quiet,$(KERNEL)) --package kernel-symbols -- \
+		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL)
 
 user: # The runtime library and all programs
 user: runtime

@@ -17,11 +17,16 @@ pub fn run_cpu<P: Port>(port: &P, cpu: CpuId) {
             continue;
         };
         let Chosen { mut context, space } = chosen;
-        let kernel_now = &mut *kernel;
-        let loaded = P::load(&mut kernel_now.machine, &kernel_now.spaces[space.0].tables);
-        drop(kernel);
-        let trap = port.run(&mut context, &loaded);
-        kernel = port.lock();
-        kernel.trapped(cpu, context, trap);
+        let now = &mut *kernel;
+        let loaded = P::load(&mut now.machine, &now.spaces[space.0].tables);
+        loop {
+            drop(kernel);
+            let trap = port.run(&mut context, &loaded);
+            kernel = port.lock();
+            match kernel.trapped(cpu, context, trap) {
+                Some(same) => context = same,
+                None => break,
+            }
+        }
     }
 }

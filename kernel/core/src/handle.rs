@@ -100,10 +100,11 @@ impl FileTable {
         if fd >= self.slots.len() {
             self.slots.resize(fd + 1, None);
         }
-        if fd == self.first_free {
+        let old = self.slots[fd].replace(value);
+        while self.slots.get(self.first_free).is_some_and(Option::is_some) {
             self.first_free += 1;
         }
-        self.slots[fd].replace(value)
+        old
     }
 
     /// Empties `fd`. `EBADF`.

@@ -176,4 +176,77 @@ mod tests {
         file[58] = 64;
         assert_eq!(add_table(&mut file), Err(Unfit::NoSymbol(IMAGE_START)));
     }
+
+    /// A kernel in small: one segment for the table, four symbols, nothing to run.
+    fn small_kernel() -> Vec<u8> {
+        const NAMES: &[u8] = b"\0image_start\0image_symbols\0work\0label\0";
+        const TARGET: u64 = 0x2010;
+        let symbol = |name: u32, kind: u8, address: u64, size: u64| {
+            let mut bytes = name.to_le_bytes().to_vec();
+            bytes.extend_from_slice(&[kind, 0, 1, 0]);
+            bytes.extend_from_slice(&address.to_le_bytes());
+            bytes.extend_from_slice(&size.to_le_bytes());
+            bytes
+        };
+        let all = [
+            symbol(0, 0, 0, 0),
+            symbol(1, 0, 0x1000, 0),
+            symbol(13, 0, TARGET, 0),
+            symbol(27, FUNCTION, 0x1100, 0x20),
+            symbol(32, 0, 0x1100, 0),
+        ]
+        .concat();
+        let mut file = vec![0; 64];
+        file[..6].copy_from_slice(b"\x7FELF\x02\x01");
+        let put = |file: &mut Vec<u8>, at: usize, bytes: &[u8]| {
+            file[at..at + bytes.len()].copy_from_slice(bytes);
+        };
+        put(&mut file, 32, &64u64.to_le_bytes());
+        put(&mut file, 54, &56u16.to_le_bytes());
+        put(&mut file, 56, &1u16.to_le_bytes());
+        let mut segment = vec![0; 56];
+        put(&mut segment, 0, &SEGMENT_LOAD.to_le_bytes());
+        put(&mut segment, 16, &TARGET.to_le_bytes());
+        file.extend(segment);
+        let symbols_at = file.len() as u64;
+        file.extend(&all);
+        let names_at = file.len() as u64;
+        file.extend(NAMES);
+        let sections_at = file.len() as u64;
+        for (kind, at, length, link) in
+            [(SECTION_SYMBOLS, symbols_at, all.len(), 1u32), (3, names_at, NAMES.len(), 0)]
+        {
+            let mut section = vec![0; 64];
+            put(&mut section, 4, &kind.to_le_bytes());
+            put(&mut section, 24, &at.to_le_bytes());
+            put(&mut section, 32, &(length as u64).to_le_bytes());
+            put(&mut section, 40, &link.to_le_bytes());
+            file.extend(section);
+        }
+        put(&mut file, 40, &sections_at.to_le_bytes());
+        put(&mut file, 58, &64u16.to_le_bytes());
+        put(&mut file, 60, &2u16.to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn the_last_segment_becomes_the_table_of_functions() {
+        let mut file = small_kernel();
+        assert_eq!(add_table(&mut file), Ok(2));
+        let (offset, size) = (long(&file, 64 + 8).unwrap(), long(&file, 64 + 32).unwrap());
+        assert_eq!(long(&file, 64 + 40), Ok(size));
+        assert_eq!(offset % PAGE, 0x010, "offset and address agree within a page");
+        let table = crate::Table::new(&file[offset..offset + size]).unwrap();
+        let found = table.find(0x110).unwrap();
+        assert_eq!((found.offset, found.size, found.name), (0x100, 0x20, "work"));
+    }
+
+    #[test]
+    fn a_kernel_cut_anywhere_is_refused_or_whole() {
+        let whole = small_kernel();
+        for length in 0..whole.len() {
+            let mut file = whole[..length].to_vec();
+            assert!(add_table(&mut file).is_err(), "cut at {length}");
+        }
+    }
 }

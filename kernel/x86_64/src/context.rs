@@ -89,6 +89,11 @@ impl Context {
         self.state().is_resident
     }
 
+    /// Whether `syscall` stopped it, and nothing has moved it since.
+    pub(crate) fn is_in_call(&self) -> bool {
+        self.state().registers.rflags & LONG_WAY as usize == 0
+    }
+
     /// Saves what `cpu`, the one this runs on, still holds of the context.
     pub(crate) fn suspend(&mut self, cpu: &Cpu) {
         if !self.is_resident() {

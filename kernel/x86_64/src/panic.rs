@@ -4,14 +4,18 @@
 
 use crate::cpu::Cpu;
 use crate::interrupt::local;
-use crate::{power, serial, smp, symbols};
+use crate::pc::Pc;
+use crate::{backtrace, port, power, serial, smp};
 use abi::redox::IntRegisters;
 use core::arch::asm;
 use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel_core::boot::KernelState;
-use kernel_core::panic::{Location, PanicAction, Report, StackFrame};
+use kernel_core::kernel::Kernel;
+use kernel_core::machine::{Call, Context as _};
+use kernel_core::panic::{Location, PanicAction, Report, StackFrame, Thread};
+use kernel_core::syscall::ROWS;
 use x86::controlregs::{cr0, cr2, cr3, cr4};
 
 /// Longest backtrace.
@@ -137,20 +141,64 @@ fn report(
     location: Option<Location<'_>>,
 ) -> ! {
     serial::drain();
-    let mut frames = [StackFrame { address: 0, symbol: None }; FRAMES_MAX];
-    let count = backtrace(registers, &mut frames);
-    let action =
-        if MUST_REBOOT.load(Ordering::Relaxed) { PanicAction::Reboot } else { PanicAction::Halt };
-    let report = Report {
-        message,
-        location,
-        thread: None,
-        state: KernelState::Panic,
-        call: None,
-        registers: &named(registers),
-        frames: &frames[..count],
-        action,
+    // SAFETY: the others were stopped, and this function does not return.
+    let done = unsafe {
+        port::inspect(|kernel| {
+            let (thread, call) = work(kernel).unzip();
+            let call = call.as_ref().and_then(|call| call.as_ref());
+            let call = call.map(|call| call as &dyn fmt::Display);
+            write(registers, message, location, thread, call, kernel.state)
+        })
     };
+    done.unwrap_or_else(|| {
+        write(registers, message, location, None, None, KernelState::EarlyBoot)
+    })
+}
+
+/// The thread this CPU works for, and the call it makes. Nothing here may panic: the kernel is
+/// broken.
+fn work(kernel: &Kernel<Pc>) -> Option<(Thread<'_>, Option<CallText>)> {
+    let cpu = kernel.cpus.get(cpu_id() as usize)?;
+    let task = kernel.tasks.get(cpu.current?.task.0)?;
+    let process = kernel.processes.get(task.process.0)?;
+    let context = task.context.as_ref()?;
+    let call = context.is_in_call().then(|| CallText(context.call()));
+    Some((Thread { name: process.name(), tid: task.tid as usize }, call))
+}
+
+/// A call as a person reads it: `read(3, 0x7ffff000, 64)`.
+struct CallText(Call);
+
+impl fmt::Display for CallText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Call { number, arguments } = self.0;
+        let Some(row) = ROWS.iter().find(|row| row.number == number) else {
+            return write!(f, "unknown number {number:#x}");
+        };
+        write!(f, "{}(", row.name)?;
+        for (index, argument) in arguments.iter().take(row.count).enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{argument:#x}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+fn write(
+    registers: &IntRegisters,
+    message: &dyn fmt::Display,
+    location: Option<Location<'_>>,
+    thread: Option<Thread<'_>>,
+    call: Option<&dyn fmt::Display>,
+    state: KernelState,
+) -> ! {
+    let mut frames = [StackFrame { address: 0, symbol: None }; FRAMES_MAX];
+    let count = backtrace::follow(registers.rip, registers.rbp, &mut frames);
+    let must_reboot = MUST_REBOOT.load(Ordering::Relaxed);
+    let action = if must_reboot { PanicAction::Reboot } else { PanicAction::Halt };
+    let registers = &named(registers);
+    let frames = &frames[..count];
+    let report = Report { message, location, thread, state, call, registers, frames, action };
     serial::report(format_args!("\n{report}"));
     end(action)
 }
@@ -184,31 +232,6 @@ fn named(registers: &IntRegisters) -> [(&'static str, u64); 22] {
         ("CR4", control[3]),
     ]
     .map(|(name, value)| (name, value as u64))
-}
-
-/// Follows the frame pointers, which the kernel is compiled with, as long as they stay inside
-/// kernel stacks and go up.
-fn backtrace(registers: &IntRegisters, frames: &mut [StackFrame<'static>]) -> usize {
-    let mut address = registers.rip;
-    let mut frame = registers.rbp;
-    let mut count = 0;
-    while count < frames.len() && address != 0 {
-        frames[count] = StackFrame { address: address as u64, symbol: symbols::find(address) };
-        count += 1;
-        if !frame.is_multiple_of(8) || !Cpu::is_stack(frame) || !Cpu::is_stack(frame + 15) {
-            break;
-        }
-        // SAFETY: both words lie in a mapped stack.
-        let (next, back) =
-            unsafe { ((frame as *const usize).read(), (frame as *const usize).add(1).read()) };
-        if next <= frame && next != 0 {
-            break;
-        }
-        // Back to the call itself, which may be a function's last instruction.
-        address = back.saturating_sub(1);
-        frame = next;
-    }
-    count
 }
 
 fn end(action: PanicAction) -> ! {

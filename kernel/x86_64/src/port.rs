@@ -66,6 +66,16 @@ fn kernel() -> &'static TicketMutex<Kernel<Pc>, Answer> {
     unsafe { KERNEL.get_unchecked() }
 }
 
+/// Lets a panic report look at the kernel, if there is one yet.
+///
+/// # Safety
+/// All other CPUs have stopped, and this one does not go on.
+pub(crate) unsafe fn inspect<T>(look: impl FnOnce(&Kernel<Pc>) -> T) -> Option<T> {
+    // SAFETY: nobody else runs. Whoever held the lock does not come back to find its borrow
+    // broken.
+    KERNEL.get().map(|kernel| look(unsafe { &*kernel.as_mut_ptr() }))
+}
+
 /// Runs the kernel's loop on this CPU.
 pub(crate) fn run_loop(cpu: &Cpu) -> ! {
     kernel_core::cpu::run_cpu(&PcPort, CpuId(cpu.id));

@@ -163,6 +163,8 @@ impl Server {
             return;
         }
         self.responses.push_back(match outcome {
+            // The same to a client, but programs know it by the other number.
+            _ if would_block => Response::err(EAGAIN, op),
             SchemeResponse::Regular(result) => Response::new(result, op),
             SchemeResponse::Opened(result) => Response::open_dup_like(result, op),
             SchemeResponse::RegularAndNotifyOnDetach(result) => {

@@ -307,8 +307,8 @@ impl<M: Machine> Kernel<M> {
         }
         self.spaces[loaded.space.0].users += 1;
         self.stop_using(caller.space);
+        self.moved_to(caller.task, loaded.space);
         let thread = &mut self.tasks[caller.task.0];
-        thread.space = loaded.space;
         thread.signals.interrupted.clear();
         thread.unfinished = Default::default();
         self.machine.suspend(thread.context());

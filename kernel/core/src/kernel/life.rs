@@ -149,7 +149,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn reap_thread(&mut self, task: TaskId) {
         use crate::schedule::Policy;
         let this_cpu = self.machine.this_cpu();
-        if self.cpus[this_cpu.0 as usize].current == Some(task) {
+        if self.cpus[this_cpu.0 as usize].current.is_some_and(|caller| caller.task == task) {
             self.leave(this_cpu);
         }
         self.policy.remove(task);

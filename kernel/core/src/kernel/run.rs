@@ -16,21 +16,25 @@ use alloc::boxed::Box;
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
 const QUANTUM_NS: u64 = 10_000_000;
+/// The kernel's heap is filled up when less than this is free, in bytes.
+const HEAP_LOW: usize = 1 << 20;
 
 /// What the kernel knows of one CPU.
 pub struct Cpu {
     /// Its number.
     pub id: CpuId,
-    /// The thread it runs, or has just brought back.
-    pub current: Option<TaskId>,
+    /// The thread it runs, or has just brought back, and what belongs to it.
+    pub current: Option<Caller>,
+    /// `stats.user` and `stats.kernel` when it got that thread.
+    given_at: [u64; 2],
     /// Woken by the current thread: goes next if the current one parks.
     handoff: Option<TaskId>,
     /// The current thread must let others go.
     must_yield: bool,
     /// When the current thread's turn ends, nanoseconds since boot.
     turn_ends: u64,
-    /// What the one-shot timer is set to.
-    timer: Option<u64>,
+    /// What the one-shot timer is set to; `u64::MAX` for nothing.
+    timer: u64,
     /// Halted, or about to be.
     pub is_idle: bool,
     /// When user code was last left or entered, in ticks.
@@ -45,10 +49,11 @@ impl Cpu {
         Self {
             id,
             current: None,
+            given_at: [0; 2],
             handoff: None,
             must_yield: false,
             turn_ends: 0,
-            timer: None,
+            timer: u64::MAX,
             is_idle: false,
             stamp: 0,
             stats: CpuStats::default(),
@@ -69,38 +74,79 @@ impl<M: Machine> Kernel<M> {
     pub fn next(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         self.top_up_heap();
         loop {
-            let task = self.keep_or_choose(cpu)?;
-            let record = &mut self.tasks[task.0];
-            if record.attention && !self.attend(task) {
+            let task = self.keep_or_choose(cpu)?.task;
+            let thread = &mut self.tasks[task.0];
+            if thread.attention && !self.attend(task) {
                 continue;
             }
-            let record = &mut self.tasks[task.0];
-            if record.unfinished.is_parked {
-                record.unfinished.is_parked = false;
-                self.call(task);
+            let thread = &mut self.tasks[task.0];
+            if thread.unfinished.is_parked {
+                thread.unfinished.is_parked = false;
+                // It may have become another program: ask again who it is.
+                if let Some(caller) = self.cpus[cpu.0 as usize].current {
+                    self.call_again(caller);
+                }
                 continue;
             }
             return Some(self.hand_out(cpu, task));
         }
     }
 
-    /// A CPU brings its thread back.
-    pub fn trapped(&mut self, cpu: CpuId, context: Box<M::Context>, trap: Trap) {
+    /// A CPU brings its thread back. Gives the registers out again at once when the thread may
+    /// simply go on: by far the most frequent case, so what it takes is counted.
+    #[inline]
+    pub fn trapped(
+        &mut self,
+        cpu: CpuId,
+        context: Box<M::Context>,
+        trap: Trap,
+    ) -> Option<Box<M::Context>> {
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
-        let spent = ticks.wrapping_sub(record.stamp);
+        record.stats.user += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
-        record.stats.user += spent;
-        let task = record.current.expect("a CPU brings back the thread it was given");
-        let thread = &mut self.tasks[task.0];
-        thread.user_ticks += spent;
-        thread.context = Some(context);
+        let caller = record.current.expect("a CPU brings back the thread it was given");
+        if trap == Trap::Call {
+            let mut held = Some(context);
+            let may_go_on = self.call(caller, &mut held);
+            return if may_go_on { self.give_back(cpu, caller.task, held) } else { None };
+        }
+        let task = caller.task;
+        self.tasks[task.0].context = Some(context);
         match trap {
-            Trap::Call => self.call(task),
-            Trap::Interrupt => {}
             Trap::Fault { address, access } => self.user_fault(task, address, access),
             Trap::Exception(exception) => self.user_exception(task, exception),
+            Trap::Interrupt | Trap::Call => {}
         }
+        None
+    }
+
+    /// The registers of a thread that has its answer, unless something else must be done first.
+    #[inline]
+    fn give_back(
+        &mut self,
+        cpu: CpuId,
+        task: TaskId,
+        held: Option<Box<M::Context>>,
+    ) -> Option<Box<M::Context>> {
+        let thread = &mut self.tasks[task.0];
+        let record = &mut self.cpus[cpu.0 as usize];
+        if thread.unfinished.is_begun {
+            thread.unfinished = Unfinished::default();
+        }
+        let is_quiet = !thread.attention
+            && !record.must_yield
+            && self.policy.is_empty()
+            && self.timers.soonest() >= record.timer
+            && self.machine.heap_free() >= HEAP_LOW;
+        if !is_quiet {
+            thread.context = held;
+            return None;
+        }
+        let ticks = self.machine.ticks();
+        record.stats.kernel += ticks.wrapping_sub(record.stamp);
+        record.stamp = ticks;
+        held
     }
 
     /// Takes this CPU's interrupts to whom they concern.
@@ -116,8 +162,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The CPU is about to halt. The time until [`Kernel::unhibernate`] counts as idle.
     pub fn hibernate(&mut self, cpu: CpuId) {
-        let timer = self.timers.next();
-        self.set_timer(cpu, timer);
+        self.set_timer(cpu, self.timers.soonest());
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
         record.stats.kernel += ticks.wrapping_sub(record.stamp);
@@ -135,24 +180,22 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The current thread while it may go on, else the next one.
-    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<TaskId> {
+    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<Caller> {
         let record = &mut self.cpus[cpu.0 as usize];
-        if let Some(task) = record.current {
+        if let Some(caller) = record.current {
             if !record.must_yield {
-                return Some(task);
+                return Some(caller);
             }
             record.must_yield = false;
             if self.policy.is_empty() {
                 self.start_turn(cpu);
-                return Some(task);
+                return Some(caller);
             }
             self.leave(cpu);
-            self.tasks[task.0].state = State::Ready;
-            self.policy.add(task);
+            self.make_ready(caller.task);
         }
         let task = self.choose(cpu)?;
-        self.give_cpu(cpu, task);
-        Some(task)
+        Some(self.give_cpu(cpu, task))
     }
 
     /// The thread that the last one handed its turn to, else the policy's next.
@@ -174,14 +217,17 @@ impl<M: Machine> Kernel<M> {
         Some(task)
     }
 
-    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) {
+    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) -> Caller {
         let thread = &mut self.tasks[task.0];
         thread.state = State::Running(cpu);
         thread.switches += 1;
         thread.last_cpu = cpu;
+        let caller = Caller { task, process: thread.process, space: thread.space };
         let record = &mut self.cpus[cpu.0 as usize];
-        record.current = Some(task);
+        record.current = Some(caller);
+        record.given_at = [record.stats.user, record.stats.kernel];
         record.stats.switches += 1;
+        caller
     }
 
     fn start_turn(&mut self, cpu: CpuId) {
@@ -196,48 +242,88 @@ impl<M: Machine> Kernel<M> {
             self.kick_an_idle_cpu();
             self.set_timer_by(cpu, turn_ends);
         }
-        if let Some(next) = self.timers.next() {
-            self.set_timer_by(cpu, next);
-        }
+        self.set_timer_by(cpu, self.timers.soonest());
         let thread = &mut self.tasks[task.0];
         let space = thread.space;
         let context = thread.context.take().expect("a chosen thread has its registers");
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
-        let spent = ticks.wrapping_sub(record.stamp);
+        record.stats.kernel += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
-        record.stats.kernel += spent;
-        self.tasks[task.0].kernel_ticks += spent;
         Chosen { context, space }
     }
 
-    /// Parts a CPU from its thread.
+    /// Parts a CPU from its thread, and tells the thread how long it had it.
     pub(crate) fn leave(&mut self, cpu: CpuId) {
         let record = &mut self.cpus[cpu.0 as usize];
-        let Some(task) = record.current.take() else { return };
+        let Some(Caller { task, .. }) = record.current.take() else { return };
         record.must_yield = false;
-        self.machine.suspend(self.tasks[task.0].context());
+        let [user, kernel] = record.given_at;
+        let thread = &mut self.tasks[task.0];
+        thread.user_ticks += record.stats.user - user;
+        thread.kernel_ticks += record.stats.kernel - kernel;
+        self.machine.suspend(thread.context());
     }
 
-    /// Runs the call that a thread's registers hold, for the first time or again.
-    fn call(&mut self, task: TaskId) {
-        let thread = &mut self.tasks[task.0];
-        let call = thread.context().call();
-        let caller = Caller { task, process: thread.process, space: thread.space };
-        let outcome = syscall::dispatch(self, caller, call);
-        match outcome {
-            Ok(value) => {
-                self.abandon_request(task);
-                self.finish_call(task, value);
+    /// Ticks of a thread in user code and in the kernel, the turn it has now included.
+    pub fn ticks_of(&self, task: TaskId) -> [u64; 2] {
+        let thread = &self.tasks[task.0];
+        let mut ticks = [thread.user_ticks, thread.kernel_ticks];
+        if let State::Running(cpu) = thread.state {
+            let record = &self.cpus[cpu.0 as usize];
+            ticks[0] += record.stats.user - record.given_at[0];
+            ticks[1] += record.stats.kernel - record.given_at[1];
+        }
+        ticks
+    }
+
+    /// The program that the current thread of this CPU runs has been replaced.
+    pub(crate) fn moved_to(&mut self, task: TaskId, space: SpaceId) {
+        self.tasks[task.0].space = space;
+        let records = self.cpus.iter_mut().filter_map(|record| record.current.as_mut());
+        records.filter(|caller| caller.task == task).for_each(|caller| caller.space = space);
+    }
+
+    /// Runs the call that the held registers ask for. Returns whether it has its answer there. If
+    /// not, the registers are where they belong: with the thread that waits, or gone.
+    #[inline]
+    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>) -> bool {
+        let value = match syscall::dispatch(self, caller, held) {
+            Ok(value) => value,
+            Err(Stop::Error(errno)) => answer(Err(errno)),
+            Err(Stop::Park(wait)) => {
+                if held.is_some() {
+                    self.tasks[caller.task.0].context = held.take();
+                }
+                self.park(caller.task, wait);
+                return false;
             }
-            Err(Stop::Error(errno)) => {
-                // The call failed before it got to the answer it was waiting for: what it named
-                // then is no longer there.
-                let errno = self.abandon_request(task).unwrap_or(errno);
-                self.finish_call(task, answer(Err(errno)));
-            }
-            Err(Stop::Park(wait)) => self.park(task, wait),
-            Err(Stop::Replaced) => {}
+            Err(Stop::Replaced) => return false,
+        };
+        if held.is_none() {
+            *held = self.tasks[caller.task.0].context.take();
+        }
+        if let Some(context) = held {
+            context.set_answer(value);
+        }
+        true
+    }
+
+    /// Runs a parked call again, unless all that is left of it is a daemon's error.
+    fn call_again(&mut self, caller: Caller) {
+        if let Some(errno) = self.take_refusal(caller.task) {
+            let thread = &mut self.tasks[caller.task.0];
+            thread.context().set_answer(answer(Err(errno)));
+            thread.unfinished = Unfinished::default();
+            return;
+        }
+        let mut held = self.tasks[caller.task.0].context.take();
+        if self.call(caller, &mut held) {
+            self.tasks[caller.task.0].context = held;
+            // The call may have ended without taking the answer it was waiting for: what it named
+            // then may no longer be there.
+            self.abandon_request(caller.task);
+            self.tasks[caller.task.0].unfinished = Unfinished::default();
         }
     }
 
@@ -247,14 +333,9 @@ impl<M: Machine> Kernel<M> {
         let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
         if is_at_rest && thread.unfinished.is_parked {
             thread.unfinished.is_parked = false;
-            self.call(task);
+            let caller = Caller { task, process: thread.process, space: thread.space };
+            self.call_again(caller);
         }
-    }
-
-    fn finish_call(&mut self, task: TaskId, value: usize) {
-        let thread = &mut self.tasks[task.0];
-        thread.unfinished = Unfinished::default();
-        thread.context().set_answer(value);
     }
 
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
@@ -262,6 +343,7 @@ impl<M: Machine> Kernel<M> {
     fn park(&mut self, task: TaskId, wait: Wait) {
         let thread = &mut self.tasks[task.0];
         thread.unfinished.is_parked = true;
+        thread.unfinished.is_begun = true;
         if thread.attention && thread.unfinished.owed.is_none() {
             return;
         }
@@ -298,7 +380,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn timer_fired(&mut self, cpu: CpuId) {
-        self.cpus[cpu.0 as usize].timer = None;
+        self.cpus[cpu.0 as usize].timer = u64::MAX;
         let now = self.now();
         self.expire_timers(now);
         let record = &mut self.cpus[cpu.0 as usize];
@@ -307,18 +389,18 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn set_timer(&mut self, cpu: CpuId, deadline: Option<u64>) {
+    fn set_timer(&mut self, cpu: CpuId, deadline: u64) {
         let record = &mut self.cpus[cpu.0 as usize];
         if record.timer != deadline {
             record.timer = deadline;
-            self.machine.set_timer(deadline);
+            self.machine.set_timer((deadline != u64::MAX).then_some(deadline));
         }
     }
 
     /// Makes sure the timer fires no later than `deadline`.
     fn set_timer_by(&mut self, cpu: CpuId, deadline: u64) {
-        if self.cpus[cpu.0 as usize].timer.is_none_or(|set| set > deadline) {
-            self.set_timer(cpu, Some(deadline));
+        if deadline < self.cpus[cpu.0 as usize].timer {
+            self.set_timer(cpu, deadline);
         }
     }
 
@@ -333,9 +415,8 @@ impl<M: Machine> Kernel<M> {
     /// Keeps the kernel's own heap filled between operations, where frames can be had, so that
     /// allocations inside an operation find room.
     fn top_up_heap(&mut self) {
-        const LOW: usize = 1 << 20;
         const ORDER: usize = 8;
-        if self.machine.heap_free() >= LOW {
+        if self.machine.heap_free() >= HEAP_LOW {
             return;
         }
         if let Some(first) = self.frames.allocate_run(ORDER, crate::memory::Zone::Normal) {

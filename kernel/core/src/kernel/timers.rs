@@ -22,10 +22,17 @@ pub enum Waiter {
 }
 
 /// All timers.
-#[derive(Default)]
 pub struct Timers {
     waiting: BTreeMap<TimerKey, Waiter>,
     count: u64,
+    /// The first moment, kept at hand because every call looks at it.
+    soonest: u64,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { waiting: BTreeMap::new(), count: 0, soonest: u64::MAX }
+    }
 }
 
 impl Timers {
@@ -34,17 +41,23 @@ impl Timers {
         self.count += 1;
         let key = (deadline, self.count);
         self.waiting.insert(key, waiter);
+        self.soonest = self.soonest.min(deadline);
         key
     }
 
     /// Forgets a timer that has not been due.
     pub fn cancel(&mut self, key: TimerKey) {
         self.waiting.remove(&key);
+        self.look_again();
     }
 
-    /// The next moment.
-    pub fn next(&self) -> Option<u64> {
-        self.waiting.first_key_value().map(|(key, _)| key.0)
+    /// The next moment; `u64::MAX` when nobody waits.
+    pub fn soonest(&self) -> u64 {
+        self.soonest
+    }
+
+    fn look_again(&mut self) {
+        self.soonest = self.waiting.first_key_value().map_or(u64::MAX, |(key, _)| key.0);
     }
 
     /// How many there are.
@@ -58,11 +71,12 @@ impl Timers {
     }
 
     fn take_due(&mut self, now: u64) -> Option<Waiter> {
-        let (deadline, _) = *self.waiting.first_key_value()?.0;
-        if deadline > now {
+        if self.soonest > now {
             return None;
         }
-        self.waiting.pop_first().map(|(_, waiter)| waiter)
+        let due = self.waiting.pop_first();
+        self.look_again();
+        due.map(|(_, waiter)| waiter)
     }
 }
 

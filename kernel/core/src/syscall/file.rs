@@ -14,6 +14,7 @@ use abi::redox::data::Stat;
 use abi::redox::flag::*;
 use abi::redox::schemev2::Opcode;
 use alloc::string::String;
+use core::mem::offset_of;
 
 /// An offset of all ones: use the file's own position, or none.
 const NO_OFFSET: u64 = u64::MAX;
@@ -325,6 +326,21 @@ pub(super) fn stat<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
     stat_file(k, caller, id, UserSlice::new(into, length)?)
 }
 
+/// A `Stat` with its padding cleared: programs must not see what was on the kernel's stack.
+fn stat_bytes(stat: &Stat) -> [u8; size_of::<Stat>()] {
+    let mut bytes = [0; size_of::<Stat>()];
+    macro_rules! put {
+        ($($field:ident)*) => {$(
+            let value = stat.$field.to_ne_bytes();
+            let at = offset_of!(Stat, $field);
+            bytes[at..at + value.len()].copy_from_slice(&value);
+        )*};
+    }
+    put!(st_dev st_ino st_mode st_nlink st_uid st_gid st_size st_blksize st_blocks);
+    put!(st_mtime st_mtime_nsec st_atime st_atime_nsec st_ctime st_ctime_nsec);
+    bytes
+}
+
 pub(super) fn stat_file<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
@@ -335,7 +351,7 @@ pub(super) fn stat_file<M: Machine>(
     match scheme {
         SchemeId::Kernel(place) => {
             let stat = KernelSchemes::<M>::get(place).stat(k, number)?;
-            k.copy_out(caller.space, into, &stat)?;
+            k.copy_out(caller.space, into, &stat_bytes(&stat))?;
             Ok(0)
         }
         SchemeId::User(server) => {

@@ -31,9 +31,13 @@ pub(crate) fn copy_in_time<M: Machine>(
     }
 }
 
-/// Nanoseconds as a `TimeSpec`.
-pub(crate) fn time_spec(nanos: u64) -> TimeSpec {
-    TimeSpec { tv_sec: (nanos / SECOND) as i64, tv_nsec: (nanos % SECOND) as i32 }
+/// Nanoseconds as the bytes of a `TimeSpec`, padding included: programs must not see what was on
+/// the kernel's stack.
+pub(crate) fn time_spec(nanos: u64) -> [u8; size_of::<TimeSpec>()] {
+    let mut bytes = [0; size_of::<TimeSpec>()];
+    bytes[..8].copy_from_slice(&(nanos / SECOND).to_ne_bytes());
+    bytes[8..12].copy_from_slice(&((nanos % SECOND) as i32).to_ne_bytes());
+    bytes
 }
 
 impl<M: Machine> Kernel<M> {
@@ -50,6 +54,7 @@ impl<M: Machine> Kernel<M> {
     fn deadline(&mut self, task: TaskId, timeout: u64) -> u64 {
         let now = self.now();
         let unfinished = &mut self.tasks[task.0].unfinished;
+        unfinished.is_begun = true;
         *unfinished.deadline.get_or_insert(now.saturating_add(timeout))
     }
 }

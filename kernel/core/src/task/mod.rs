@@ -37,6 +37,8 @@ pub enum State {
 pub struct Unfinished {
     /// Whether there is a parked call to run again.
     pub is_parked: bool,
+    /// Whether there is anything here to forget when the call ends.
+    pub is_begun: bool,
     /// The moment a timeout was counted from, in nanoseconds since boot.
     pub deadline: Option<u64>,
     /// The request a scheme daemon owes an answer to.

@@ -67,8 +67,9 @@ static mut GATES: Gates = Gates([Gate::EMPTY; 256]);
 /// # Safety
 /// Runs once, before any CPU has loaded the table.
 pub(crate) unsafe fn init() {
+    let pointer = &raw mut GATES;
     // SAFETY: the caller promises that nobody else uses the table yet.
-    let gates = unsafe { &mut *(&raw mut GATES) };
+    let gates = unsafe { &mut *pointer };
     let stubs = &raw const entry::trap_stubs as usize;
     for (vector, gate) in gates.0.iter_mut().enumerate() {
         let privilege = if vector == BREAKPOINT || vector == CALL_VECTOR as usize { 3 } else { 0 };

@@ -36,7 +36,6 @@ impl<M: Machine> Rows<M> {
 /// `key: value` lines. Time is in nanoseconds, memory in bytes.
 fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     let record = &k.processes[process.0];
-    let threads = record.threads.iter().map(|task| &k.tasks[task.0]);
     let first = record.threads.first().map(|task| &k.tasks[task.0]);
     let state = match (record.standing, first) {
         (Standing::Zombie(_), _) | (_, None) => "Z (ended)".to_owned(),
@@ -50,10 +49,11 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     let wait = record.threads.first().and_then(|task| k.parked_reason(*task));
     let wait = wait.map_or_else(|| "-".to_owned(), |reason| reason.to_string());
     let (mut user, mut kernel, mut switches) = (record.past_ticks[0], record.past_ticks[1], 0);
-    for task in threads {
-        user += task.user_ticks;
-        kernel += task.kernel_ticks;
-        switches += task.switches;
+    for task in &record.threads {
+        let ticks = k.ticks_of(*task);
+        user += ticks[0];
+        kernel += ticks[1];
+        switches += k.tasks[task.0].switches;
     }
     let space = record.space.and_then(|space| k.spaces.get(space.0));
     let ids = record.ids;

@@ -6,7 +6,7 @@
 use super::{Row, clock_text, size_text};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::task::{State, Task};
+use crate::task::{State, TaskId};
 use abi::PAGE_SIZE;
 use alloc::format;
 use alloc::string::String;
@@ -22,17 +22,18 @@ pub(super) const fn row<M: Machine>() -> Row<M> {
             let mut order: alloc::vec::Vec<(u32, usize)> =
                 k.tasks.iter().map(|(index, task)| (task.tid, index)).collect();
             order.sort_unstable();
-            order.into_iter().for_each(|(_, index)| text += &line(k, &k.tasks[index]));
+            order.into_iter().for_each(|(_, index)| text += &line(k, TaskId(index)));
             text
         },
         write: None,
     }
 }
 
-fn line<M: Machine>(k: &Kernel<M>, task: &Task<M>) -> String {
+fn line<M: Machine>(k: &Kernel<M>, id: TaskId) -> String {
+    let task = &k.tasks[id.0];
     let process = &k.processes[task.process.0];
     let plus = if matches!(task.state, State::Running(_)) { "+" } else { "" };
-    let time = k.machine.nanoseconds(task.user_ticks + task.kernel_ticks);
+    let time = k.machine.nanoseconds(k.ticks_of(id).iter().sum());
     let space = k.spaces.get(task.space.0);
     let resident = space.map_or(0, |space| space.resident * PAGE_SIZE);
     let mapped = space.map_or(0, |space| space.virtual_bytes());
