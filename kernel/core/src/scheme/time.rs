@@ -106,9 +106,7 @@ impl<M: Machine> Scheme<M> for Time {
         }
         let moment = copy_in_time(k, caller, from.address)?;
         let Clock { clock, timer, .. } = k.clocks.open[number];
-        // Timers count from boot; real time is a fixed distance away.
-        let distance = k.clock(clock)? - k.now();
-        let deadline = moment.saturating_sub(distance);
+        let deadline = moment.saturating_sub(k.clock_start(clock)?);
         if let Some(old) = timer {
             k.timers.cancel(old);
         }
