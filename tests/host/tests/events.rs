@@ -227,3 +227,55 @@ fn queues_leave_nothing_behind() {
         });
     });
 }
+
+#[test]
+fn a_queue_can_watch_another() {
+    story_on_any(|user| {
+        let (outer, inner) = (user.event_queue(), user.event_queue());
+        let (reader, writer) = user.pipe();
+        user.watch(outer, inner, READ, 1).expect("it can be watched");
+        user.watch(inner, reader, READ, 2).expect("it can be watched");
+        let child = user.fork(move |user| {
+            user.sleep(2);
+            user.write(writer, b"x").expect("somebody reads");
+        });
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+        assert_eq!(user.next_event(inner).map(|event| event.data), Ok(2));
+        user.wait_for(child);
+        // The news may also be that something watched from now on was ready before.
+        user.watch(inner, writer, WRITE, 3).expect("it can be watched");
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+        assert_eq!(user.next_event(inner).map(|event| event.data), Ok(3));
+        // Or that a moment has come.
+        user.watch(inner, EVENT_TIMEOUT_ID, READ, 5).expect("it can be set");
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+        assert_eq!(user.next_event(inner).map(|event| event.id), Ok(EVENT_TIMEOUT_ID));
+    });
+}
+
+#[test]
+fn a_queue_whose_moment_has_come_is_ready_when_it_is_watched() {
+    story(|user| {
+        let (outer, inner) = (user.event_queue(), user.event_queue());
+        user.watch(inner, EVENT_TIMEOUT_ID, READ, 1).expect("it can be set");
+        user.sleep(5);
+        user.watch(outer, inner, READ, 1).expect("it can be watched");
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+    });
+}
+
+#[test]
+fn a_long_chain_of_queues_is_no_danger() {
+    story(|user| {
+        let queues: Vec<_> = (0..5000).map(|_| user.event_queue()).collect();
+        for pair in queues.windows(2) {
+            user.watch(pair[0], pair[1], READ, 0).expect("it can be watched");
+        }
+        let last = queues[queues.len() - 1];
+        user.watch(last, queues[0], READ, 0).expect("even in a ring");
+        let (reader, writer) = user.pipe();
+        user.watch(last, reader, READ, 0).expect("it can be watched");
+        user.write(writer, b"x").expect("there is room");
+        assert!(user.next_event(queues[0]).is_ok());
+    });
+}
