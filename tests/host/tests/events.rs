@@ -279,3 +279,15 @@ fn a_long_chain_of_queues_is_no_danger() {
         assert!(user.next_event(queues[0]).is_ok());
     });
 }
+
+#[test]
+fn nothing_written_is_no_news() {
+    story(|user| {
+        let queue = user.event_queue();
+        user.set_flags(queue, O_NONBLOCK).expect("it is open");
+        let (reader, writer) = user.pipe();
+        user.watch(queue, reader, READ, 0).expect("it can be watched");
+        assert_eq!(user.write(writer, b""), Ok(0));
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+    });
+}
