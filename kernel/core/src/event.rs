@@ -186,6 +186,11 @@ impl Events {
         }
     }
 
+    /// The files of a scheme that somebody watches.
+    pub fn watched_in(&self, scheme: SchemeId) -> Vec<Key> {
+        self.interests.keys().filter(|(have, _)| *have == scheme).copied().collect()
+    }
+
     /// How many queues and interests there are, for `sys:stat`.
     pub fn counts(&self) -> (usize, usize) {
         (self.queues.len(), self.interests.values().map(Vec::len).sum())

@@ -291,3 +291,19 @@ fn nothing_written_is_no_news() {
         assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
     });
 }
+
+#[test]
+fn who_watches_a_file_hears_when_its_daemon_dies() {
+    story_on_any(|user| {
+        let server = daemon(user, "frail", |_, _, request| {
+            let answers = request.opcode != Opcode::CloseMsg as u8;
+            answers.then_some(Ok(0))
+        });
+        let queue = user.event_queue();
+        let fd = user.open("frail:x", O_RDWR).expect("it is served");
+        user.watch(queue, fd, READ, 3).expect("it can be watched");
+        kill(user, server);
+        assert_eq!(user.next_event(queue).map(|event| event.data), Ok(3));
+        assert_eq!(user.read(fd, 1), error(ENODEV));
+    });
+}

@@ -618,6 +618,10 @@ impl<M: Machine> Kernel<M> {
         clients.into_iter().for_each(|task| self.wake_task(task));
         self.wake_all(room);
         self.wake_all(readable);
+        for key in self.events.watched_in(SchemeId::User(scheme)) {
+            // Ready to tell that it is gone.
+            self.raise(key, EventFlags::EVENT_READ | EventFlags::EVENT_WRITE);
+        }
         self.forget_names(scheme);
         self.bury_scheme(scheme);
     }
