@@ -13,7 +13,6 @@ mod run;
 mod start;
 mod timers;
 
-pub(crate) use life::TASKS_MAX;
 pub use run::{Chosen, Cpu};
 pub use timers::{TimerKey, Timers, Waiter};
 
