@@ -314,6 +314,7 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
+<<<<<<< HEAD
     /// Drops the answer a daemon owes to a call that ends without taking it. A call that failed
     /// before it got that far fails for the daemon's reason: what it named then is gone.
     fn forget_answer(&mut self, task: TaskId, outcome: Outcome) -> Outcome {
@@ -326,6 +327,23 @@ impl<M: Machine> Kernel<M> {
                 Err(Stop::Error(self.abandon_request(task).unwrap_or(errno)))
             }
             other => other,
+=======
+    /// Runs a parked call again, unless all that is left of it is a daemon's error.
+    fn call_again(&mut self, caller: Caller) {
+        if let Some(errno) = self.take_refusal(caller.task) {
+            let thread = &mut self.tasks[caller.task.0];
+            thread.context().set_answer(answer(Err(errno)));
+            thread.unfinished = Unfinished::default();
+            return;
+        }
+        let mut held = self.tasks[caller.task.0].context.take();
+        if self.call(caller, &mut held) {
+            self.tasks[caller.task.0].context = held;
+            // The call may have ended without taking the answer it was waiting for: what it named
+            // then may no longer be there.
+            self.abandon_request(caller.task);
+            self.tasks[caller.task.0].unfinished = Unfinished::default();
+>>>>>>> sim
         }
     }
 
@@ -340,6 +358,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+<<<<<<< HEAD
     /// Runs a parked call again.
     fn call_again(&mut self, caller: Caller) {
         let mut held = self.tasks[caller.task.0].context.take();
@@ -350,6 +369,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+=======
+>>>>>>> sim
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
     /// [`Kernel::attend`] can interrupt its call, unless a daemon still owes it an answer.
     fn park(&mut self, task: TaskId, wait: Wait) {

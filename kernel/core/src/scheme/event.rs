@@ -82,7 +82,7 @@ impl<M: Machine> Scheme<M> for Event {
             match register(k, caller, number, Record { id, flags, data }) {
                 Ok(()) => done += SIZE,
                 // What has been registered stays registered; the rest is written again.
-                Err(_) if done > 0 => break,
+                Err(Stop::Error(_)) if done > 0 => break,
                 Err(stop) => return Err(stop),
             }
         }
