@@ -27,7 +27,8 @@ impl<M: Machine> Scheme<M> for Proc {
 
     fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, flags: usize) -> Outcome<Opened> {
         let subject = find(k, caller, path)?;
-        if flags & O_WRONLY != 0 {
+        let is_file = matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..));
+        if flags & O_WRONLY != 0 && is_file {
             return fail(EACCES);
         }
         Opened::positioned(k.texts.open(subject))
