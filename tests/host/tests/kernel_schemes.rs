@@ -40,3 +40,95 @@ fn what_is_there_is_not_made_anew() {
         });
     });
 }
+
+#[test]
+fn a_file_says_what_it_is() {
+    story(|user| {
+        let kinds = [
+            ("debug:", MODE_CHR | 0o600),
+            ("event:", MODE_CHR | 0o666),
+            ("irq:", MODE_DIR | 0o555),
+            ("irq:5", MODE_CHR | 0o600),
+            ("memory:", MODE_CHR | 0o666),
+            ("memory:physical", MODE_CHR | 0o600),
+            ("namespace:", MODE_CHR | 0o600),
+            ("pipe:", MODE_FIFO | 0o600),
+            ("proc:1", MODE_DIR | 0o555),
+            ("proc:1/maps", MODE_FILE | 0o444),
+            ("proc:1/fd/0", MODE_FILE | 0o444),
+            ("sys:", MODE_DIR | 0o555),
+            ("sys:uname", MODE_FILE | 0o444),
+            ("sys:log", MODE_FILE | 0o644),
+            ("time:", MODE_DIR | 0o555),
+            ("time:1", MODE_CHR | 0o666),
+        ];
+        let mut seen = Vec::new();
+        for (path, mode) in kinds {
+            let fd = user.open(path, O_RDONLY).expect(path);
+            let stat = user.stat(fd).expect(path);
+            assert_eq!((stat.st_mode, stat.st_nlink), (mode, 1), "{path}");
+            assert!(stat.st_mtime > 0, "{path} has a time");
+            seen.push((stat.st_dev, stat.st_ino));
+            user.close(fd).expect("it is open");
+        }
+        // What is opened anew each time (here `memory:` and `memory:physical`) differs too.
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), kinds.len(), "two files are one");
+    });
+}
+
+#[test]
+fn one_path_is_one_file() {
+    story(|user| {
+        let number_of = |user: &mut User, path: &str| {
+            let fd = user.open(path, O_RDONLY).expect(path);
+            let stat = user.stat(fd).expect(path);
+            user.close(fd).expect("it is open");
+            (stat.st_dev, stat.st_ino)
+        };
+        let held = user.open("sys:uname", O_RDONLY).expect("it is there");
+        assert_eq!(number_of(user, "sys:uname"), number_of(user, "/scheme/sys/uname"));
+        assert_eq!(number_of(user, "proc:self/name"), number_of(user, "proc:1/name"));
+        assert_ne!(number_of(user, "proc:1/name"), number_of(user, "proc:1/exe"));
+        user.close(held).expect("it is open");
+    });
+}
+
+#[test]
+fn a_process_that_ends_hides_no_other_from_a_listing() {
+    story(|user| {
+        let (reader, writer) = user.pipe();
+        let children: Vec<usize> = (0..40)
+            .map(|_| {
+                user.fork(move |user| {
+                    user.close(writer).expect("it is open");
+                    user.read(reader, 1).expect("the end of the file");
+                })
+            })
+            .collect();
+        let directory = user.open("proc:", O_RDONLY | O_DIRECTORY).expect("it is there");
+        let (first, next) = user.list_piece(directory, 0, 256).expect("room for a few");
+        assert!(first.len() > 2 && first.len() < children.len());
+        user.kill(children[0] as isize, SIGKILL).expect("it is there");
+        assert_eq!(user.wait_for(children[0]), killed_by(SIGKILL));
+        let mut seen = first;
+        let mut from = next;
+        loop {
+            let (piece, next) = user.list_piece(directory, from, 256).expect("it is there");
+            if piece.is_empty() {
+                break;
+            }
+            seen.extend(piece);
+            from = next;
+        }
+        for child in &children {
+            let name = child.to_string();
+            assert_eq!(seen.iter().filter(|have| **have == name).count(), 1, "{name}");
+        }
+        user.close(writer).expect("it is open");
+        for child in &children[1..] {
+            user.wait_for(*child);
+        }
+    });
+}

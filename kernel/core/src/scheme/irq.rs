@@ -134,9 +134,9 @@ impl<M: Machine> Scheme<M> for Irq {
         Ok(Stat { st_mode: mode, ..Stat::default() })
     }
 
-    fn entry(&self, _: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, _: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         match number {
-            DIRECTORY => Ok((index < LINES).then(|| Entry::file(index.to_string()))),
+            DIRECTORY => Ok((from < LINES).then(|| Entry::file(from, from.to_string()))),
             _ => fail(ENOTDIR),
         }
     }

@@ -143,11 +143,11 @@ impl<M: Machine> Scheme<M> for Time {
         Ok(Stat { st_mode: mode, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         if k.clocks.open[number].shows != Shows::List {
             return fail(ENOTDIR);
         }
         let clocks = [CLOCK_REALTIME, CLOCK_MONOTONIC];
-        Ok(clocks.get(index).map(|clock| Entry::file(format!("{clock}"))))
+        Ok(clocks.get(from).map(|clock| Entry::file(from, format!("{clock}"))))
     }
 }

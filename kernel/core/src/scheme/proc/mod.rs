@@ -11,11 +11,9 @@ use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::task::{Pid, ProcessId};
 use abi::redox::data::Stat;
-use abi::redox::dirent::DirentKind;
 use abi::redox::flag::*;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use rows::Rows;
 
 pub(super) struct Proc;
@@ -76,33 +74,33 @@ impl<M: Machine> Scheme<M> for Proc {
             s => (s, MODE_DIR | 0o555),
         };
         let owner = match subject {
-            Subject::Process(pid) | Subject::ProcessRow(pid, _) => k.find_process(pid),
+            Subject::Process(pid)
+            | Subject::ProcessRow(pid, _)
+            | Subject::Descriptors(pid)
+            | Subject::Descriptor(pid, _) => k.find_process(pid),
             _ => None,
         };
         let ids = owner.map(|process| k.processes[process.0].ids).unwrap_or_default();
         Ok(Stat { st_mode, st_nlink: 1, st_uid: ids.euid, st_gid: ids.egid, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         match k.texts.subject(number)? {
             Subject::ProcessList => {
-                let mut pids: Vec<Pid> = k.pids.keys().copied().collect();
-                pids.sort_unstable();
-                Ok(pids.get(index).map(|pid| Entry::directory(pid.to_string())))
+                // By number, so that a process that ends meanwhile hides no other.
+                let pid = k.pids.keys().filter(|pid| **pid as usize >= from).min();
+                Ok(pid.map(|pid| Entry::directory(*pid as usize, pid.to_string())))
             }
-            Subject::Process(_) => Ok(match Rows::<M>::ALL.get(index) {
-                Some(row) => Some(Entry::file(row.name)),
-                None if index == Rows::<M>::ALL.len() => Some(Entry::directory("fd")),
+            Subject::Process(_) => Ok(match Rows::<M>::ALL.get(from) {
+                Some(row) => Some(Entry::file(from, row.name)),
+                None if from == Rows::<M>::ALL.len() => Some(Entry::directory(from, "fd")),
                 None => None,
             }),
             Subject::Descriptors(pid) => {
                 let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
-                let fd = k.processes[process.0].files.iter().nth(index);
-                Ok(fd.map(|(fd, _)| Entry {
-                    name: fd.to_string(),
-                    kind: DirentKind::Regular,
-                    inode: fd as u64,
-                }))
+                let mut open = k.processes[process.0].files.iter();
+                let fd = open.find(|(fd, _)| *fd >= from);
+                Ok(fd.map(|(fd, _)| Entry::file(fd, fd.to_string())))
             }
             _ => fail(ENOTDIR),
         }
