@@ -3,7 +3,7 @@
 
 mod rows;
 
-use super::text::Subject;
+use super::text::{Subject, parse_number};
 use super::{Opened, Position, Scheme, directory::Entry};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -115,14 +115,14 @@ fn find<M: Machine>(k: &Kernel<M>, caller: Caller, path: &str) -> Outcome<Subjec
     let (who, rest) = path.split_once('/').unwrap_or((path, ""));
     let pid = match who {
         "self" => k.processes[caller.process.0].pid,
-        number => number.parse().map_err(|_| Errno(ENOENT))?,
+        number => parse_number(number).ok_or(Errno(ENOENT))?,
     };
     let process = k.find_process(pid).ok_or(Errno(ENOENT))?;
     match rest.split_once('/') {
         None if rest.is_empty() => Ok(Subject::Process(pid)),
         None if rest == "fd" => Ok(Subject::Descriptors(pid)),
         Some(("fd", fd)) => {
-            let fd = fd.parse().map_err(|_| Errno(ENOENT))?;
+            let fd = parse_number(fd).ok_or(Errno(ENOENT))?;
             k.processes[process.0].files.get(fd).map_err(|_| Errno(ENOENT))?;
             Ok(Subject::Descriptor(pid, fd))
         }
