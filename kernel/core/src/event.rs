@@ -151,7 +151,8 @@ impl Events {
 
     /// Whether a read would find something.
     pub fn has_pending(&self, number: usize) -> bool {
-        self.queues.get(number).is_some_and(|queue| !queue.pending.is_empty())
+        let queue = self.queues.get(number);
+        queue.is_some_and(|queue| !queue.pending.is_empty() || queue.is_timed_out)
     }
 
     /// The event at place `index` of the queue, without taking it.
