@@ -44,8 +44,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// A CPU that has not run anything.
-    pub fn new(id: CpuId) -> Self {
+    /// A CPU that has not run anything. Its times count from `stamp` on.
+    pub fn new(id: CpuId, stamp: u64) -> Self {
         Self {
             id,
             current: None,
@@ -55,7 +55,7 @@ impl Cpu {
             turn_ends: 0,
             timer: u64::MAX,
             is_idle: false,
-            stamp: 0,
+            stamp,
             stats: CpuStats::default(),
         }
     }
