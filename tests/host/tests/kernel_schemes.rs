@@ -132,3 +132,56 @@ fn a_process_that_ends_hides_no_other_from_a_listing() {
         }
     });
 }
+
+#[test]
+fn a_thing_has_one_path() {
+    story(|user| {
+        for path in ["proc:01", "proc:+1", "proc:1/fd/00", "irq:05", "irq:+5", "time:04"] {
+            assert_eq!(user.open(path, O_RDONLY), error(ENOENT), "{path}");
+        }
+        for path in ["event:x", "pipe:x", "debug:x", "memory:x", "time:2", "irq:24", "proc:99"] {
+            assert_eq!(user.open(path, O_RDONLY), error(ENOENT), "{path}");
+        }
+    });
+}
+
+#[test]
+fn only_the_clock_itself_takes_a_timer() {
+    story(|user| {
+        let zero = [0; 16];
+        for (path, errno) in [("time:", EISDIR), ("time:4/getres", EBADF)] {
+            let fd = user.open(path, if errno == EISDIR { 0 } else { O_RDWR }).expect(path);
+            assert_eq!(user.write(fd, &zero), error(errno), "{path}");
+            user.close(fd).expect("it is open");
+        }
+        let clock = user.open("time:4", O_RDWR).expect("it is there");
+        assert_eq!(user.write(clock, &zero), Ok(16));
+        assert_eq!(user.path(clock), Ok("time:4".into()));
+    });
+}
+
+#[test]
+fn a_queue_that_is_watched_tells_its_timeout() {
+    story(|user| {
+        let (outer, inner) = (user.event_queue(), user.event_queue());
+        user.watch(outer, inner, EventFlags::EVENT_READ, 7).expect("queues nest");
+        let any = EventFlags::EVENT_READ;
+        user.watch(inner, EVENT_TIMEOUT_ID, any, 5).expect("it takes a timeout");
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(7));
+        assert_eq!(user.next_event(inner).map(|event| event.id), Ok(EVENT_TIMEOUT_ID));
+    });
+}
+
+#[test]
+fn the_time_before_the_kernel_is_nobodys() {
+    story(|user| {
+        let stat = user.read_text("sys:stat").expect("it is there");
+        let times = stat.lines().next().expect("a line for all CPUs");
+        let words = times.split_whitespace().skip(1).take(4);
+        let sum: u64 = words.map(|word| word.parse::<u64>().expect("milliseconds")).sum();
+        let uptime = user.read_text("sys:uptime").expect("it is there");
+        let seconds: f64 = uptime.trim().parse().expect("seconds");
+        // The simulated machine takes two seconds until it starts the kernel.
+        assert!(sum as f64 <= (seconds - 1.9) * 1000.0, "{times} in {uptime}");
+    });
+}
