@@ -29,6 +29,7 @@ mod process;
 mod random;
 mod redox;
 mod signal;
+mod socket;
 mod start;
 mod string;
 mod sys;

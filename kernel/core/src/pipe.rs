@@ -28,9 +28,9 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// An empty pipe with one read end.
+    /// An empty pipe without ends.
     pub fn new(readable: QueueId, writable: QueueId) -> Self {
-        Self { bytes: Vec::new(), start: 0, length: 0, readers: 1, writers: 0, readable, writable }
+        Self { bytes: Vec::new(), start: 0, length: 0, readers: 0, writers: 0, readable, writable }
     }
 
     /// Bytes it still takes.
@@ -93,6 +93,8 @@ impl Pipe {
 pub struct Pipes {
     /// By number.
     pub table: Slab<Pipe>,
+    /// Two-way pipes: each end reads its own and writes the other's.
+    pub pairs: Slab<[usize; 2]>,
 }
 
 #[cfg(test)]

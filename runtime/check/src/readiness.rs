@@ -1,8 +1,9 @@
 //! `poll` and `select`.
 
 use crate::{Check, Outcome, holds, same};
-use std::io::{PipeWriter, Write, pipe};
+use std::io::{PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -15,6 +16,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("readiness/bad-descriptors-are-told", bad),
     ("readiness/the-same-descriptor-twice", twice),
     ("readiness/select-says-the-same", select),
+    ("readiness/a-pair-goes-both-ways", pair),
 ];
 
 fn entry(fd: RawFd, events: i16) -> libc::pollfd {
@@ -118,5 +120,27 @@ fn select() -> Outcome {
         holds!(libc::FD_ISSET(reader.as_raw_fd(), &read));
         holds!(libc::FD_ISSET(writer.as_raw_fd(), &write));
     }
+    Ok(())
+}
+
+fn pair() -> Outcome {
+    let (mut one, mut other) = UnixStream::pair()?;
+    let mut word = [0; 4];
+    one.write_all(b"ping")?;
+    other.read_exact(&mut word)?;
+    other.write_all(b"pong")?;
+    one.read_exact(&mut word)?;
+    same!(&word, b"pong");
+    let mut list = [entry(one.as_raw_fd(), libc::POLLIN | libc::POLLOUT)];
+    same!((poll(&mut list, 0), list[0].revents), (1, libc::POLLOUT));
+    one.set_nonblocking(true)?;
+    let kind = one.read(&mut word).map_err(|error| error.kind()).err();
+    same!(kind, Some(std::io::ErrorKind::WouldBlock));
+    other.write_all(b"x")?;
+    drop(other);
+    same!(one.read(&mut word)?, 1);
+    same!(one.read(&mut word)?, 0);
+    let kind = one.write_all(b"x").map_err(|error| error.kind()).err();
+    same!(kind, Some(std::io::ErrorKind::BrokenPipe));
     Ok(())
 }

@@ -2,12 +2,13 @@
 //!
 //! The child has only the thread that called. So the caller takes every lock of this library
 //! first: no other thread can then be in the middle of a change that the child would never see
-//! finished. Order: callbacks, environment, exit, keys, heap (everybody else may allocate while
+//! finished. Order: callbacks, namespace, environment, exit, keys, heap (everybody else may allocate while
 //! holding one of the others, so the heap comes last).
 
 use crate::errno::{self, Answer};
 use crate::lock::{Lock, RawLock};
 use crate::memory::heap::HEAP;
+use crate::redox::namespace;
 use crate::sys::syscall;
 use crate::thread::keys::KEYS;
 use crate::thread::record;
@@ -28,8 +29,14 @@ struct Callbacks {
 static CALLBACKS: Lock<Vec<Callbacks>> = Lock::new(Vec::new());
 
 /// The locks held across `fork`, in the order they are taken.
-fn locks() -> [&'static RawLock; 4] {
-    [environment::OWN.raw(), exit::CALLBACKS.raw(), KEYS.raw(), HEAP.raw()]
+fn locks() -> [&'static RawLock; 5] {
+    [
+        namespace::NAMESPACE.raw(),
+        environment::OWN.raw(),
+        exit::CALLBACKS.raw(),
+        KEYS.raw(),
+        HEAP.raw(),
+    ]
 }
 
 /// Has functions called around `fork`. Returns an error number.

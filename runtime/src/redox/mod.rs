@@ -4,7 +4,7 @@
 
 mod event;
 mod file;
-mod namespace;
+pub(crate) mod namespace;
 mod process;
 
 use crate::sys::{Error, Result};

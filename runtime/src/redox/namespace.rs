@@ -10,7 +10,7 @@ use libc::iovec;
 
 /// The descriptor of this process's namespace, once asked for. Stays open: `libredox` treats it as
 /// something that is always there.
-static NAMESPACE: Lock<Option<usize>> = Lock::new(None);
+pub(crate) static NAMESPACE: Lock<Option<usize>> = Lock::new(None);
 
 fn namespace() -> Result<usize> {
     let mut known = NAMESPACE.lock();

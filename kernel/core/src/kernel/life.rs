@@ -93,13 +93,16 @@ impl<M: Machine> Kernel<M> {
         let mut context: Box<M::Context> = Box::new(thread.context().clone());
         context.set_answer(0);
         let mask = thread.signals.mask;
+        let interrupted = thread.signals.interrupted.clone();
         let space = SpaceId(self.spaces.insert(child_space));
         let child = self.add_process(space, Some(caller.process));
         for (_, fd) in self.processes[child.0].files.iter().collect::<Vec<_>>() {
             self.descriptions[fd.description.0].references += 1;
         }
         let task = self.add_thread(child, context);
-        self.tasks[task.0].signals.mask = mask;
+        let signals = &mut self.tasks[task.0].signals;
+        // The handlers that the thread is in are on the child's stack too.
+        (signals.mask, signals.interrupted) = (mask, interrupted);
         Ok(self.processes[child.0].pid as usize)
     }
 
@@ -198,6 +201,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Frees a space that no thread uses any more.
     pub(crate) fn drop_space(&mut self, id: SpaceId) {
+        self.end_schemes_in(id);
         let mut space: Space<M> = self.spaces.remove(id.0);
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.

@@ -261,13 +261,6 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Wakes who has waited longest in a queue.
-    pub(crate) fn wake_one(&mut self, queue: QueueId) {
-        if let Some(task) = self.waits.first(queue) {
-            self.wake_task(task);
-        }
-    }
-
     /// Tells event queues that a file is ready.
     pub(crate) fn raise(&mut self, key: Key, flags: EventFlags) {
         if self.events.is_idle() {

@@ -37,6 +37,8 @@ pub struct Cpu {
     timer: u64,
     /// Halted, or about to be.
     pub is_idle: bool,
+    /// Told that others wait for a turn, and not back yet.
+    is_called: bool,
     /// When user code was last left or entered, in ticks.
     stamp: u64,
     /// Counters.
@@ -55,6 +57,7 @@ impl Cpu {
             turn_ends: 0,
             timer: u64::MAX,
             is_idle: false,
+            is_called: false,
             stamp,
             stats: CpuStats::default(),
         }
@@ -84,7 +87,7 @@ impl<M: Machine> Kernel<M> {
                 thread.unfinished.is_parked = false;
                 // It may have become another program: ask again who it is.
                 if let Some(caller) = self.cpus[cpu.0 as usize].current {
-                    self.call(caller);
+                    self.call_again(caller);
                 }
                 continue;
             }
@@ -106,40 +109,47 @@ impl<M: Machine> Kernel<M> {
         record.stats.user += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
         let caller = record.current.expect("a CPU brings back the thread it was given");
+        if trap == Trap::Call {
+            let mut held = Some(context);
+            let may_go_on = self.call(caller, &mut held, false);
+            return if may_go_on { self.give_back(cpu, caller.task, held) } else { None };
+        }
         let task = caller.task;
         self.tasks[task.0].context = Some(context);
         match trap {
-            Trap::Call => {
-                let may_go_on = self.call(caller);
-                return if may_go_on { self.give_back(cpu, task) } else { None };
-            }
-            Trap::Interrupt => {}
             Trap::Fault { address, access } => self.user_fault(task, address, access),
             Trap::Exception(exception) => self.user_exception(task, exception),
+            Trap::Interrupt | Trap::Call => {}
         }
         None
     }
 
     /// The registers of a thread that has its answer, unless something else must be done first.
     #[inline]
-    fn give_back(&mut self, cpu: CpuId, task: TaskId) -> Option<Box<M::Context>> {
+    fn give_back(
+        &mut self,
+        cpu: CpuId,
+        task: TaskId,
+        held: Option<Box<M::Context>>,
+    ) -> Option<Box<M::Context>> {
+        let thread = &mut self.tasks[task.0];
         let record = &mut self.cpus[cpu.0 as usize];
-        let is_quiet = !record.must_yield
+        if thread.unfinished.is_begun {
+            thread.unfinished = Unfinished::default();
+        }
+        let is_quiet = !thread.attention
+            && !record.must_yield
             && self.policy.is_empty()
             && self.timers.soonest() >= record.timer
             && self.machine.heap_free() >= HEAP_LOW;
         if !is_quiet {
+            thread.context = held;
             return None;
         }
-        let thread = &mut self.tasks[task.0];
-        if thread.attention {
-            return None;
-        }
-        let context = thread.context.take();
         let ticks = self.machine.ticks();
         record.stats.kernel += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
-        context
+        held
     }
 
     /// Takes this CPU's interrupts to whom they concern.
@@ -147,7 +157,7 @@ impl<M: Machine> Kernel<M> {
         while let Some(interrupt) = self.machine.next_interrupt() {
             match interrupt {
                 Interrupt::Timer => self.timer_fired(cpu),
-                Interrupt::Kick => {}
+                Interrupt::Kick => self.cpus[cpu.0 as usize].is_called = false,
                 Interrupt::Line(line) => self.line_fired(cpu, line),
             }
         }
@@ -228,11 +238,11 @@ impl<M: Machine> Kernel<M> {
         self.cpus[cpu.0 as usize].turn_ends = now + QUANTUM_NS;
     }
 
-    /// Takes the registers out and sets the clock; calls an idle CPU if work is left over.
+    /// Takes the registers out and sets the clock; calls another CPU if work is left over.
     fn hand_out(&mut self, cpu: CpuId, task: TaskId) -> Chosen<M> {
         let turn_ends = self.cpus[cpu.0 as usize].turn_ends;
         if !self.policy.is_empty() {
-            self.kick_an_idle_cpu();
+            self.call_another_cpu(cpu);
             self.set_timer_by(cpu, turn_ends);
         }
         self.set_timer_by(cpu, self.timers.soonest());
@@ -277,26 +287,67 @@ impl<M: Machine> Kernel<M> {
         records.filter(|caller| caller.task == task).for_each(|caller| caller.space = space);
     }
 
-    /// Runs the call that a thread's registers hold, for the first time or again. Returns whether
-    /// it has its answer and is where it was.
+    /// Runs the call that the held registers ask for. Returns whether it has its answer there. If
+    /// not, the registers are where they belong: with the thread that waits, or gone.
     #[inline]
-    fn call(&mut self, caller: Caller) -> bool {
-        let call = self.tasks[caller.task.0].context().call();
-        let value = match syscall::dispatch(self, caller, call) {
+    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>, is_again: bool) -> bool {
+        let outcome = syscall::dispatch(self, caller, held);
+        let outcome = if is_again { self.forget_answer(caller.task, outcome) } else { outcome };
+        let value = match outcome {
             Ok(value) => value,
             Err(Stop::Error(errno)) => answer(Err(errno)),
             Err(Stop::Park(wait)) => {
+                if held.is_some() {
+                    self.tasks[caller.task.0].context = held.take();
+                }
                 self.park(caller.task, wait);
                 return false;
             }
             Err(Stop::Replaced) => return false,
         };
-        let thread = &mut self.tasks[caller.task.0];
-        if thread.unfinished.is_begun {
+        if held.is_none() {
+            *held = self.tasks[caller.task.0].context.take();
+        }
+        if let Some(context) = held {
+            context.set_answer(value);
+        }
+        true
+    }
+
+    /// Drops the answer a daemon owes to a call that ends without taking it. A call that failed
+    /// before it got that far fails for the daemon's reason: what it named then is gone.
+    fn forget_answer(&mut self, task: TaskId, outcome: Outcome) -> Outcome {
+        match outcome {
+            Ok(value) => {
+                self.abandon_request(task);
+                Ok(value)
+            }
+            Err(Stop::Error(errno)) => {
+                Err(Stop::Error(self.abandon_request(task).unwrap_or(errno)))
+            }
+            other => other,
+        }
+    }
+
+    /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
+    pub(crate) fn call_early(&mut self, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
+        if is_at_rest && thread.unfinished.is_parked {
+            thread.unfinished.is_parked = false;
+            let caller = Caller { task, process: thread.process, space: thread.space };
+            self.call_again(caller);
+        }
+    }
+
+    /// Runs a parked call again.
+    fn call_again(&mut self, caller: Caller) {
+        let mut held = self.tasks[caller.task.0].context.take();
+        if self.call(caller, &mut held, true) {
+            let thread = &mut self.tasks[caller.task.0];
+            thread.context = held;
             thread.unfinished = Unfinished::default();
         }
-        thread.context().set_answer(value);
-        true
     }
 
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
@@ -365,12 +416,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn kick_an_idle_cpu(&mut self) {
-        if let Some(idle) = self.cpus.iter_mut().find(|cpu| cpu.is_idle) {
-            idle.is_idle = false;
-            let id = idle.id;
-            self.machine.kick(id);
-        }
+    /// Work is left over: calls a CPU that has nothing to do, or else one whose thread would run on
+    /// for ever, because nobody waited for a turn when it started.
+    fn call_another_cpu(&mut self, this: CpuId) {
+        let idle = self.cpus.iter().position(|cpu| cpu.is_idle);
+        let endless = |cpu: &Cpu| {
+            let has_end = cpu.timer <= cpu.turn_ends;
+            cpu.id != this && cpu.current.is_some() && !cpu.is_called && !has_end
+        };
+        let Some(found) = idle.or_else(|| self.cpus.iter().position(endless)) else { return };
+        let record = &mut self.cpus[found];
+        record.is_idle = false;
+        record.is_called = true;
+        let id = record.id;
+        self.machine.kick(id);
     }
 
     /// Keeps the kernel's own heap filled between operations, where frames can be had, so that

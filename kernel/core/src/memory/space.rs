@@ -66,13 +66,22 @@ pub struct Space<M: Machine> {
     pub resident: usize,
     /// Threads that run in it.
     pub users: usize,
+    /// Where the next search for free room begins: behind the last one found, or where room was
+    /// made since.
+    search_from: Page,
 }
 
 impl<M: Machine> Space<M> {
     /// An empty space.
     pub fn new(machine: &mut M, frames: &mut Frames) -> Result<Self, NoMemory> {
         let tables = machine.new_space(frames)?;
-        Ok(Self { tables, regions: BTreeMap::new(), resident: 0, users: 0 })
+        Ok(Self {
+            tables,
+            regions: BTreeMap::new(),
+            resident: 0,
+            users: 0,
+            search_from: SEARCH_START,
+        })
     }
 
     /// The regions, lowest first.
@@ -97,6 +106,12 @@ impl<M: Machine> Space<M> {
         before.is_none_or(|(_, region)| region.pages.end <= pages.start)
     }
 
+    /// Whether the kernel itself uses some of `pages`: a daemon's request window is not the
+    /// daemon's to change.
+    pub fn is_reserved(&self, pages: Pages) -> bool {
+        self.touching(pages).any(|region| region.kind == Kind::Window)
+    }
+
     /// Adds a region where there is none. `EEXIST` is the caller's to find out with
     /// [`Space::is_free`].
     pub fn add(&mut self, region: Region) {
@@ -115,8 +130,8 @@ impl<M: Machine> Space<M> {
         self.regions.insert(pages.start.0, Region { pages, ..region });
     }
 
-    /// The lowest free run of `count` pages at or above the search start, or near `hint`.
-    pub fn find_free(&self, count: usize, hint: Page) -> Option<Pages> {
+    /// A free run of `count` pages: at `hint` if there is one, else wherever there is room.
+    pub fn find_free(&mut self, count: usize, hint: Page) -> Option<Pages> {
         let wanted = Pages { start: hint, end: Page(hint.0.checked_add(count)?) };
         if hint.start() >= USER_START
             && wanted.end.0 <= USER_END / PAGE_SIZE
@@ -124,9 +139,16 @@ impl<M: Machine> Space<M> {
         {
             return Some(wanted);
         }
-        let mut start = SEARCH_START;
-        let covering = self.region(start).map(|r| r.pages.start.0).unwrap_or(start.0);
-        for region in self.regions.range(covering..).map(|(_, r)| r) {
+        let found =
+            self.search(count, self.search_from).or_else(|| self.search(count, SEARCH_START))?;
+        self.search_from = found.end;
+        Some(found)
+    }
+
+    /// The lowest free run of `count` pages at or above `start`.
+    fn search(&self, count: usize, mut start: Page) -> Option<Pages> {
+        let covering = self.region(start).map_or(start.0, |region| region.pages.start.0);
+        for region in self.regions.range(covering..).map(|(_, region)| region) {
             if region.pages.start.0 >= start.0 + count {
                 break;
             }
@@ -263,6 +285,9 @@ impl<M: Machine> Space<M> {
 
     /// Removes whatever is in `pages`: regions, mappings, frames.
     pub fn remove(&mut self, machine: &mut M, frames: &mut Frames, pages: Pages) {
+        if pages.start >= SEARCH_START {
+            self.search_from = self.search_from.min(pages.start);
+        }
         for region in self.cut(pages) {
             self.unmap_region(machine, frames, region);
         }

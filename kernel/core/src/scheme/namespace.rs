@@ -87,7 +87,7 @@ impl<M: Machine> Scheme<M> for NamespaceScheme {
 
     fn close(&self, k: &mut Kernel<M>, number: usize) {
         if let Ok(scheme) = scheme_of(number) {
-            k.end_user_scheme(scheme);
+            k.close_socket(scheme);
         }
     }
 

@@ -1,4 +1,5 @@
 //! `pipe:` — opening makes a pipe and gives its read end; `dup(fd, "write")` gives a write end.
+//! `pipe:pair` makes a two-way pipe and gives one end; `dup(fd, "peer")` gives the other.
 //!
 //! A write of up to 4,096 bytes goes in whole or not at all. Reading an empty pipe parks while
 //! there is a write end, and is the end of the file when there is none. Writing without a read
@@ -12,14 +13,75 @@ use crate::memory::UserSlice;
 use crate::pipe::{ATOMIC, Pipe as Buffer};
 use crate::task::{Reason, Wait};
 use abi::redox::data::Stat;
-use abi::redox::flag::{EventFlags, MODE_FIFO};
+use abi::redox::flag::{EventFlags, MODE_FIFO, MODE_SOCK};
 use abi::signal::{SI_KERNEL, SIGPIPE, SigInfo};
 
 pub(super) struct Pipe;
 
-/// Even numbers are read ends, odd ones write ends.
-fn split(number: usize) -> (usize, bool) {
-    (number / 2, number % 2 == 1)
+/// What a number means: ends of pipes count up by twos, ends of two-way pipes do behind this.
+const PAIRS: usize = 1 << 32;
+
+/// One end.
+#[derive(Clone, Copy)]
+enum End {
+    Read(usize),
+    Write(usize),
+    /// A two-way pipe's, by side.
+    Both(usize, usize),
+}
+
+impl End {
+    fn from_number(number: usize) -> Self {
+        match (number.checked_sub(PAIRS), number % 2) {
+            (Some(pair), side) => End::Both(pair / 2, side),
+            (None, 0) => End::Read(number / 2),
+            (None, _) => End::Write(number / 2),
+        }
+    }
+
+    fn number(self) -> usize {
+        match self {
+            End::Read(pipe) => pipe * 2,
+            End::Write(pipe) => pipe * 2 + 1,
+            End::Both(pair, side) => PAIRS + pair * 2 + side,
+        }
+    }
+
+    /// The pipe it reads from, and the end that writes it.
+    fn source<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
+        match self {
+            End::Read(pipe) => Some((pipe, End::Write(pipe))),
+            End::Write(_) => None,
+            End::Both(pair, side) => Some((k.pipes.pairs[pair][side], End::Both(pair, 1 - side))),
+        }
+    }
+
+    /// The pipe it writes to, and the end that reads it.
+    fn sink<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
+        match self {
+            End::Read(_) => None,
+            End::Write(pipe) => Some((pipe, End::Read(pipe))),
+            End::Both(pair, side) => {
+                Some((k.pipes.pairs[pair][1 - side], End::Both(pair, 1 - side)))
+            }
+        }
+    }
+
+    /// Counts one more descriptor.
+    fn open<M: Machine>(self, k: &mut Kernel<M>) -> Outcome<Opened> {
+        if let Some((pipe, _)) = self.source(k) {
+            k.pipes.table[pipe].readers += 1;
+        }
+        if let Some((pipe, _)) = self.sink(k) {
+            k.pipes.table[pipe].writers += 1;
+        }
+        Opened::stream(self.number())
+    }
+}
+
+fn create<M: Machine>(k: &mut Kernel<M>) -> usize {
+    let pipe = Buffer::new(k.waits.create(), k.waits.create());
+    k.pipes.table.insert(pipe)
 }
 
 impl<M: Machine> Scheme<M> for Pipe {
@@ -28,20 +90,20 @@ impl<M: Machine> Scheme<M> for Pipe {
     }
 
     fn open(&self, k: &mut Kernel<M>, _: Caller, path: &str, _: usize) -> Outcome<Opened> {
-        if !path.is_empty() {
-            return fail(ENOENT);
+        match path {
+            "" => End::Read(create(k)).open(k),
+            "pair" => {
+                let pipes = [create(k), create(k)];
+                End::Both(k.pipes.pairs.insert(pipes), 0).open(k)
+            }
+            _ => fail(ENOENT),
         }
-        let pipe = Buffer::new(k.waits.create(), k.waits.create());
-        Opened::stream(k.pipes.table.insert(pipe) * 2)
     }
 
     fn dup(&self, k: &mut Kernel<M>, _: Caller, number: usize, what: &[u8]) -> Outcome<Opened> {
-        let (pipe, writes) = split(number);
-        match what {
-            b"write" if !writes => {
-                k.pipes.table[pipe].writers += 1;
-                Opened::stream(pipe * 2 + 1)
-            }
+        match (End::from_number(number), what) {
+            (End::Read(pipe), b"write") => End::Write(pipe).open(k),
+            (End::Both(pair, side), b"peer") => End::Both(pair, 1 - side).open(k),
             _ => fail(EINVAL),
         }
     }
@@ -54,10 +116,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         into: UserSlice,
         at: Position,
     ) -> Outcome {
-        let (index, writes) = split(number);
-        if writes {
-            return fail(EBADF);
-        }
+        let (index, writer) = End::from_number(number).source(k).ok_or(Errno(EBADF))?;
         let pipe = &k.pipes.table[index];
         if pipe.length == 0 && into.length > 0 {
             return match (pipe.writers, at.is_nonblocking) {
@@ -78,7 +137,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         pipe.consume(count);
         let writable = pipe.writable;
         k.wake_all(writable);
-        k.raise((place::PIPE, index * 2 + 1), EventFlags::EVENT_WRITE);
+        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE);
         Ok(count)
     }
 
@@ -90,10 +149,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         from: UserSlice,
         at: Position,
     ) -> Outcome {
-        let (index, writes) = split(number);
-        if !writes {
-            return fail(EBADF);
-        }
+        let (index, reader) = End::from_number(number).sink(k).ok_or(Errno(EBADF))?;
         let pipe = &mut k.pipes.table[index];
         if pipe.readers == 0 {
             return broken(k, caller);
@@ -118,47 +174,69 @@ impl<M: Machine> Scheme<M> for Pipe {
         pipe.produce(count);
         let readable = pipe.readable;
         k.wake_all(readable);
-        k.raise((place::PIPE, index * 2), EventFlags::EVENT_READ);
+        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
         Ok(count)
     }
 
     fn close(&self, k: &mut Kernel<M>, number: usize) {
-        let (index, writes) = split(number);
-        let pipe = &mut k.pipes.table[index];
-        let ends = if writes { &mut pipe.writers } else { &mut pipe.readers };
-        *ends -= 1;
-        let (readers, writers) = (pipe.readers, pipe.writers);
-        let (readable, writable) = (pipe.readable, pipe.writable);
-        if writers == 0 {
-            k.wake_all(readable);
-            k.raise((place::PIPE, index * 2), EventFlags::EVENT_READ);
+        let end = End::from_number(number);
+        let (source, sink) = (end.source(k), end.sink(k));
+        if let Some((pipe, writer)) = source {
+            k.pipes.table[pipe].readers -= 1;
+            closed(k, pipe, end, writer);
         }
-        if readers == 0 {
-            k.wake_all(writable);
-            k.raise((place::PIPE, index * 2 + 1), EventFlags::EVENT_WRITE);
+        if let Some((pipe, reader)) = sink {
+            k.pipes.table[pipe].writers -= 1;
+            closed(k, pipe, reader, end);
         }
-        if readers == 0 && writers == 0 {
-            k.pipes.table.remove(index);
-            k.waits.destroy(readable);
-            k.waits.destroy(writable);
+        if let End::Both(pair, side) = end {
+            // Each end is in both pipes, so they go together.
+            if !k.pipes.table.contains(k.pipes.pairs[pair][side]) {
+                k.pipes.pairs.remove(pair);
+            }
         }
     }
 
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
-        let (index, writes) = split(number);
-        let pipe = &k.pipes.table[index];
+        let end = End::from_number(number);
         let mut flags = EventFlags::empty();
-        if writes {
-            flags.set(EventFlags::EVENT_WRITE, pipe.room() >= ATOMIC || pipe.readers == 0);
-        } else {
+        if let Some((pipe, _)) = end.source(k) {
+            let pipe = &k.pipes.table[pipe];
             flags.set(EventFlags::EVENT_READ, pipe.length > 0 || pipe.writers == 0);
+        }
+        if let Some((pipe, _)) = end.sink(k) {
+            let pipe = &k.pipes.table[pipe];
+            flags.set(EventFlags::EVENT_WRITE, pipe.room() >= ATOMIC || pipe.readers == 0);
         }
         flags
     }
 
     fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
-        let waiting = k.pipes.table[split(number).0].length as u64;
-        Ok(Stat { st_mode: MODE_FIFO | 0o600, st_size: waiting, ..Stat::default() })
+        let end = End::from_number(number);
+        let pipe = end.source(k).or_else(|| end.sink(k));
+        let waiting = pipe.map_or(0, |(pipe, _)| k.pipes.table[pipe].length as u64);
+        let kind = if matches!(end, End::Both(..)) { MODE_SOCK } else { MODE_FIFO };
+        Ok(Stat { st_mode: kind | 0o600, st_size: waiting, ..Stat::default() })
+    }
+}
+
+/// After one end of a pipe has gone: the other side learns it, or the pipe goes too.
+fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End) {
+    let pipe = &k.pipes.table[index];
+    let (readers, writers) = (pipe.readers, pipe.writers);
+    let (readable, writable) = (pipe.readable, pipe.writable);
+    if writers == 0 {
+        k.wake_all(readable);
+        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
+    }
+    if readers == 0 {
+        k.wake_all(writable);
+        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE);
+    }
+    if readers == 0 && writers == 0 {
+        k.pipes.table.remove(index);
+        k.waits.destroy(readable);
+        k.waits.destroy(writable);
     }
 }
 

@@ -223,6 +223,9 @@ fn duplicate<M: Machine>(
     match scheme {
         place::NAMESPACE if number > 1 => {
             let (scheme, opened, flags, offset) = new_file(number, &what)?;
+            if !matches!(scheme, SchemeId::User(server) if k.is_served(server)) {
+                return fail(ENODEV);
+            }
             let id = k.describe(scheme, opened, flags, path);
             k.descriptions[id.0].offset = offset;
             Ok(id)

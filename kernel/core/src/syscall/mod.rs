@@ -18,9 +18,10 @@ pub(crate) use time::{copy_in_time, time_spec};
 use crate::error::{ENOSYS, Outcome, fail};
 use crate::kernel::{Caller, Kernel};
 use crate::log::Level;
-use crate::machine::{Call, Machine};
+use crate::machine::{Context, Machine};
 use abi::number as own;
 use abi::redox::number::*;
+use alloc::boxed::Box;
 
 /// What a handler gets: six registers, of which it uses its first few.
 pub type Arguments = [usize; 6];
@@ -36,26 +37,35 @@ pub struct Row {
     pub count: usize,
 }
 
-/// Declares the rows once: the table for people, and the dispatch for programs.
+/// Declares the rows once: the table for people, and the dispatch for programs. A row whose handler
+/// looks at the caller's registers, or ends the caller, says `with registers`; for all others they
+/// stay in the hands of whoever dispatches, which is quicker.
 macro_rules! calls {
-    ($($slot:literal $number:path, $name:literal, $count:literal => $handler:path;)*) => {
+    ($($slot:literal $number:path, $name:literal, $count:literal => $handler:path $(, $with:ident registers)?;)*) => {
         /// All calls, by slot.
         pub const ROWS: &[Row] = &[$(Row { number: $number, name: $name, count: $count }),*];
 
-        /// Runs a call and counts it.
+        /// Runs the call that `held` holds, and counts it.
+        #[inline]
         pub(crate) fn dispatch<M: Machine>(
             kernel: &mut Kernel<M>,
             caller: Caller,
-            call: Call,
+            held: &mut Option<Box<M::Context>>,
         ) -> Outcome {
-            match call.number {
+            let Some(context) = held.as_ref() else { return fail(ENOSYS) };
+            match context.call().number {
                 $($number => {
                     kernel.stats.calls[$slot] += 1;
-                    $handler(kernel, caller, call.arguments)
+                    let arguments = context.call().arguments;
+                    $(calls!(@$with kernel, caller, held);)?
+                    $handler(kernel, caller, arguments)
                 })*
                 number => unknown(kernel, caller, number),
             }
         }
+    };
+    (@with $kernel:ident, $caller:ident, $held:ident) => {
+        $kernel.tasks[$caller.task.0].context = $held.take();
     };
 }
 
@@ -89,9 +99,9 @@ calls! {
     26 SYS_NANOSLEEP, "nanosleep", 2 => time::sleep;
     27 SYS_CLOCK_GETTIME, "clock_gettime", 2 => time::clock;
     28 SYS_YIELD, "yield", 0 => time::yield_turn;
-    29 own::EXIT, "exit", 1 => process::exit;
-    30 own::FORK, "fork", 0 => process::fork;
-    31 own::EXEC, "exec", 1 => process::exec;
+    29 own::EXIT, "exit", 1 => process::exit, with registers;
+    30 own::FORK, "fork", 0 => process::fork, with registers;
+    31 own::EXEC, "exec", 1 => process::exec, with registers;
     32 own::WAIT, "wait", 3 => process::wait;
     33 own::GETPID, "getpid", 0 => process::pid;
     34 own::GETPPID, "getppid", 0 => process::parent;
@@ -105,12 +115,12 @@ calls! {
     42 own::CHDIR, "chdir", 2 => process::change_directory;
     43 own::GETCWD, "getcwd", 2 => process::directory;
     44 own::THREAD_NEW, "thread_new", 4 => process::thread_new;
-    45 own::THREAD_EXIT, "thread_exit", 3 => process::thread_exit;
+    45 own::THREAD_EXIT, "thread_exit", 3 => process::thread_exit, with registers;
     46 own::KILL, "kill", 2 => signal::kill;
     47 own::TGKILL, "tgkill", 3 => signal::kill_thread;
     48 own::SIGACTION, "sigaction", 3 => signal::action;
     49 own::SIGPROCMASK, "sigprocmask", 3 => signal::mask;
-    50 own::SIGRETURN, "sigreturn", 0 => signal::return_from;
+    50 own::SIGRETURN, "sigreturn", 0 => signal::return_from, with registers;
     51 own::SIGPENDING, "sigpending", 1 => signal::pending;
     52 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
 }
@@ -129,6 +139,7 @@ fn log_unknown<M: Machine>(kernel: &mut Kernel<M>, caller: Caller, number: usize
     );
 }
 
+#[inline]
 fn unknown<M: Machine>(kernel: &mut Kernel<M>, caller: Caller, number: usize) -> Outcome {
     kernel.stats.calls[SLOTS] += 1;
     let process = &mut kernel.processes[caller.process.0];

@@ -29,39 +29,60 @@ pub(super) fn exec<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
 /// `pid, *status, options`
 pub(super) fn wait<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [wanted, status, options, ..] = a;
-    let wanted = wanted as isize;
-    let record = &k.processes[caller.process.0];
-    let (own_group, child_ended) = (record.group, record.child_ended);
-    let mut found = None;
-    let mut any = false;
-    for pid in record.children.iter().copied() {
-        let Some(child) = k.find_process(pid) else { continue };
-        let record = &k.processes[child.0];
-        let fits = match wanted {
-            -1 => true,
-            0 => record.group == own_group,
-            pid if pid > 0 => record.pid as isize == pid,
-            group => -(record.group as isize) == group,
-        };
-        any |= fits;
-        if let (true, Standing::Zombie(ended)) = (fits, record.standing) {
-            found = Some((child, pid, ended));
-            break;
-        }
-    }
-    let Some((child, pid, ended)) = found else {
-        return match any {
-            false => fail(ECHILD),
-            true if options & WNOHANG != 0 => Ok(0),
-            true => Err(Stop::Park(Wait::on(Reason::Child, child_ended))),
-        };
+    let child_ended = k.processes[caller.process.0].child_ended;
+    let (child, ended) = match find_child(k, caller, wanted as isize) {
+        Found::Ended(child, ended) => (child, ended),
+        Found::Alive if options & WNOHANG != 0 => return Ok(0),
+        Found::Alive => return Err(Stop::Park(Wait::on(Reason::Child, child_ended))),
+        Found::None => return fail(ECHILD),
     };
     if status != 0 {
         // Copy first: a bad pointer must not lose the child.
         k.copy_out_exact(caller.space, status, &ended.status().to_ne_bytes())?;
     }
+    let pid = k.processes[child.0].pid;
     k.forget_zombie(child);
     Ok(pid as usize)
+}
+
+/// What there is among the caller's children.
+enum Found {
+    /// None that was asked for.
+    None,
+    /// Some, but none that has ended.
+    Alive,
+    /// One that has ended.
+    Ended(ProcessId, Ended),
+}
+
+/// The child that `wait` asks for: by its number, or the first of a group that has ended.
+fn find_child<M: Machine>(k: &Kernel<M>, caller: Caller, wanted: isize) -> Found {
+    let own = &k.processes[caller.process.0];
+    if wanted > 0 {
+        let child = Pid::try_from(wanted).ok().and_then(|pid| k.find_process(pid));
+        return match child.map(|child| (child, &k.processes[child.0])) {
+            Some((child, record)) if record.parent == own.pid => match record.standing {
+                Standing::Zombie(ended) => Found::Ended(child, ended),
+                _ => Found::Alive,
+            },
+            _ => Found::None,
+        };
+    }
+    let mut found = Found::None;
+    for child in own.children.iter().filter_map(|pid| k.find_process(*pid)) {
+        let record = &k.processes[child.0];
+        let fits = match wanted {
+            -1 => true,
+            0 => record.group == own.group,
+            group => -(record.group as isize) == group,
+        };
+        match record.standing {
+            Standing::Zombie(ended) if fits => return Found::Ended(child, ended),
+            _ if fits => found = Found::Alive,
+            _ => {}
+        }
+    }
+    found
 }
 
 pub(super) fn pid<M: Machine>(k: &mut Kernel<M>, caller: Caller, _: Arguments) -> Outcome {
@@ -229,7 +250,10 @@ pub(super) fn thread_exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argu
         && end <= USER_END;
     if is_good {
         let pages = Pages::covering(address, length);
-        k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+        let space = &mut k.spaces[caller.space.0];
+        if !space.is_reserved(pages) {
+            space.remove(&mut k.machine, &mut k.frames, pages);
+        }
     }
     k.end_thread(caller.task);
     Err(Stop::Replaced)

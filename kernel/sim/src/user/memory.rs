@@ -74,6 +74,14 @@ impl User {
         result
     }
 
+    /// Runs `body` with another stack pointer.
+    pub fn with_stack_at<R>(&mut self, stack: usize, body: impl FnOnce(&mut Self) -> R) -> R {
+        let before = std::mem::replace(&mut self.registers.rsp, stack);
+        let result = body(self);
+        self.registers.rsp = before;
+        result
+    }
+
     /// Maps `size` bytes of a file, or of fresh memory for [`ANONYMOUS`].
     ///
     /// # Errors
