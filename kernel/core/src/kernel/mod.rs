@@ -147,7 +147,8 @@ impl<M: Machine> Kernel<M> {
         }
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
-        let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n))).collect();
+        let started = machine.ticks();
+        let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n), started)).collect();
         Self {
             machine,
             frames,

@@ -46,8 +46,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// A CPU that has not run anything.
-    pub fn new(id: CpuId) -> Self {
+    /// A CPU that has not run anything. Its times count from `stamp` on.
+    pub fn new(id: CpuId, stamp: u64) -> Self {
         Self {
             id,
             current: None,
@@ -58,7 +58,7 @@ impl Cpu {
             timer: u64::MAX,
             is_idle: false,
             is_called: false,
-            stamp: 0,
+            stamp,
             stats: CpuStats::default(),
         }
     }

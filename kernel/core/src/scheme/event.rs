@@ -24,7 +24,10 @@ impl<M: Machine> Scheme<M> for Event {
         "event"
     }
 
-    fn open(&self, k: &mut Kernel<M>, _: Caller, _: &str, _: usize) -> Outcome<Opened> {
+    fn open(&self, k: &mut Kernel<M>, _: Caller, path: &str, _: usize) -> Outcome<Opened> {
+        if !path.is_empty() {
+            return fail(ENOENT);
+        }
         let readable = k.waits.create();
         Opened::stream(k.events.create(readable))
     }

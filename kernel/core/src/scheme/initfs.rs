@@ -117,12 +117,12 @@ impl<M: Machine> Scheme<M> for Initfs {
         })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         let directory = entry(k, number)?;
         if directory.kind() != format::Kind::Directory {
             return fail(ENOTDIR);
         }
-        Ok(directory.children().nth(index).map(|child| Entry {
+        Ok(directory.children().nth(from).map(|child| Entry {
             name: child.name().to_owned(),
             kind: match child.kind() {
                 format::Kind::Directory => DirentKind::Directory,
@@ -130,6 +130,7 @@ impl<M: Machine> Scheme<M> for Initfs {
                 format::Kind::File => DirentKind::Regular,
             },
             inode: u64::from(child.index()) + 1,
+            at: from,
         }))
     }
 
