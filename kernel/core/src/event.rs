@@ -111,6 +111,19 @@ impl Events {
         }
     }
 
+    /// Whether exactly this interest is there.
+    pub fn is_registered(
+        &self,
+        number: usize,
+        key: Key,
+        id: usize,
+        flags: EventFlags,
+        data: usize,
+    ) -> bool {
+        let list = self.interests.get(&key).map(Vec::as_slice).unwrap_or_default();
+        list.iter().any(|i| (i.queue, i.id, i.flags, i.data) == (number, id, flags, data))
+    }
+
     /// The flags that anybody wants of `key`.
     pub fn wanted(&self, key: Key) -> EventFlags {
         let list = self.interests.get(&key).map(Vec::as_slice).unwrap_or_default();
