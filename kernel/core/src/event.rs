@@ -165,11 +165,7 @@ impl Events {
     /// Whether a read would find something.
     pub fn has_pending(&self, number: usize) -> bool {
         let queue = self.queues.get(number);
-<<<<<<< HEAD
         queue.is_some_and(|queue| queue.is_timed_out || !queue.pending.is_empty())
-=======
-        queue.is_some_and(|queue| !queue.pending.is_empty() || queue.is_timed_out)
->>>>>>> docs
     }
 
     /// The event at place `index` of the queue, without taking it.

@@ -111,7 +111,7 @@ impl<M: Machine> Kernel<M> {
         let caller = record.current.expect("a CPU brings back the thread it was given");
         if trap == Trap::Call {
             let mut held = Some(context);
-            let may_go_on = self.call(caller, &mut held, false);
+            let may_go_on = self.call(caller, &mut held);
             return if may_go_on { self.give_back(cpu, caller.task, held) } else { None };
         }
         let task = caller.task;
@@ -314,20 +314,6 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-<<<<<<< HEAD
-    /// Drops the answer a daemon owes to a call that ends without taking it. A call that failed
-    /// before it got that far fails for the daemon's reason: what it named then is gone.
-    fn forget_answer(&mut self, task: TaskId, outcome: Outcome) -> Outcome {
-        match outcome {
-            Ok(value) => {
-                self.abandon_request(task);
-                Ok(value)
-            }
-            Err(Stop::Error(errno)) => {
-                Err(Stop::Error(self.abandon_request(task).unwrap_or(errno)))
-            }
-            other => other,
-=======
     /// Runs a parked call again, unless all that is left of it is a daemon's error.
     fn call_again(&mut self, caller: Caller) {
         if let Some(errno) = self.take_refusal(caller.task) {
@@ -343,7 +329,6 @@ impl<M: Machine> Kernel<M> {
             // then may no longer be there.
             self.abandon_request(caller.task);
             self.tasks[caller.task.0].unfinished = Unfinished::default();
->>>>>>> sim
         }
     }
 
@@ -358,19 +343,6 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-<<<<<<< HEAD
-    /// Runs a parked call again.
-    fn call_again(&mut self, caller: Caller) {
-        let mut held = self.tasks[caller.task.0].context.take();
-        if self.call(caller, &mut held, true) {
-            let thread = &mut self.tasks[caller.task.0];
-            thread.context = held;
-            thread.unfinished = Unfinished::default();
-        }
-    }
-
-=======
->>>>>>> sim
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
     /// [`Kernel::attend`] can interrupt its call, unless a daemon still owes it an answer.
     fn park(&mut self, task: TaskId, wait: Wait) {

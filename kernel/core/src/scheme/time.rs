@@ -111,10 +111,6 @@ impl<M: Machine> Scheme<M> for Time {
         }
         let moment = copy_in_time(k, caller, from.address)?;
         let Clock { clock, timer, .. } = k.clocks.open[number];
-<<<<<<< HEAD
-        // Timers count from boot; real time is a fixed distance away.
-=======
->>>>>>> sim
         let deadline = moment.saturating_sub(k.clock_start(clock)?);
         if let Some(old) = timer {
             k.timers.cancel(old);
