@@ -290,10 +290,8 @@ impl<M: Machine> Kernel<M> {
     /// Runs the call that the held registers ask for. Returns whether it has its answer there. If
     /// not, the registers are where they belong: with the thread that waits, or gone.
     #[inline]
-    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>, is_again: bool) -> bool {
-        let outcome = syscall::dispatch(self, caller, held);
-        let outcome = if is_again { self.forget_answer(caller.task, outcome) } else { outcome };
-        let value = match outcome {
+    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>) -> bool {
+        let value = match syscall::dispatch(self, caller, held) {
             Ok(value) => value,
             Err(Stop::Error(errno)) => answer(Err(errno)),
             Err(Stop::Park(wait)) => {
