@@ -68,6 +68,7 @@ impl Default for Places {
 const PLACES: usize = 256;
 
 /// Neighbouring files of a scheme have different places.
+#[inline(always)]
 fn place_of((scheme, number): Key) -> usize {
     let scheme = match scheme {
         SchemeId::Kernel(place) => place as usize,
