@@ -1,6 +1,6 @@
-//! Sockets, as far as there are any: connected pairs, which are `pipe:pair`.
+//! Sockets: so far only pairs within a process and its children, over `pipe:pair`.
 
-use crate::errno::Answer;
+use crate::errno::{self, Answer};
 use crate::sys::file::{self, File};
 use crate::sys::{Result, error, syscall};
 use abi::number::O_CLOEXEC;
@@ -9,28 +9,26 @@ use abi::redox::number::{SYS_READ, SYS_WRITE};
 use core::ffi::c_void;
 use libc::{c_int, size_t, ssize_t};
 
-/// The flags that may be added to a socket's type.
-const FLAGS: c_int = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-
-fn pair(family: c_int, kind: c_int, protocol: c_int) -> Result<(File, File)> {
+fn create(family: c_int, kind: c_int, protocol: c_int) -> Result<(File, File)> {
+    let flags = kind & (libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
     if family != libc::AF_UNIX {
-        return error(libc::ENOSYS);
+        return error(libc::EAFNOSUPPORT);
     }
-    if kind & !FLAGS != libc::SOCK_STREAM || protocol != 0 {
+    if kind & !flags != libc::SOCK_STREAM || protocol != 0 {
         return error(libc::EPROTONOSUPPORT);
     }
-    let nonblocking = if kind & libc::SOCK_NONBLOCK != 0 { O_NONBLOCK } else { 0 };
-    let close_on_exec = if kind & libc::SOCK_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
-    let one = File::open(b"pipe:pair", O_RDWR | nonblocking | close_on_exec)?;
-    // The other end inherits `O_NONBLOCK`, but not close-on-exec.
-    let other = File::adopt(file::dup(one.fd(), b"other")?);
-    if close_on_exec != 0 {
+    let status = if flags & libc::SOCK_NONBLOCK != 0 { O_NONBLOCK } else { 0 };
+    let on_exec = if flags & libc::SOCK_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
+    let one = File::open(b"pipe:pair", O_RDWR | status | on_exec)?;
+    // The other end inherits the status flags, but not close-on-exec.
+    let other = File::adopt(file::dup(one.fd(), b"peer")?);
+    if on_exec != 0 {
         file::set_close_on_exec(other.fd())?;
     }
     Ok((one, other))
 }
 
-/// Makes two sockets that are connected to each other.
+/// Makes two connected sockets. Only streams of `AF_UNIX`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn socketpair(
     family: c_int,
@@ -38,7 +36,7 @@ unsafe extern "C" fn socketpair(
     protocol: c_int,
     places: *mut c_int,
 ) -> c_int {
-    let made = pair(family, kind, protocol).map(|(one, other)| {
+    let made = create(family, kind, protocol).map(|(one, other)| {
         // SAFETY: the caller gave two places.
         unsafe {
             places.write(one.into_fd() as c_int);
@@ -49,21 +47,28 @@ unsafe extern "C" fn socketpair(
     made.int()
 }
 
-/// The descriptor for a transfer without flags, of which none are supported.
-fn plain(fd: c_int, flags: c_int) -> Result<usize> {
-    if flags != 0 { error(libc::EOPNOTSUPP) } else { file::number(fd) }
+/// Moves bytes once. No flag has a meaning here yet, so none is taken.
+///
+/// # Safety
+///
+/// The buffer fits the call: readable for a write, the caller's to fill for a read.
+unsafe fn transfer(call: usize, fd: c_int, buffer: usize, length: size_t, flags: c_int) -> ssize_t {
+    if flags != 0 {
+        return errno::fail(libc::EOPNOTSUPP);
+    }
+    // SAFETY: as promised by the caller.
+    let moved = file::number(fd).and_then(|fd| unsafe { syscall(call, [fd, buffer, length]) });
+    moved.size()
 }
 
-/// Receives bytes.
+/// Reads from a socket; without flags the same as `read`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> ssize_t {
-    // SAFETY: the buffer is the caller's to fill.
-    plain(fd, flags)
-        .and_then(|fd| unsafe { syscall(SYS_READ, [fd, buffer as usize, length]) })
-        .size()
+    // SAFETY: the caller gave `length` bytes to fill.
+    unsafe { transfer(SYS_READ, fd, buffer as usize, length, flags) }
 }
 
-/// Sends bytes.
+/// Writes to a socket; without flags the same as `write`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn send(
     fd: c_int,
@@ -71,7 +76,6 @@ unsafe extern "C" fn send(
     length: size_t,
     flags: c_int,
 ) -> ssize_t {
-    let start = buffer as usize;
-    // SAFETY: the buffer is only read.
-    plain(fd, flags).and_then(|fd| unsafe { syscall(SYS_WRITE, [fd, start, length]) }).size()
+    // SAFETY: the caller gave `length` bytes to read.
+    unsafe { transfer(SYS_WRITE, fd, buffer as usize, length, flags) }
 }

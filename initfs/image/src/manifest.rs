@@ -76,9 +76,30 @@ pub(crate) struct Service {
     pub(crate) args: Vec<String>,
     #[serde(default)]
     pub(crate) needs: Vec<String>,
-    pub(crate) scheme: Option<String>,
+    #[serde(default)]
+    pub(crate) scheme: Names,
     #[serde(default)]
     pub(crate) restart: Restart,
+}
+
+/// Names written as one text or as a list of them.
+#[derive(Default, Deserialize)]
+#[serde(untagged, expecting = "expected a name or a list of names")]
+pub(crate) enum Names {
+    One(String),
+    Several(Vec<String>),
+    #[default]
+    None,
+}
+
+impl Names {
+    pub(crate) fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+            Self::None => &[],
+        }
+    }
 }
 
 /// When init starts a service again that has ended.

@@ -22,8 +22,8 @@ struct ServiceRow<'m> {
     command: &'m str,
     args: &'m [String],
     needs: &'m [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scheme: Option<&'m str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    schemes: &'m [String],
     restart: &'static str,
 }
 
@@ -62,7 +62,7 @@ fn row(service: &Service) -> ServiceRow<'_> {
         command: &service.command,
         args: &service.args,
         needs: &service.needs,
-        scheme: service.scheme.as_deref(),
+        schemes: service.scheme.as_slice(),
         restart: service.restart.name(),
     }
 }
@@ -78,10 +78,9 @@ pub(crate) fn check(manifests: &[Manifest], archive: &Archive<'_>) -> anyhow::Re
             let message = format!("a second service is called {:?}", service.name);
             return Err(manifest.mistake(at, message).into());
         }
-        if let Some(scheme) = &service.scheme
-            && !schemes.insert(scheme)
-        {
-            let message = format!("scheme {scheme:?} is already given by another service");
+        let taken = service.scheme.as_slice().iter().find(|name| !schemes.insert(name.as_str()));
+        if let Some(scheme) = taken {
+            let message = format!("scheme {scheme:?} is given twice");
             return Err(manifest.mistake(at, message).into());
         }
     }

@@ -123,7 +123,7 @@ name = "ram"
 command = "/bin/ramd"
 args = ["--limit", "64M"]
 needs = []
-scheme = "ram"
+schemes = ["ram"]
 restart = "on-failure"
 
 [[mount]]
@@ -194,8 +194,10 @@ fn services_that_cannot_start_are_refused() {
         (service("a", "") + &service("a", ""), "a second service is called \"a\""),
         (
             service("a", "scheme = 's'") + &service("b", "scheme = 's'"),
-            "scheme \"s\" is already given by another service",
+            "scheme \"s\" is given twice",
         ),
+        (service("a", "scheme = ['s', 't', 's']"), "scheme \"s\" is given twice"),
+        (service("a", "scheme = 7"), "expected a name or a list of names"),
         (service("a", "restart = 'often'"), "unknown variant `often`, expected one of `never`"),
     ];
     for (services, expected) in cases {

@@ -9,7 +9,7 @@
 //! command = "/bin/ram"
 //! args = ["--limit", "64M"]
 //! needs = ["log"]
-//! scheme = "ram"          # ready once this scheme exists; without it, ready at once
+//! schemes = ["ram"]       # ready once all of these exist; without any, ready at once
 //! restart = "on-failure"  # never | always | on-failure (the default)
 //!
 //! [[mount]]
@@ -52,9 +52,9 @@ pub(crate) struct Service {
     /// Services that must be ready first.
     #[serde(default)]
     pub(crate) needs: Vec<String>,
-    /// The scheme whose existence means "ready".
+    /// The schemes whose existence, of all together, means "ready".
     #[serde(default)]
-    pub(crate) scheme: Option<String>,
+    pub(crate) schemes: Vec<String>,
     /// What to do when it ends.
     #[serde(default)]
     pub(crate) restart: Rule,
@@ -101,7 +101,7 @@ mod tests {
             command = "/bin/ram"
             args = ["-v"]
             needs = ["log"]
-            scheme = "ram"
+            schemes = ["ram"]
             restart = "always"
             [[mount]]
             at = "/tmp"
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_is_left_out_has_a_default() {
         let manifest = Manifest::parse("[[service]]\nname = 'a'\ncommand = '/bin/a'\n").unwrap();
-        assert_eq!(manifest.services[0].scheme, None);
+        assert_eq!(manifest.services[0].schemes, [""; 0]);
         assert_eq!(manifest.services[0].restart, Rule::OnFailure);
         assert_eq!(Manifest::parse("").unwrap(), Manifest::default());
     }

@@ -93,7 +93,7 @@ mod tests {
             command: format!("/bin/{name}"),
             args: Vec::new(),
             needs: needs.iter().map(|need| need.to_string()).collect(),
-            scheme: None,
+            schemes: Vec::new(),
             restart: Default::default(),
         }
     }

@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::restart::{Decision, Ended, History};
 use crate::sys;
 
-/// How long a service may take until its scheme exists.
+/// How long a service may take until its schemes exist.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a service may take to end after `SIGTERM`.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -92,17 +92,20 @@ impl Supervisor {
         self.slots[at].process.is_some()
     }
 
-    /// Looks at `sys:scheme` until the service's scheme is there, it ended, or time is up.
+    /// Looks at `sys:scheme` until all the service's schemes are there, it ended, or time is up.
     fn wait_ready(&mut self, at: usize, report: &mut Report) {
-        let Some(scheme) = self.slots[at].service.scheme.clone() else { return };
+        let schemes = self.slots[at].service.schemes.clone();
+        if schemes.is_empty() {
+            return;
+        }
         let start = Instant::now();
         let mut pause = LOOK.0;
         loop {
-            match fs::read_to_string("/scheme/sys/scheme") {
-                Ok(schemes) if sys::lists_scheme(&schemes, &scheme) => return,
-                Ok(_) => {}
+            let there = match fs::read_to_string("/scheme/sys/scheme") {
+                Ok(there) => there,
                 Err(error) => return report.say(format_args!("sys:scheme: {error}")),
-            }
+            };
+            let Some(scheme) = sys::first_missing(&there, &schemes) else { return };
             while let Some(death) = process::reap_one() {
                 self.ended(death, report);
             }

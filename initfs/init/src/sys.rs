@@ -5,9 +5,11 @@ pub(crate) fn boot_value<'a>(env: &'a str, key: &str) -> Option<&'a str> {
     env.lines().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
-/// Whether `sys:scheme` (`NAME kernel|user PID` lines) lists a scheme.
-pub(crate) fn lists_scheme(schemes: &str, name: &str) -> bool {
-    schemes.lines().any(|line| line.split_whitespace().next() == Some(name))
+/// The first of `names` that `sys:scheme` (`NAME kernel` and `NAME user PID` lines) does not list.
+pub(crate) fn first_missing<'a>(schemes: &str, names: &'a [String]) -> Option<&'a str> {
+    let is_listed =
+        |name: &str| schemes.lines().any(|line| line.split_whitespace().next() == Some(name));
+    names.iter().map(String::as_str).find(|name| !is_listed(name))
 }
 
 /// The command in `exec=`: UTF-8 text in hexadecimal, so that the boot command line need not
@@ -41,10 +43,15 @@ mod tests {
 
     #[test]
     fn schemes_are_found_by_their_whole_name() {
-        let schemes = "sys kernel 0\nrandom user 7\n";
-        assert!(lists_scheme(schemes, "sys"));
-        assert!(!lists_scheme(schemes, "rand"));
-        assert!(!lists_scheme(schemes, "kernel"));
+        let schemes = "sys kernel\nrandom user 7\n";
+        let missing = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            first_missing(schemes, &names).map(str::to_owned)
+        };
+        assert_eq!(missing(&["random", "sys"]), None);
+        assert_eq!(missing(&["sys", "rand", "user"]).as_deref(), Some("rand"));
+        assert_eq!(missing(&["kernel"]).as_deref(), Some("kernel"));
+        assert_eq!(missing(&[]), None);
     }
 
     #[test]

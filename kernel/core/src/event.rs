@@ -164,7 +164,8 @@ impl Events {
 
     /// Whether a read would find something.
     pub fn has_pending(&self, number: usize) -> bool {
-        self.queues.get(number).is_some_and(|queue| !queue.pending.is_empty())
+        let queue = self.queues.get(number);
+        queue.is_some_and(|queue| queue.is_timed_out || !queue.pending.is_empty())
     }
 
     /// The event at place `index` of the queue, without taking it.
@@ -196,6 +197,11 @@ impl Events {
                 queue.watched.retain(|watched| *watched != key);
             }
         }
+    }
+
+    /// The files of a scheme that somebody watches.
+    pub fn watched_in(&self, scheme: SchemeId) -> Vec<Key> {
+        self.interests.keys().filter(|(have, _)| *have == scheme).copied().collect()
     }
 
     /// How many queues and interests there are, for `sys:stat`.

@@ -25,23 +25,12 @@ pub struct Pipe {
     pub readable: QueueId,
     /// Writers wait here.
     pub writable: QueueId,
-    /// In a two-way pair, the pipe that carries the other direction.
-    pub twin: Option<usize>,
 }
 
 impl Pipe {
-    /// An empty pipe with one read end.
+    /// An empty pipe without ends.
     pub fn new(readable: QueueId, writable: QueueId) -> Self {
-        Self {
-            bytes: Vec::new(),
-            start: 0,
-            length: 0,
-            readers: 1,
-            writers: 0,
-            readable,
-            writable,
-            twin: None,
-        }
+        Self { bytes: Vec::new(), start: 0, length: 0, readers: 0, writers: 0, readable, writable }
     }
 
     /// Bytes it still takes.
@@ -104,6 +93,8 @@ impl Pipe {
 pub struct Pipes {
     /// By number.
     pub table: Slab<Pipe>,
+    /// Two-way pipes: each end reads its own and writes the other's.
+    pub pairs: Slab<[usize; 2]>,
 }
 
 #[cfg(test)]

@@ -50,13 +50,14 @@ impl Pending {
         }
         let lowest = candidates.trailing_zeros() as usize + 1;
         let signal = if candidates & bit(SIGKILL) != 0 { SIGKILL } else { lowest };
-        self.remove(signal);
+        self.mask &= !bit(signal);
         self.infos.remove(&signal)
     }
 
-    /// Forgets a signal.
-    pub fn remove(&mut self, signal: usize) {
-        self.mask &= !bit(signal);
+    /// Forgets the signals of a mask.
+    pub fn forget(&mut self, which: u64) {
+        self.mask &= !which;
+        self.infos.retain(|signal, _| bit(*signal) & which == 0);
     }
 }
 
@@ -100,6 +101,12 @@ pub struct Interrupted<M: Machine> {
     pub context: Box<M::Context>,
     /// Its mask.
     pub mask: u64,
+}
+
+impl<M: Machine> Clone for Interrupted<M> {
+    fn clone(&self) -> Self {
+        Self { context: self.context.clone(), mask: self.mask }
+    }
 }
 
 /// What a thread has of signals.

@@ -66,9 +66,13 @@ impl Log {
     }
 
     fn open(&mut self, path: &str, flags: usize) -> Result<Handle> {
+        let is_root = path.trim_matches('/').is_empty();
+        // Who only looks sees a directory, so that `ls log:` lists the tags.
+        if is_root && flags & (O_DIRECTORY | O_STAT) != 0 {
+            return Ok(Handle::List);
+        }
         if flags & O_DIRECTORY != 0 {
-            let is_root = path.trim_matches('/').is_empty();
-            return if is_root { Ok(Handle::List) } else { Err(Error::new(ENOTDIR)) };
+            return Err(Error::new(ENOTDIR));
         }
         let opened = parse(path)?;
         let access = if flags & O_STAT != 0 { 0 } else { flags & O_ACCMODE };

@@ -4,19 +4,21 @@
 #![forbid(unsafe_code)]
 
 mod census;
+mod daemon;
 
 pub use abi::redox::data::Map;
 pub use abi::redox::error::*;
 pub use abi::redox::flag::{
     CLOCK_MONOTONIC, CLOCK_REALTIME, CallFlags, EVENT_TIMEOUT_ID, EventFlags, FUTEX_WAIT64,
-    MODE_DIR, MODE_FIFO, MODE_FILE, MapFlags, O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK, O_RDONLY,
-    O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
+    MODE_CHR, MODE_DIR, MODE_FIFO, MODE_FILE, MapFlags, O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK,
+    O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
 };
-pub use abi::redox::schemev2::{Opcode, Sqe};
+pub use abi::redox::schemev2::{Cqe, CqeOpcode, Opcode, Sqe};
 pub use abi::signal::*;
 pub use abi::wait::Ended;
 pub use abi::{ANONYMOUS, LOWEST_FREE, PAGE_SIZE, STACK_SIZE, STACK_TOP, USER_END, USER_START};
 pub use census::{Census, census, leaves_nothing};
+pub use daemon::{Notes, daemon, daemon_that, file_server, kill};
 pub use kernel_core::error::Errno;
 pub use kernel_sim::{Action, Answer, Finished, Socket, System, User, audit};
 

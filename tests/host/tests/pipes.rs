@@ -156,3 +156,59 @@ fn pipes_leave_nothing_behind() {
         });
     });
 }
+
+fn pair(user: &mut User) -> (usize, usize) {
+    let one = user.open("pipe:pair", O_RDWR).expect("a two-way pipe can be made");
+    let other = user.dup(one, b"peer").expect("it has another end");
+    (one, other)
+}
+
+#[test]
+fn a_two_way_pipe_carries_both_ways() {
+    story_on_any(|user| {
+        let (one, other) = pair(user);
+        let child = user.fork(move |user| {
+            user.close(one).expect("it is open");
+            let question = user.read(other, 8).expect("somebody asks");
+            assert_eq!(question, b"question");
+            assert_eq!(user.write(other, b"answer"), Ok(6));
+            assert_eq!(user.read(other, 8), Ok(vec![]));
+        });
+        user.close(other).expect("it is open");
+        until_waiting(user, child, "readable");
+        assert_eq!(user.write(one, b"question"), Ok(8));
+        assert_eq!(user.read(one, 8), Ok(b"answer".to_vec()));
+        user.close(one).expect("it is open");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn an_end_of_a_two_way_pipe_learns_that_the_other_has_gone() {
+    story(|user| {
+        let (one, other) = pair(user);
+        user.on(SIGPIPE, 0, Action::Ignore);
+        user.write(other, b"last").expect("there is room");
+        assert_eq!(user.dup(one, b"write"), error(EINVAL));
+        user.close(other).expect("it is open");
+        assert_eq!(user.write(one, b"anybody?"), error(EPIPE));
+        assert_eq!(user.read(one, 8), Ok(b"last".to_vec()));
+        assert_eq!(user.read(one, 8), Ok(vec![]));
+    });
+}
+
+#[test]
+fn two_way_pipes_leave_nothing_behind() {
+    story(|user| {
+        leaves_nothing(user, |user| {
+            for turn in 0..200 {
+                let (one, other) = pair(user);
+                user.write(one, b"forgotten").expect("there is room");
+                user.write(other, b"as well").expect("there is room");
+                let (first, second) = if turn % 2 == 0 { (one, other) } else { (other, one) };
+                user.close(first).expect("it is open");
+                user.close(second).expect("it is open");
+            }
+        });
+    });
+}

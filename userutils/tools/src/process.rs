@@ -62,7 +62,8 @@ impl Process {
 
 /// All processes, by number. One that ends while the list is read is left out.
 pub(crate) fn all() -> Result<Vec<Process>, Failure> {
-    let entries = fs::read_dir("/scheme/proc").map_err(|error| Failure::of("proc: cannot be listed", error))?;
+    let entries = fs::read_dir("/scheme/proc")
+        .map_err(|error| Failure::of("proc: cannot be listed", error))?;
     let number = |entry: std::io::Result<fs::DirEntry>| -> Option<u64> {
         entry.ok()?.file_name().to_str()?.parse().ok()
     };

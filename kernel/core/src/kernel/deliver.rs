@@ -14,6 +14,9 @@ use alloc::boxed::Box;
 /// The System V red zone: bytes below the stack pointer that a function may use.
 const RED_ZONE: usize = 128;
 
+/// The signals that stop a process.
+const STOPPING: u64 = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
+
 /// What to do with a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reaction {
@@ -32,9 +35,7 @@ impl<M: Machine> Kernel<M> {
         if record.standing != Standing::Alive {
             return;
         }
-        if signal == SIGCONT {
-            self.continue_process(process);
-        }
+        self.act_at_once(process, signal);
         let record = &mut self.processes[process.0];
         let action = record.signals.action(signal);
         let is_dropped = action.handler == SIG_IGN
@@ -55,8 +56,31 @@ impl<M: Machine> Kernel<M> {
 
     /// Sends a signal to one thread.
     pub(crate) fn signal_task(&mut self, task: TaskId, info: SigInfo) {
+        self.act_at_once(self.tasks[task.0].process, info.signo as usize);
         self.tasks[task.0].signals.pending.add(info);
         self.demand_attention(task);
+    }
+
+    /// What a signal does before anybody takes it: going on undoes stopping and the other way
+    /// round, and a stopped process can be killed.
+    fn act_at_once(&mut self, process: ProcessId, signal: usize) {
+        if signal == SIGCONT {
+            self.forget_signals(process, STOPPING);
+        }
+        if STOPPING & bit(signal) != 0 {
+            self.forget_signals(process, bit(SIGCONT));
+        }
+        if matches!(signal, SIGCONT | SIGKILL) {
+            self.continue_process(process);
+        }
+    }
+
+    fn forget_signals(&mut self, process: ProcessId, which: u64) {
+        let record = &mut self.processes[process.0];
+        record.signals.pending.forget(which);
+        for task in &record.threads {
+            self.tasks[task.0].signals.pending.forget(which);
+        }
     }
 
     /// Makes a thread come by [`Kernel::attend`] before it runs user code again.
@@ -147,7 +171,11 @@ impl<M: Machine> Kernel<M> {
         if !thread.unfinished.is_parked {
             return;
         }
-        let may_restart = thread.unfinished.deadline.is_none();
+        self.tell_rest_of_sleep(task);
+        let thread = &mut self.tasks[task.0];
+        // Neither a wait for a moment nor one for a signal may begin anew.
+        let may_restart =
+            thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
         thread.unfinished = Unfinished::default();
         let context = thread.context();
         if action.flags & SA_RESTART != 0 && may_restart {

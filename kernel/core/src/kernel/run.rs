@@ -37,6 +37,8 @@ pub struct Cpu {
     timer: u64,
     /// Halted, or about to be.
     pub is_idle: bool,
+    /// Told that others wait for a turn, and not back yet.
+    is_called: bool,
     /// When user code was last left or entered, in ticks.
     stamp: u64,
     /// Counters.
@@ -44,8 +46,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// A CPU that has not run anything.
-    pub fn new(id: CpuId) -> Self {
+    /// A CPU that has not run anything. Its times count from `stamp` on.
+    pub fn new(id: CpuId, stamp: u64) -> Self {
         Self {
             id,
             current: None,
@@ -55,7 +57,8 @@ impl Cpu {
             turn_ends: 0,
             timer: u64::MAX,
             is_idle: false,
-            stamp: 0,
+            is_called: false,
+            stamp,
             stats: CpuStats::default(),
         }
     }
@@ -154,7 +157,7 @@ impl<M: Machine> Kernel<M> {
         while let Some(interrupt) = self.machine.next_interrupt() {
             match interrupt {
                 Interrupt::Timer => self.timer_fired(cpu),
-                Interrupt::Kick => {}
+                Interrupt::Kick => self.cpus[cpu.0 as usize].is_called = false,
                 Interrupt::Line(line) => self.line_fired(cpu, line),
             }
         }
@@ -235,11 +238,11 @@ impl<M: Machine> Kernel<M> {
         self.cpus[cpu.0 as usize].turn_ends = now + QUANTUM_NS;
     }
 
-    /// Takes the registers out and sets the clock; calls an idle CPU if work is left over.
+    /// Takes the registers out and sets the clock; calls another CPU if work is left over.
     fn hand_out(&mut self, cpu: CpuId, task: TaskId) -> Chosen<M> {
         let turn_ends = self.cpus[cpu.0 as usize].turn_ends;
         if !self.policy.is_empty() {
-            self.kick_an_idle_cpu();
+            self.call_another_cpu(cpu);
             self.set_timer_by(cpu, turn_ends);
         }
         self.set_timer_by(cpu, self.timers.soonest());
@@ -309,13 +312,32 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-    /// Runs a parked call again.
+    /// Runs a parked call again, unless all that is left of it is a daemon's error.
     fn call_again(&mut self, caller: Caller) {
+        if let Some(errno) = self.take_refusal(caller.task) {
+            let thread = &mut self.tasks[caller.task.0];
+            thread.context().set_answer(answer(Err(errno)));
+            thread.unfinished = Unfinished::default();
+            return;
+        }
         let mut held = self.tasks[caller.task.0].context.take();
         if self.call(caller, &mut held) {
-            let thread = &mut self.tasks[caller.task.0];
-            thread.context = held;
-            thread.unfinished = Unfinished::default();
+            self.tasks[caller.task.0].context = held;
+            // The call may have ended without taking the answer it was waiting for: what it named
+            // then may no longer be there.
+            self.abandon_request(caller.task);
+            self.tasks[caller.task.0].unfinished = Unfinished::default();
+        }
+    }
+
+    /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
+    pub(crate) fn call_early(&mut self, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
+        if is_at_rest && thread.unfinished.is_parked {
+            thread.unfinished.is_parked = false;
+            let caller = Caller { task, process: thread.process, space: thread.space };
+            self.call_again(caller);
         }
     }
 
@@ -385,12 +407,20 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn kick_an_idle_cpu(&mut self) {
-        if let Some(idle) = self.cpus.iter_mut().find(|cpu| cpu.is_idle) {
-            idle.is_idle = false;
-            let id = idle.id;
-            self.machine.kick(id);
-        }
+    /// Work is left over: calls a CPU that has nothing to do, or else one whose thread would run on
+    /// for ever, because nobody waited for a turn when it started.
+    fn call_another_cpu(&mut self, this: CpuId) {
+        let idle = self.cpus.iter().position(|cpu| cpu.is_idle);
+        let endless = |cpu: &Cpu| {
+            let has_end = cpu.timer <= cpu.turn_ends;
+            cpu.id != this && cpu.current.is_some() && !cpu.is_called && !has_end
+        };
+        let Some(found) = idle.or_else(|| self.cpus.iter().position(endless)) else { return };
+        let record = &mut self.cpus[found];
+        record.is_idle = false;
+        record.is_called = true;
+        let id = record.id;
+        self.machine.kick(id);
     }
 
     /// Keeps the kernel's own heap filled between operations, where frames can be had, so that

@@ -106,6 +106,12 @@ impl<M: Machine> Space<M> {
         before.is_none_or(|(_, region)| region.pages.end <= pages.start)
     }
 
+    /// Whether the kernel itself uses some of `pages`: a daemon's request window is not the
+    /// daemon's to change.
+    pub fn is_reserved(&self, pages: Pages) -> bool {
+        self.touching(pages).any(|region| region.kind == Kind::Window)
+    }
+
     /// Adds a region where there is none. `EEXIST` is the caller's to find out with
     /// [`Space::is_free`].
     pub fn add(&mut self, region: Region) {

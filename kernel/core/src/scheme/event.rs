@@ -24,7 +24,10 @@ impl<M: Machine> Scheme<M> for Event {
         "event"
     }
 
-    fn open(&self, k: &mut Kernel<M>, _: Caller, _: &str, _: usize) -> Outcome<Opened> {
+    fn open(&self, k: &mut Kernel<M>, _: Caller, path: &str, _: usize) -> Outcome<Opened> {
+        if !path.is_empty() {
+            return fail(ENOENT);
+        }
         let readable = k.waits.create();
         Opened::stream(k.events.create(readable))
     }
@@ -82,7 +85,7 @@ impl<M: Machine> Scheme<M> for Event {
             match register(k, caller, number, Record { id, flags, data }) {
                 Ok(()) => done += SIZE,
                 // What has been registered stays registered; the rest is written again.
-                Err(_) if done > 0 => break,
+                Err(Stop::Error(_)) if done > 0 => break,
                 Err(stop) => return Err(stop),
             }
         }

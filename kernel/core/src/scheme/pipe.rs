@@ -1,6 +1,5 @@
 //! `pipe:` — opening makes a pipe and gives its read end; `dup(fd, "write")` gives a write end.
-//! `pipe:pair` — opening makes two crossed pipes and gives one end of both, which reads the one and
-//! writes the other; `dup(fd, "other")`, once, gives the other end.
+//! `pipe:pair` makes a two-way pipe and gives one end; `dup(fd, "peer")` gives the other.
 //!
 //! A write of up to 4,096 bytes goes in whole or not at all. Reading an empty pipe parks while
 //! there is a write end, and is the end of the file when there is none. Writing without a read
@@ -19,84 +18,70 @@ use abi::signal::{SI_KERNEL, SIGPIPE, SigInfo};
 
 pub(super) struct Pipe;
 
-/// What a file of this scheme is. Its number is that of a pipe and, in the low bits, the kind.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a number means: ends of pipes count up by twos, ends of two-way pipes do behind this.
+const PAIRS: usize = 1 << 32;
+
+/// One end.
+#[derive(Clone, Copy)]
 enum End {
-    /// Reads this pipe.
     Read(usize),
-    /// Writes this pipe.
     Write(usize),
-    /// Reads this pipe and writes its twin.
-    Both(usize),
+    /// A two-way pipe's, by side.
+    Both(usize, usize),
 }
 
 impl End {
     fn from_number(number: usize) -> Self {
-        match (number >> 2, number & 3) {
-            (pipe, 0) => End::Read(pipe),
-            (pipe, 1) => End::Write(pipe),
-            (pipe, _) => End::Both(pipe),
+        match (number.checked_sub(PAIRS), number % 2) {
+            (Some(pair), side) => End::Both(pair / 2, side),
+            (None, 0) => End::Read(number / 2),
+            (None, _) => End::Write(number / 2),
         }
     }
 
     fn number(self) -> usize {
         match self {
-            End::Read(pipe) => pipe << 2,
-            End::Write(pipe) => pipe << 2 | 1,
-            End::Both(pipe) => pipe << 2 | 2,
+            End::Read(pipe) => pipe * 2,
+            End::Write(pipe) => pipe * 2 + 1,
+            End::Both(pair, side) => PAIRS + pair * 2 + side,
         }
     }
 
-    /// The pipe it reads.
-    fn reads(self) -> Option<usize> {
+    /// The pipe it reads from, and the end that writes it.
+    fn source<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
         match self {
-            End::Read(pipe) | End::Both(pipe) => Some(pipe),
+            End::Read(pipe) => Some((pipe, End::Write(pipe))),
             End::Write(_) => None,
+            End::Both(pair, side) => Some((k.pipes.pairs[pair][side], End::Both(pair, 1 - side))),
         }
     }
 
-    /// The pipe it writes.
-    fn writes<M: Machine>(self, k: &Kernel<M>) -> Option<usize> {
+    /// The pipe it writes to, and the end that reads it.
+    fn sink<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
         match self {
             End::Read(_) => None,
-            End::Write(pipe) => Some(pipe),
-            End::Both(pipe) => k.pipes.table[pipe].twin,
+            End::Write(pipe) => Some((pipe, End::Read(pipe))),
+            End::Both(pair, side) => {
+                Some((k.pipes.pairs[pair][1 - side], End::Both(pair, 1 - side)))
+            }
         }
+    }
+
+    /// Counts one more descriptor.
+    fn open<M: Machine>(self, k: &mut Kernel<M>) -> Outcome<Opened> {
+        if let Some((pipe, _)) = self.source(k) {
+            k.pipes.table[pipe].readers += 1;
+        }
+        if let Some((pipe, _)) = self.sink(k) {
+            k.pipes.table[pipe].writers += 1;
+        }
+        Opened::stream(self.number())
     }
 }
 
-/// Tells those who wait for `pipe` to have something to read, or nothing any more.
-fn wake_readers<M: Machine>(k: &mut Kernel<M>, pipe: usize) {
-    let end = if k.pipes.table[pipe].twin.is_some() { End::Both(pipe) } else { End::Read(pipe) };
-    let readable = k.pipes.table[pipe].readable;
-    k.wake_all(readable);
-    k.raise((place::PIPE, end.number()), EventFlags::EVENT_READ);
-}
-
-/// Tells those who wait for `pipe` to have room, or no reader any more.
-fn wake_writers<M: Machine>(k: &mut Kernel<M>, pipe: usize) {
-    let end = match k.pipes.table[pipe].twin {
-        Some(twin) => End::Both(twin),
-        None => End::Write(pipe),
-    };
-    let writable = k.pipes.table[pipe].writable;
-    k.wake_all(writable);
-    k.raise((place::PIPE, end.number()), EventFlags::EVENT_WRITE);
-}
-
-/// Makes a pipe with one read end; returns its number.
 fn create<M: Machine>(k: &mut Kernel<M>) -> usize {
     let pipe = Buffer::new(k.waits.create(), k.waits.create());
     k.pipes.table.insert(pipe)
-}
-
-/// Makes a pair, whose first end reads the pipe it returns; the other end is not open yet.
-fn create_pair<M: Machine>(k: &mut Kernel<M>) -> usize {
-    let (one, two) = (create(k), create(k));
-    let [first, second] = k.pipes.table.get_disjoint_mut([one, two]).expect("both are new");
-    (first.twin, second.twin) = (Some(two), Some(one));
-    (second.readers, second.writers) = (0, 1);
-    one
 }
 
 impl<M: Machine> Scheme<M> for Pipe {
@@ -106,24 +91,19 @@ impl<M: Machine> Scheme<M> for Pipe {
 
     fn open(&self, k: &mut Kernel<M>, _: Caller, path: &str, _: usize) -> Outcome<Opened> {
         match path {
-            "" => Opened::stream(End::Read(create(k)).number()),
-            "pair" => Opened::stream(End::Both(create_pair(k)).number()),
+            "" => End::Read(create(k)).open(k),
+            "pair" => {
+                let pipes = [create(k), create(k)];
+                End::Both(k.pipes.pairs.insert(pipes), 0).open(k)
+            }
             _ => fail(ENOENT),
         }
     }
 
     fn dup(&self, k: &mut Kernel<M>, _: Caller, number: usize, what: &[u8]) -> Outcome<Opened> {
-        let end = End::from_number(number);
-        match (end, what, end.writes(k)) {
-            (End::Read(pipe), b"write", _) => {
-                k.pipes.table[pipe].writers += 1;
-                Opened::stream(End::Write(pipe).number())
-            }
-            (End::Both(pipe), b"other", Some(twin)) if k.pipes.table[twin].readers == 0 => {
-                k.pipes.table[twin].readers = 1;
-                k.pipes.table[pipe].writers = 1;
-                Opened::stream(End::Both(twin).number())
-            }
+        match (End::from_number(number), what) {
+            (End::Read(pipe), b"write") => End::Write(pipe).open(k),
+            (End::Both(pair, side), b"peer") => End::Both(pair, 1 - side).open(k),
             _ => fail(EINVAL),
         }
     }
@@ -136,7 +116,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         into: UserSlice,
         at: Position,
     ) -> Outcome {
-        let Some(index) = End::from_number(number).reads() else { return fail(EBADF) };
+        let (index, writer) = End::from_number(number).source(k).ok_or(Errno(EBADF))?;
         let pipe = &k.pipes.table[index];
         if pipe.length == 0 && into.length > 0 {
             return match (pipe.writers, at.is_nonblocking) {
@@ -153,8 +133,11 @@ impl<M: Machine> Scheme<M> for Pipe {
             k.machine.write(to, piece);
             done += piece.len();
         }
-        k.pipes.table[index].consume(count);
-        wake_writers(k, index);
+        let pipe = &mut k.pipes.table[index];
+        pipe.consume(count);
+        let writable = pipe.writable;
+        k.wake_all(writable);
+        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE);
         Ok(count)
     }
 
@@ -166,10 +149,13 @@ impl<M: Machine> Scheme<M> for Pipe {
         from: UserSlice,
         at: Position,
     ) -> Outcome {
-        let Some(index) = End::from_number(number).writes(k) else { return fail(EBADF) };
+        let (index, reader) = End::from_number(number).sink(k).ok_or(Errno(EBADF))?;
         let pipe = &mut k.pipes.table[index];
         if pipe.readers == 0 {
             return broken(k, caller);
+        }
+        if from.length == 0 {
+            return Ok(0);
         }
         let least = if from.length <= ATOMIC { from.length } else { 1 };
         if pipe.room() < least {
@@ -187,31 +173,29 @@ impl<M: Machine> Scheme<M> for Pipe {
             k.machine.read(bytes, piece);
             done += piece.len();
         }
-        k.pipes.table[index].produce(count);
-        wake_readers(k, index);
+        let pipe = &mut k.pipes.table[index];
+        pipe.produce(count);
+        let readable = pipe.readable;
+        k.wake_all(readable);
+        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
         Ok(count)
     }
 
     fn close(&self, k: &mut Kernel<M>, number: usize) {
         let end = End::from_number(number);
-        let (reads, writes) = (end.reads(), end.writes(k));
-        if let Some(pipe) = reads {
+        let (source, sink) = (end.source(k), end.sink(k));
+        if let Some((pipe, writer)) = source {
             k.pipes.table[pipe].readers -= 1;
-            if k.pipes.table[pipe].readers == 0 {
-                wake_writers(k, pipe);
-            }
+            closed(k, pipe, end, writer);
         }
-        if let Some(pipe) = writes {
+        if let Some((pipe, reader)) = sink {
             k.pipes.table[pipe].writers -= 1;
-            if k.pipes.table[pipe].writers == 0 {
-                wake_readers(k, pipe);
-            }
+            closed(k, pipe, reader, end);
         }
-        for pipe in reads.into_iter().chain(writes) {
-            if k.pipes.table[pipe].readers == 0 && k.pipes.table[pipe].writers == 0 {
-                let gone = k.pipes.table.remove(pipe);
-                k.waits.destroy(gone.readable);
-                k.waits.destroy(gone.writable);
+        if let End::Both(pair, side) = end {
+            // Each end is in both pipes, so they go together.
+            if !k.pipes.table.contains(k.pipes.pairs[pair][side]) {
+                k.pipes.pairs.remove(pair);
             }
         }
     }
@@ -219,10 +203,12 @@ impl<M: Machine> Scheme<M> for Pipe {
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
         let end = End::from_number(number);
         let mut flags = EventFlags::empty();
-        if let Some(pipe) = end.reads().map(|index| &k.pipes.table[index]) {
+        if let Some((pipe, _)) = end.source(k) {
+            let pipe = &k.pipes.table[pipe];
             flags.set(EventFlags::EVENT_READ, pipe.length > 0 || pipe.writers == 0);
         }
-        if let Some(pipe) = end.writes(k).map(|index| &k.pipes.table[index]) {
+        if let Some((pipe, _)) = end.sink(k) {
+            let pipe = &k.pipes.table[pipe];
             flags.set(EventFlags::EVENT_WRITE, pipe.room() >= ATOMIC || pipe.readers == 0);
         }
         flags
@@ -230,10 +216,30 @@ impl<M: Machine> Scheme<M> for Pipe {
 
     fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
         let end = End::from_number(number);
-        let read = end.reads().or(end.writes(k)).map(|index| &k.pipes.table[index]);
-        let waiting = read.map_or(0, |pipe| pipe.length as u64);
-        let kind = if matches!(end, End::Both(_)) { MODE_SOCK } else { MODE_FIFO };
+        let pipe = end.source(k).or_else(|| end.sink(k));
+        let waiting = pipe.map_or(0, |(pipe, _)| k.pipes.table[pipe].length as u64);
+        let kind = if matches!(end, End::Both(..)) { MODE_SOCK } else { MODE_FIFO };
         Ok(Stat { st_mode: kind | 0o600, st_size: waiting, ..Stat::default() })
+    }
+}
+
+/// After one end of a pipe has gone: the other side learns it, or the pipe goes too.
+fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End) {
+    let pipe = &k.pipes.table[index];
+    let (readers, writers) = (pipe.readers, pipe.writers);
+    let (readable, writable) = (pipe.readable, pipe.writable);
+    if writers == 0 {
+        k.wake_all(readable);
+        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
+    }
+    if readers == 0 {
+        k.wake_all(writable);
+        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE);
+    }
+    if readers == 0 && writers == 0 {
+        k.pipes.table.remove(index);
+        k.waits.destroy(readable);
+        k.waits.destroy(writable);
     }
 }
 

@@ -124,6 +124,8 @@ pub struct UserScheme {
     room: QueueId,
     /// Open files of this scheme.
     files: usize,
+    /// Whether the socket's number still stands for this scheme.
+    has_socket: bool,
 }
 
 impl UserScheme {
@@ -169,6 +171,7 @@ impl<M: Machine> Kernel<M> {
             readable,
             room,
             files: 0,
+            has_socket: true,
         }))
     }
 
@@ -179,10 +182,32 @@ impl<M: Machine> Kernel<M> {
         scheme: usize,
         request: Request<'_>,
     ) -> Outcome<Answer> {
-        match self.tasks[caller.task.0].unfinished.owed {
-            Some(tag) => self.take_answer(caller, tag, request.payload),
+        let owed = self.tasks[caller.task.0].unfinished.owed;
+        match owed {
+            Some(tag) if self.has_asked(tag, scheme, &request) => {
+                self.take_answer(caller, tag, request.payload)
+            }
+            // The program has changed what the call's arguments point at, or what its descriptors
+            // name. An answer to something else is no answer.
+            Some(_) => {
+                self.abandon_request(caller.task);
+                self.send_request(caller, scheme, request)
+            }
             None => self.send_request(caller, scheme, request),
         }
+    }
+
+    /// Whether what a tag stands for is this request.
+    fn has_asked(&mut self, tag: Tag, scheme: usize, request: &Request<'_>) -> bool {
+        let found = self.user_schemes.get_mut(tag.scheme).and_then(|s| s.find(tag.number));
+        let Some(Owed { sqe, .. }) = found else { return true };
+        let is_same = tag.scheme == scheme
+            && sqe.opcode == request.opcode as u8
+            && sqe.args[0] == request.number as u64;
+        // With a payload, two of the arguments tell where it is, and the position in the file may
+        // have been moved by others who share it.
+        let has_payload = !matches!(request.payload, Payload::None);
+        is_same && (has_payload || sqe.args[1..5] == request.arguments)
     }
 
     fn send_request(
@@ -300,14 +325,15 @@ impl<M: Machine> Kernel<M> {
                     Ok(()) | Err(Stop::Replaced) => Ok(answer),
                 }
             }
+            // The window went before the bytes could be taken home.
+            (Ok(_), None) if matches!(payload, Payload::Receive(_) | Payload::Exchange(_)) => {
+                Err(Errno(ENODEV))
+            }
             (result, _) => result,
         };
         self.tasks[caller.task.0].unfinished.owed = None;
         self.forget_request(scheme, tag.number);
-        result.map_err(|errno| match errno {
-            Errno(ECANCELED) => Stop::Error(Errno(EINTR)),
-            errno => Stop::Error(errno),
-        })
+        result.map_err(Stop::Error)
     }
 
     fn bring_home(
@@ -346,7 +372,8 @@ impl<M: Machine> Kernel<M> {
             window.give_back(slot);
         }
         let room = server.room;
-        self.wake_one(room);
+        // All, not one: the one might be stopped or killed before it can use the room.
+        self.wake_all(room);
         self.bury_scheme(scheme);
     }
 
@@ -360,6 +387,9 @@ impl<M: Machine> Kernel<M> {
     ) -> Outcome {
         const SIZE: usize = size_of::<Sqe>();
         let server = self.user_schemes.get_mut(scheme).ok_or(Errno(EBADF))?;
+        if !server.is_alive() {
+            return fail(ENODEV);
+        }
         if caller.space != server.space || into.length < SIZE {
             return fail(EINVAL);
         }
@@ -403,6 +433,9 @@ impl<M: Machine> Kernel<M> {
         from: UserSlice,
     ) -> Outcome {
         const SIZE: usize = size_of::<Cqe>();
+        if !self.is_served(scheme) {
+            return fail(ENODEV);
+        }
         let mut done = 0;
         while done + SIZE <= from.length {
             let mut cqe = Cqe::default();
@@ -419,7 +452,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn settle(&mut self, caller: Caller, scheme: usize, cqe: &Cqe) -> Outcome<()> {
-        let value = Error::demux(cqe.result as usize).map_err(|e| Errno(e.errno));
+        let value = value_or_error(cqe.result);
         let is_positioned = cqe.extra_raw[0] & NewFdFlags::POSITIONED.bits() != 0;
         let plain = |value| Answer { value, is_positioned, other: None };
         match CqeOpcode::try_from_raw(cqe.flags & 7) {
@@ -456,6 +489,10 @@ impl<M: Machine> Kernel<M> {
             return fail(EINVAL);
         }
         let opcode = owed.sqe.opcode;
+        let is_file = matches!(result, Ok(Answer { other: Some(_), .. }));
+        if is_file && !opens(opcode) {
+            return fail(EINVAL);
+        }
         match owed.client {
             Some(client) => {
                 owed.stage = Stage::Answered(result);
@@ -510,7 +547,17 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-    /// The client has ended: nobody waits for the answer any more.
+    /// The error that a daemon has answered to a thread's request, which is forgotten with it.
+    pub(crate) fn take_refusal(&mut self, task: TaskId) -> Option<Errno> {
+        let tag = self.tasks[task.0].unfinished.owed?;
+        let owed = self.user_schemes.get_mut(tag.scheme)?.find(tag.number)?;
+        let Stage::Answered(Err(errno)) = owed.stage else { return None };
+        self.forget_request(tag.scheme, tag.number);
+        self.tasks[task.0].unfinished.owed = None;
+        Some(if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno })
+    }
+
+    /// The client has ended, or its call has: nobody waits for the answer any more.
     pub(crate) fn abandon_request(&mut self, task: TaskId) {
         let Some(tag) = self.tasks[task.0].unfinished.owed.take() else { return };
         let Some(server) = self.user_schemes.get_mut(tag.scheme) else { return };
@@ -531,11 +578,30 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// The daemon's socket is closed: whoever waits gets `ENODEV`, names disappear.
+    /// The last descriptor of the socket is closed.
+    pub(crate) fn close_socket(&mut self, scheme: usize) {
+        self.end_user_scheme(scheme);
+        if let Some(server) = self.user_schemes.get_mut(scheme) {
+            server.has_socket = false;
+            self.bury_scheme(scheme);
+        }
+    }
+
+    /// The memory with the windows is about to go. Others may still have the sockets, from a
+    /// `fork`, but nobody can serve any more.
+    pub(crate) fn end_schemes_in(&mut self, space: SpaceId) {
+        let inside = self.user_schemes.iter().filter(|(_, s)| s.daemon_space() == Some(space));
+        let ending: alloc::vec::Vec<usize> = inside.map(|(scheme, _)| scheme).collect();
+        ending.into_iter().for_each(|scheme| self.end_user_scheme(scheme));
+    }
+
+    /// Nobody serves any more: whoever waits gets `ENODEV`, names disappear.
     pub(crate) fn end_user_scheme(&mut self, scheme: usize) {
+        self.deliver_answers(scheme);
         let server = &mut self.user_schemes[scheme];
         let Some(window) = server.window.take() else { return };
         server.queue.clear();
+        let readable = server.readable;
         let mut clients = alloc::vec::Vec::new();
         server.owed.retain(|_, owed| {
             owed.slot = None;
@@ -551,14 +617,28 @@ impl<M: Machine> Kernel<M> {
         }
         clients.into_iter().for_each(|task| self.wake_task(task));
         self.wake_all(room);
+        self.wake_all(readable);
+        for key in self.events.watched_in(SchemeId::User(scheme)) {
+            // Ready to tell that it is gone.
+            self.raise(key, EventFlags::EVENT_READ | EventFlags::EVENT_WRITE);
+        }
         self.forget_names(scheme);
         self.bury_scheme(scheme);
+    }
+
+    /// Lets clients that have been answered take their answers home while the window is there: a
+    /// daemon may answer and end.
+    fn deliver_answers(&mut self, scheme: usize) {
+        let server = &self.user_schemes[scheme];
+        let answered = server.owed.iter().filter(|(_, o)| matches!(o.stage, Stage::Answered(_)));
+        let clients: alloc::vec::Vec<TaskId> = answered.filter_map(|(_, o)| o.client).collect();
+        clients.into_iter().for_each(|client| self.call_early(client));
     }
 
     /// Forgets a dead scheme once no file and no client remembers it.
     fn bury_scheme(&mut self, scheme: usize) {
         let Some(server) = self.user_schemes.get(scheme) else { return };
-        if server.is_alive() || server.files > 0 || !server.owed.is_empty() {
+        if server.is_alive() || server.has_socket || server.files > 0 || !server.owed.is_empty() {
             return;
         }
         if self.waits.is_empty(server.room) && self.waits.is_empty(server.readable) {
@@ -651,6 +731,15 @@ impl<M: Machine> Kernel<M> {
             done += length;
         }
         Ok(())
+    }
+}
+
+/// What a daemon means: the last page of numbers is for errors. (redox_syscall's own `demux` looks
+/// at 32 bits only, and takes the size of a file a byte short of 4 GiB for `EPERM`.)
+fn value_or_error(result: u64) -> Result<usize, Errno> {
+    match result.wrapping_neg() {
+        errno @ 1..4096 => Err(Errno(errno as i32)),
+        _ => Ok(result as usize),
     }
 }
 

@@ -71,6 +71,9 @@ pub(crate) fn make_room<M: Machine>(
     if map.flags.contains(MapFlags::MAP_FIXED_NOREPLACE) {
         return if space.is_free(pages) { Ok(pages) } else { Err(Errno(EEXIST)) };
     }
+    if space.is_reserved(pages) {
+        return Err(Errno(EBUSY));
+    }
     space.remove(&mut k.machine, &mut k.frames, pages);
     Ok(pages)
 }
@@ -172,14 +175,12 @@ fn lend_frames<M: Machine>(
         // The daemon's nonsense, not the client's.
         _ => return fail(EIO),
     };
-    let access = if is_shared { Access::WRITE } else { Access::READ };
-    let mut frames = Vec::with_capacity(size / PAGE_SIZE);
+    let mut frames = Vec::new();
     for offset in (0..size).step_by(PAGE_SIZE) {
         let part = slice.part(offset, PAGE_SIZE);
-        let found = match access {
-            Access::WRITE => k.writable_at(space, part).or_else(|_| k.readable_at(space, part)),
-            _ => k.readable_at(space, part),
-        };
+        // What is shared for good must be the daemon's own, even if the client only reads it now:
+        // a page that the daemon has not written may be everybody's zeroes.
+        let found = if is_shared { k.writable_at(space, part) } else { k.readable_at(space, part) };
         match found {
             Ok((at, _)) => {
                 k.frames.add_reference(at.frame());
@@ -202,17 +203,28 @@ fn lend_frames<M: Machine>(
 
 /// `address, length`
 pub(super) fn unmap<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
-    let pages = whole_pages(a[0], a[1])?;
+    let pages = own_pages(k, caller, a[0], a[1])?;
     k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
     Ok(0)
 }
 
 /// `address, length, flags`
 pub(super) fn protect<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
-    let pages = whole_pages(a[0], a[1])?;
+    let pages = own_pages(k, caller, a[0], a[1])?;
     let access = access_of(MapFlags::from_bits_truncate(a[2]))?;
     k.spaces[caller.space.0].protect(&mut k.machine, pages, access)?;
     Ok(0)
+}
+
+/// Whole pages that the caller may change. `EBUSY` for those of a request window.
+fn own_pages<M: Machine>(
+    k: &Kernel<M>,
+    caller: Caller,
+    address: usize,
+    length: usize,
+) -> Result<Pages, Errno> {
+    let pages = whole_pages(address, length)?;
+    if k.spaces[caller.space.0].is_reserved(pages) { Err(Errno(EBUSY)) } else { Ok(pages) }
 }
 
 /// Page-aligned and inside the user half, or `EINVAL`.

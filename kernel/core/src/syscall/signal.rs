@@ -4,9 +4,10 @@ use super::Arguments;
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
+use crate::memory::UserSlice;
 use crate::signal::{UNSTOPPABLE, is_signal};
 use crate::task::{Pid, ProcessId, Reason, Standing, Wait};
-use abi::signal::{SI_USER, SIGCONT, SIGKILL, SIGSTOP, SigAction, SigInfo};
+use abi::signal::{SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGSTOP, SigAction, SigInfo};
 use alloc::vec::Vec;
 
 /// `pid, signal`
@@ -111,6 +112,10 @@ pub(super) fn action<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments
             return fail(EINVAL);
         }
         let [handler, flags, mask, restorer] = k.copy_in_words(caller.space, new)?;
+        if !matches!(handler, SIG_DFL | SIG_IGN) {
+            // Whether there is code shows when it runs, but it must not be the kernel's half.
+            UserSlice::new(handler, 1).map_err(|_| Errno(EINVAL))?;
+        }
         wanted = Some(SigAction { handler, flags, mask: mask as u64, restorer });
     }
     if old != 0 {

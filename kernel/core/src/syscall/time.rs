@@ -4,12 +4,13 @@ use super::Arguments;
 use crate::error::*;
 use crate::futex::FutexKey;
 use crate::kernel::{Caller, Kernel};
-use crate::machine::{Access, Machine};
+use crate::machine::{Access, Context, Machine};
 use crate::memory::{Kind, Page, UserSlice};
 use crate::task::{Reason, TaskId, Wait};
 use abi::PAGE_SIZE;
 use abi::redox::data::TimeSpec;
 use abi::redox::flag::*;
+use abi::redox::number::SYS_NANOSLEEP;
 
 /// Nanoseconds in a second.
 const SECOND: u64 = 1_000_000_000;
@@ -42,9 +43,14 @@ pub(crate) fn time_spec(nanos: u64) -> [u8; size_of::<TimeSpec>()] {
 impl<M: Machine> Kernel<M> {
     /// What a clock shows, in nanoseconds. `EINVAL` for an unknown clock.
     pub(crate) fn clock(&self, clock: usize) -> Outcome<u64> {
+        Ok(self.clock_start(clock)? + self.now())
+    }
+
+    /// What a clock showed at boot, in nanoseconds. `EINVAL` for an unknown clock.
+    pub(crate) fn clock_start(&self, clock: usize) -> Outcome<u64> {
         match clock {
-            CLOCK_MONOTONIC => Ok(self.now()),
-            CLOCK_REALTIME => Ok(self.machine.boot_time() * SECOND + self.now()),
+            CLOCK_MONOTONIC => Ok(0),
+            CLOCK_REALTIME => Ok(self.machine.boot_time() * SECOND),
             _ => fail(EINVAL),
         }
     }
@@ -65,7 +71,7 @@ pub(super) fn clock<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
     Ok(0)
 }
 
-/// `*request, *remaining`
+/// `*request, *remaining`: what remains is written when a handler ends the sleep.
 pub(super) fn sleep<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let timeout = copy_in_time(k, caller, a[0])?;
     let deadline = k.deadline(caller.task, timeout);
@@ -73,6 +79,22 @@ pub(super) fn sleep<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
         return Err(Stop::Park(Wait::until(deadline)));
     }
     Ok(0)
+}
+
+impl<M: Machine> Kernel<M> {
+    /// A parked call is interrupted: if it is a sleep, the program is told how much is left of it.
+    pub(crate) fn tell_rest_of_sleep(&mut self, task: TaskId) {
+        let now = self.now();
+        let thread = &mut self.tasks[task.0];
+        let call = thread.context().call();
+        let (space, [_, rest, ..]) = (thread.space, call.arguments);
+        let Some(deadline) = thread.unfinished.deadline else { return };
+        if call.number == SYS_NANOSLEEP && rest != 0 {
+            let left = time_spec(deadline.saturating_sub(now));
+            // A bad address costs the program this and nothing else: the call ends with `EINTR`.
+            let _ = self.copy_out_exact(space, rest, &left);
+        }
+    }
 }
 
 /// Lets others go first.

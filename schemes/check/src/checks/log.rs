@@ -27,11 +27,12 @@ fn keeps() -> Checked {
     same("lines", ends, vec![" INFO  one", " WARN  two", " INFO  three"])?;
     let all = ok("read", fs::read_to_string("/scheme/log"))?;
     same("among all", all.contains(&text), true)?;
-    let mut tags = ok("list", fs::read_dir("/scheme/log/"))?;
+    let mut tags = ok("list", fs::read_dir("/scheme/log"))?;
     let found = tags.any(|entry| {
         entry.is_ok_and(|entry| path.ends_with(&*entry.file_name().to_string_lossy()))
     });
-    same("among the tags", found, true)
+    same("among the tags", found, true)?;
+    same("a directory", ok("stat", fs::metadata("/scheme/log"))?.is_dir(), true)
 }
 
 fn followed() -> Checked {

@@ -7,11 +7,12 @@ use guest::abi::redox::data::Map;
 use guest::abi::redox::flag::MapFlags;
 use guest::abi::{ANONYMOUS, PAGE_SIZE};
 use guest::file::pipe;
-use guest::memory::{Mapping, READ_WRITE, SHARED, map, protect, unmap};
+use guest::memory::{Mapping, READ_WRITE, map, protect, unmap};
 use guest::process::{Child, Ended, exit, thread, yield_turn};
 use guest::report::{Case, Check, Failure, equal, run};
 use guest::signal::SIGSEGV;
 use guest::time::sleep_ms;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,6 +55,18 @@ fn main() -> ExitCode {
     run("tlb", HELP, CASES)
 }
 
+/// Ends the process when something goes wrong that is not what is tested. Its threads still use
+/// what the caller has, so it must not return.
+fn must<T, E: Into<Failure>>(result: Result<T, E>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => {
+            eprintln!("tlb: {}", error.into());
+            exit(1)
+        }
+    }
+}
+
 /// What the threads of a child share. Lives on the stack of its first thread.
 struct Work {
     page: usize,
@@ -78,15 +91,12 @@ impl Work {
         unsafe { &*(self.page as *const AtomicU64) }
     }
 
-    fn start(&self, entry: extern "C" fn(usize) -> !) -> Result<Vec<Mapping>, Failure> {
-        let mut stacks = Vec::new();
+    fn start(&self, entry: extern "C" fn(usize) -> !) {
         for _ in 0..THREADS {
-            let stack = Mapping::pages(STACK / PAGE_SIZE)?;
+            let stack = ManuallyDrop::new(must(Mapping::pages(STACK / PAGE_SIZE)));
             // SAFETY: the stack is the thread's alone and lives as long as the process.
-            unsafe { thread(entry, stack.address + STACK, &raw const *self as usize) }?;
-            stacks.push(stack);
+            must(unsafe { thread(entry, stack.address + STACK, &raw const *self as usize) });
         }
-        Ok(stacks)
     }
 
     /// Waits until the threads have had the page for a while.
@@ -121,10 +131,7 @@ extern "C" fn use_page(work: usize) -> ! {
 /// The threads must die the moment the page is taken.
 fn deadly(access: Access, taken: Taken) -> Check {
     for round in 0..ROUNDS {
-        let child = Child::start(|| match take_away(access, taken) {
-            Ok(()) => STALE,
-            Err(_) => 1,
-        })?;
+        let child = Child::start(|| take_away(access, taken))?;
         let ended = child.wait_within(30_000)?;
         let wanted = Some(Ended::Signalled(SIGSEGV as u8));
         equal(&format!("round {round}, how the child ended"), ended, wanted)?;
@@ -132,18 +139,18 @@ fn deadly(access: Access, taken: Taken) -> Check {
     Ok(())
 }
 
-fn take_away(access: Access, taken: Taken) -> Check {
-    let page = Mapping::pages(1)?;
+fn take_away(access: Access, taken: Taken) -> ! {
+    let page = must(Mapping::pages(1));
     page.touch(0);
     let work = Work::new(page.address, access);
-    let _stacks = work.start(use_page)?;
+    work.start(use_page);
     work.warm_up();
     // SAFETY: that the threads still use the page is the point.
     unsafe {
         match taken {
-            Taken::Unmapped => unmap(page.address, PAGE_SIZE)?,
-            Taken::Forbidden => protect(page.address, PAGE_SIZE, MapFlags::PROT_NONE)?,
-            Taken::ReadOnly => protect(page.address, PAGE_SIZE, MapFlags::PROT_READ)?,
+            Taken::Unmapped => must(unmap(page.address, PAGE_SIZE)),
+            Taken::Forbidden => must(protect(page.address, PAGE_SIZE, MapFlags::PROT_NONE)),
+            Taken::ReadOnly => must(protect(page.address, PAGE_SIZE, MapFlags::PROT_READ)),
         }
     };
     // Were the CPUs told, every thread dies at its next access.
@@ -167,32 +174,28 @@ extern "C" fn check_page(work: usize) -> ! {
 
 /// The page is replaced again and again: nobody sees an earlier one.
 fn replaced_under_readers() -> Check {
-    let child = Child::start(|| match replace_pages() {
-        Ok(0) => 0,
-        Ok(_) => STALE,
-        Err(_) => 1,
-    })?;
+    let child = Child::start(|| replace_pages())?;
     equal("the child", child.wait_within(60_000)?, Some(Ended::Exited(0)))
 }
 
-fn replace_pages() -> Result<u64, Failure> {
-    let page = Mapping::pages(1)?;
+fn replace_pages() -> ! {
+    let page = must(Mapping::pages(1));
     let work = Work::new(page.address, Access::Read);
     work.word().store(1, Ordering::SeqCst);
-    let _stacks = work.start(check_page)?;
+    work.start(check_page);
     work.warm_up();
     for generation in 2..2_000 {
         let flags = READ_WRITE | MapFlags::MAP_FIXED;
         let fresh = Map { offset: 0, size: PAGE_SIZE, flags, address: page.address };
         // SAFETY: replaces the mapping's own page by one of the same kind.
-        unsafe { map(ANONYMOUS, &fresh) }?;
+        must(unsafe { map(ANONYMOUS, &fresh) });
         work.word().store(generation, Ordering::SeqCst);
         work.least.store(generation, Ordering::SeqCst);
         if generation % 64 == 0 {
             yield_turn();
         }
     }
-    Ok(work.stale.load(Ordering::SeqCst))
+    exit(if work.stale.load(Ordering::SeqCst) == 0 { 0 } else { STALE })
 }
 
 extern "C" fn count_up(work: usize) -> ! {
@@ -206,28 +209,27 @@ extern "C" fn count_up(work: usize) -> ! {
 
 /// A fork while other threads write: what the child got does not change any more.
 fn forked_under_writers() -> Check {
-    let child = Child::start(|| fork_repeatedly().map_or(1, |()| 0))?;
+    let child = Child::start(|| fork_repeatedly())?;
     equal("the child", child.wait_within(60_000)?, Some(Ended::Exited(0)))
 }
 
-fn fork_repeatedly() -> Check {
-    let page = Mapping::pages(1)?;
-    let told = Mapping::new(PAGE_SIZE, SHARED)?;
-    told.touch(0);
+fn fork_repeatedly() -> ! {
+    let page = must(Mapping::pages(1));
     let work = Work::new(page.address, Access::Write);
-    let _stacks = work.start(count_up)?;
+    work.start(count_up);
     for _ in 0..ROUNDS {
         work.warm_up();
-        let (reader, writer) = pipe()?;
-        let child = Child::start(|| {
+        let (reader, writer) = must(pipe());
+        let child = must(Child::start(|| {
             let first = work.word().load(Ordering::SeqCst);
             // The parent's threads write on meanwhile.
             let _ = reader.read(&mut [0]);
             if work.word().load(Ordering::SeqCst) == first { 0 } else { STALE }
-        })?;
+        }));
         work.warm_up();
-        writer.write(b"x")?;
-        equal("the copy", child.wait_within(10_000)?, Some(Ended::Exited(0)))?;
+        must(writer.write(b"x"));
+        let ended = must(child.wait_within(10_000));
+        must(equal("the copy", ended, Some(Ended::Exited(0))));
     }
-    Ok(())
+    exit(0)
 }

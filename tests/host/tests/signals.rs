@@ -1,0 +1,509 @@
+//! Signals: who gets them, and what becomes of the call they interrupt.
+
+use host_stories::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A counter that handlers and stories share.
+#[derive(Clone, Default)]
+struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    fn add(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// An action that counts.
+    fn action(&self) -> Action {
+        let count = self.clone();
+        Action::run(move |_, _| count.add())
+    }
+}
+
+fn bit(signal: usize) -> u64 {
+    1 << (signal - 1)
+}
+
+#[test]
+fn a_signal_nobody_chose_an_action_for_does_its_default() {
+    story_on_any(|user| {
+        for signal in [SIGHUP, SIGINT, SIGTERM, SIGKILL, SIGUSR1, 40] {
+            let child = user.fork(|user| user.sleep(1_000_000));
+            assert_eq!(user.kill(child as isize, signal), Ok(0));
+            assert_eq!(user.wait_for(child), killed_by(signal));
+        }
+        let child = user.fork(|user| user.sleep(5));
+        for signal in [SIGCHLD, SIGWINCH, SIGURG, SIGCONT] {
+            assert_eq!(user.kill(child as isize, signal), Ok(0));
+        }
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn a_handler_runs_once_for_each_signal_and_the_program_goes_on() {
+    story_on_any(|user| {
+        let count = Count::default();
+        user.on(SIGUSR1, 0, count.action());
+        let pid = user.pid() as isize;
+        for round in 1..=5 {
+            assert_eq!(user.kill(pid, SIGUSR1), Ok(0));
+            assert_eq!(count.get(), round);
+        }
+    });
+}
+
+#[test]
+fn a_busy_program_is_interrupted_between_two_instructions() {
+    story_on_any(|user| {
+        let count = Count::default();
+        let seen = count.clone();
+        let child = user.fork(move |user| {
+            user.on(SIGUSR1, 0, count.action());
+            while count.get() == 0 {
+                user.work(MS / 10);
+            }
+        });
+        user.sleep(5);
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        assert_eq!(seen.get(), 1);
+    });
+}
+
+#[test]
+fn a_handler_ends_a_waiting_call_with_eintr() {
+    story_on_any(|user| {
+        let (reader, _writer) = user.pipe();
+        let child = user.fork(move |user| {
+            user.on(SIGUSR1, 0, Action::run(|_, _| {}));
+            assert_eq!(user.read(reader, 8), error(EINTR));
+        });
+        until_waiting(user, child, "readable");
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn a_call_starts_again_when_the_handler_asks_for_it() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let count = Count::default();
+        let seen = count.clone();
+        let child = user.fork(move |user| {
+            user.on(SIGUSR1, SA_RESTART, count.action());
+            assert_eq!(user.read(reader, 8).as_deref(), Ok(&b"at last"[..]));
+        });
+        for round in 0..3 {
+            until_waiting(user, child, "readable");
+            assert_eq!(seen.get(), round);
+            user.kill(child as isize, SIGUSR1).expect("it lives");
+            while seen.get() == round {
+                user.sleep(1);
+            }
+        }
+        user.write(writer, b"at last").expect("somebody reads");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn an_ignored_signal_does_not_disturb_a_waiting_call() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let child = user.fork(move |user| {
+            user.on(SIGUSR1, 0, Action::Ignore);
+            assert_eq!(user.read(reader, 8).as_deref(), Ok(&b"quiet"[..]));
+        });
+        until_waiting(user, child, "readable");
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        user.kill(child as isize, SIGCHLD).expect("it lives");
+        user.write(writer, b"quiet").expect("somebody reads");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn a_blocked_signal_waits_and_counts_once() {
+    story(|user| {
+        let count = Count::default();
+        user.on(SIGUSR1, 0, count.action());
+        let pid = user.pid() as isize;
+        assert_eq!(user.mask(0, bit(SIGUSR1) | bit(SIGKILL)), 0);
+        user.kill(pid, SIGUSR1).expect("it lives");
+        user.kill(pid, SIGUSR1).expect("it lives");
+        assert_eq!((count.get(), user.pending()), (0, bit(SIGUSR1)));
+        assert_eq!(user.mask(1, bit(SIGUSR1)), bit(SIGUSR1));
+        assert_eq!((count.get(), user.pending()), (1, 0));
+    });
+}
+
+#[test]
+fn a_handler_is_not_interrupted_by_its_own_signal_but_by_others() {
+    story(|user| {
+        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let note = |order: &Arc<std::sync::Mutex<Vec<&'static str>>>, what| {
+            order.lock().expect("no panic").push(what);
+        };
+        let (first, second) = (Arc::clone(&order), Arc::clone(&order));
+        user.on(
+            SIGUSR1,
+            0,
+            Action::run(move |user, _| {
+                note(&first, "outer");
+                let pid = user.pid() as isize;
+                if first.lock().expect("no panic").len() == 1 {
+                    user.kill(pid, SIGUSR1).expect("it lives");
+                    user.kill(pid, SIGUSR2).expect("it lives");
+                }
+                note(&first, "outer ends");
+            }),
+        );
+        user.on(SIGUSR2, 0, Action::run(move |_, _| note(&second, "inner")));
+        let pid = user.pid() as isize;
+        user.kill(pid, SIGUSR1).expect("it lives");
+        let order = order.lock().expect("no panic").clone();
+        assert_eq!(order, ["outer", "inner", "outer ends", "outer", "outer ends"]);
+    });
+}
+
+#[test]
+fn a_handler_may_be_for_one_time_only() {
+    story(|user| {
+        let count = Count::default();
+        let seen = count.clone();
+        let ended = fate(user, move |user| {
+            user.on(SIGUSR1, SA_RESETHAND, count.action());
+            let pid = user.pid() as isize;
+            user.kill(pid, SIGUSR1).expect("it lives");
+            assert_eq!(count.get(), 1);
+            user.kill(pid, SIGUSR1).expect("it dies of it");
+        });
+        assert_eq!((ended, seen.get()), (killed_by(SIGUSR1), 1));
+    });
+}
+
+#[test]
+fn handlers_nest_to_a_limit() {
+    story(|user| {
+        let count = Count::default();
+        let seen = count.clone();
+        let ended = fate(user, move |user| {
+            let action = Action::run(move |user, signal| {
+                count.add();
+                let pid = user.pid() as isize;
+                user.kill(pid, signal).expect("it lives");
+            });
+            user.on(SIGUSR1, SA_NODEFER, action);
+            let pid = user.pid() as isize;
+            user.kill(pid, SIGUSR1).expect("it lives");
+        });
+        assert_eq!((ended, seen.get()), (killed_by(SIGSEGV), NESTING_MAX));
+    });
+}
+
+#[test]
+fn some_signals_cannot_be_caught() {
+    story(|user| {
+        let action = SigAction { handler: SIG_IGN, ..SigAction::default() };
+        for signal in [SIGKILL, SIGSTOP, 0, 65, usize::MAX] {
+            assert_eq!(user.set_action(signal, action), error(EINVAL));
+        }
+    });
+}
+
+#[test]
+fn a_parent_is_told_when_a_child_ends() {
+    story_on_any(|user| {
+        let count = Count::default();
+        user.on(SIGCHLD, 0, count.action());
+        let child = user.fork(|_| {});
+        while count.get() == 0 {
+            user.sleep_for(MS).0.ok();
+        }
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn who_ignores_its_children_need_not_wait_for_them() {
+    story_on_any(|user| {
+        user.on(SIGCHLD, 0, Action::Ignore);
+        let child = user.fork(|user| user.sleep(1));
+        assert_eq!(user.wait(child as isize), error(ECHILD));
+        assert_eq!(user.kill(child as isize, 0), error(ESRCH));
+    });
+}
+
+#[test]
+fn a_stopped_process_rests_until_it_is_continued() {
+    story_on_any(|user| {
+        let at = user.allocate_shared(PAGE_SIZE);
+        let child = user.fork(move |user| {
+            loop {
+                let count = user.load_word(at);
+                user.store_word(at, count + 1);
+                user.work(MS / 10);
+            }
+        });
+        user.sleep(5);
+        user.kill(child as isize, SIGSTOP).expect("it lives");
+        until_stopped(user, child);
+        let before = user.load_word(at);
+        user.sleep(20);
+        assert_eq!(user.load_word(at), before);
+        user.kill(child as isize, SIGCONT).expect("it lives");
+        user.sleep(20);
+        assert!(user.load_word(at) > before);
+        user.kill(child as isize, SIGKILL).expect("it lives");
+        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
+    });
+}
+
+fn until_stopped(user: &mut User, pid: usize) {
+    while !status_of(user, pid, "State").starts_with('T') {
+        user.sleep(1);
+    }
+}
+
+#[test]
+fn a_stop_does_not_break_the_call_it_interrupts() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let child = user.fork(move |user| {
+            assert_eq!(user.read(reader, 8).as_deref(), Ok(&b"hello"[..]));
+        });
+        until_waiting(user, child, "readable");
+        user.kill(child as isize, SIGSTOP).expect("it lives");
+        until_stopped(user, child);
+        user.write(writer, b"hello").expect("there is room");
+        user.sleep(5);
+        user.kill(child as isize, SIGCONT).expect("it lives");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn waiting_for_a_signal_ends_when_a_handler_has_run() {
+    story_on_any(|user| {
+        let count = Count::default();
+        let seen = count.clone();
+        let child = user.fork(move |user| {
+            user.on(SIGUSR1, 0, count.action());
+            user.mask(0, bit(SIGUSR1) | bit(SIGUSR2));
+            assert_eq!(user.suspend(0), error(EINTR));
+            assert_eq!(user.mask(0, 0), bit(SIGUSR1) | bit(SIGUSR2));
+        });
+        until_waiting(user, child, "signal");
+        user.kill(child as isize, SIGCHLD).expect("it lives");
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        assert_eq!((user.wait_for(child), seen.get()), (Ended::Exited(0), 1));
+    });
+}
+
+#[test]
+fn a_signal_that_waits_already_ends_the_wait_for_it_at_once() {
+    story(|user| {
+        let count = Count::default();
+        user.on(SIGUSR1, 0, count.action());
+        user.mask(0, bit(SIGUSR1));
+        let pid = user.pid() as isize;
+        user.kill(pid, SIGUSR1).expect("it lives");
+        assert_eq!((user.suspend(0), count.get()), (error(EINTR), 1));
+    });
+}
+
+#[test]
+fn a_whole_group_can_be_signalled() {
+    story_on_any(|user| {
+        let leader = user.fork(|user| {
+            user.call(abi::number::SETPGID, [0, 0]).expect("it may lead");
+            let member = user.fork(|user| user.sleep(1_000_000));
+            user.wait_for(member);
+        });
+        while status_of(user, leader, "Wait") != "child" {
+            user.sleep(1);
+        }
+        assert_eq!(user.kill(-(leader as isize), SIGTERM), Ok(0));
+        assert_eq!(user.wait_for(leader), killed_by(SIGTERM));
+        assert_eq!(user.wait(-1).map(|(_, ended)| ended), Ok(killed_by(SIGTERM)));
+        assert_eq!(user.kill(-(leader as isize), SIGTERM), error(ESRCH));
+    });
+}
+
+#[test]
+fn a_fault_can_be_repaired_by_its_handler() {
+    story(|user| {
+        let at = user.allocate(PAGE_SIZE);
+        user.protect(at, PAGE_SIZE, MapFlags::PROT_READ).expect("it is mapped");
+        let both = MapFlags::PROT_READ | MapFlags::PROT_WRITE;
+        let repair = Action::run(move |user, _| {
+            user.protect(at, PAGE_SIZE, both).expect("it is mapped");
+        });
+        user.on(SIGSEGV, 0, repair);
+        user.store(at, b"mended");
+        assert_eq!(user.load(at, 6), b"mended");
+    });
+}
+
+#[test]
+fn what_the_processor_refuses_is_a_signal() {
+    story(|user| {
+        use kernel_core::machine::Exception;
+        for (exception, signal) in [
+            (Exception::Divide, SIGFPE),
+            (Exception::InvalidInstruction, SIGILL),
+            (Exception::Protection, SIGSEGV),
+            (Exception::Breakpoint, SIGTRAP),
+            (Exception::Alignment, SIGBUS),
+        ] {
+            let ended = fate(user, move |user| user.misbehave(exception));
+            assert_eq!(ended, killed_by(signal), "{exception:?}");
+        }
+    });
+}
+
+#[test]
+fn a_handler_without_a_stack_cannot_run() {
+    story(|user| {
+        let ended = fate(user, |user| {
+            user.on(SIGUSR1, 0, Action::run(|_, _| panic!("there is no stack")));
+            let pid = user.pid();
+            user.with_stack_at(0x2000, |user| {
+                user.call(abi::number::KILL, [pid, SIGUSR1]).expect("it dies of it");
+            });
+        });
+        assert_eq!(ended, killed_by(SIGSEGV));
+    });
+}
+
+#[test]
+fn there_is_no_way_back_from_no_handler() {
+    story(|user| assert_eq!(user.call(abi::number::SIGRETURN, []), error(EINVAL)));
+}
+
+#[test]
+fn one_thread_of_many_takes_a_signal() {
+    story_on_any(|user| {
+        let count = Count::default();
+        let seen = count.clone();
+        let child = user.fork(move |user| {
+            user.on(SIGUSR1, 0, count.action());
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    user.thread(|user| {
+                        user.sleep_for(20 * MS).0.ok();
+                    })
+                })
+                .collect();
+            threads.into_iter().for_each(|thread| user.join(thread));
+        });
+        user.sleep(5);
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        assert_eq!((user.wait_for(child), seen.get()), (Ended::Exited(0), 1));
+    });
+}
+
+#[test]
+fn a_thread_can_be_signalled_alone() {
+    story_on_any(|user| {
+        let count = Count::default();
+        user.on(SIGUSR1, 0, count.action());
+        let thread = user.thread(|user| {
+            assert_eq!(user.sleep_for(1_000_000 * MS).0, error(EINTR));
+        });
+        user.sleep(5);
+        let pid = user.pid();
+        assert_eq!(user.call(abi::number::TGKILL, [pid, thread.tid, SIGUSR1]), Ok(0));
+        user.join(thread);
+        assert_eq!(count.get(), 1);
+        assert_eq!(user.call(abi::number::TGKILL, [pid, thread.tid, 0]), error(ESRCH));
+    });
+}
+
+#[test]
+fn a_stopped_process_can_be_killed() {
+    story_on_any(|user| {
+        let child = user.fork(|user| user.sleep(1_000_000));
+        user.kill(child as isize, SIGSTOP).expect("it lives");
+        until_stopped(user, child);
+        user.kill(child as isize, SIGTERM).expect("it lives");
+        user.sleep(5);
+        assert!(status_of(user, child, "State").starts_with('T'), "other signals wait");
+        user.kill(child as isize, SIGKILL).expect("it lives");
+        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
+    });
+}
+
+#[test]
+fn going_on_undoes_a_stop_that_nobody_has_noticed_yet() {
+    story_on_any(|user| {
+        let child = user.fork(|user| user.work(5 * MS));
+        user.kill(child as isize, SIGSTOP).expect("it lives");
+        user.kill(child as isize, SIGCONT).expect("it lives");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn waiting_for_a_signal_is_never_started_again() {
+    story(|user| {
+        user.on(SIGUSR1, SA_RESTART, Action::run(|_, _| {}));
+        user.mask(0, bit(SIGUSR1));
+        let pid = user.pid() as isize;
+        user.kill(pid, SIGUSR1).expect("it lives");
+        assert_eq!(user.suspend(0), error(EINTR));
+    });
+}
+
+#[test]
+fn an_interrupted_sleep_tells_how_much_is_left() {
+    story_on_any(|user| {
+        let child = user.fork(|user| {
+            user.on(SIGUSR1, SA_RESTART, Action::run(|_, _| {}));
+            let (answer, rest) = user.sleep_for(1000 * MS);
+            assert_eq!(answer, error(EINTR));
+            assert!((500 * MS..950 * MS).contains(&rest), "{rest} ns are left");
+        });
+        user.sleep(100);
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn a_child_made_in_a_handler_can_return_from_it_too() {
+    story_on_any(|user| {
+        let (reader, writer) = user.pipe();
+        let action = Action::run(move |user, _| {
+            user.fork(move |user| {
+                let pid = user.pid() as u32;
+                let unfinished = user.peek(|kernel| {
+                    let task = kernel.tids[&pid];
+                    kernel.tasks[task.0].signals.interrupted.len()
+                });
+                user.write(writer, &[unfinished as u8]).expect("somebody reads");
+            });
+        });
+        user.on(SIGUSR1, 0, action);
+        let pid = user.pid() as isize;
+        user.kill(pid, SIGUSR1).expect("it lives");
+        assert_eq!(user.read(reader, 8), Ok(vec![1]), "the child is in the handler too");
+        assert_eq!(user.wait(-1).map(|(_, ended)| ended), Ok(Ended::Exited(0)));
+    });
+}
+
+#[test]
+fn a_handler_lies_in_the_programs_own_half() {
+    story(|user| {
+        for handler in [2, USER_START - 1, USER_END, 1 << 47, usize::MAX] {
+            let action = SigAction { handler, ..SigAction::default() };
+            assert_eq!(user.set_action(SIGUSR1, action), error(EINVAL), "{handler:#x}");
+        }
+    });
+}
