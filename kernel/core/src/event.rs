@@ -111,6 +111,19 @@ impl Events {
         }
     }
 
+    /// Whether exactly this interest is there.
+    pub fn is_registered(
+        &self,
+        number: usize,
+        key: Key,
+        id: usize,
+        flags: EventFlags,
+        data: usize,
+    ) -> bool {
+        let list = self.interests.get(&key).map(Vec::as_slice).unwrap_or_default();
+        list.iter().any(|i| (i.queue, i.id, i.flags, i.data) == (number, id, flags, data))
+    }
+
     /// The flags that anybody wants of `key`.
     pub fn wanted(&self, key: Key) -> EventFlags {
         let list = self.interests.get(&key).map(Vec::as_slice).unwrap_or_default();
@@ -151,7 +164,8 @@ impl Events {
 
     /// Whether a read would find something.
     pub fn has_pending(&self, number: usize) -> bool {
-        self.queues.get(number).is_some_and(|queue| !queue.pending.is_empty())
+        let queue = self.queues.get(number);
+        queue.is_some_and(|queue| queue.is_timed_out || !queue.pending.is_empty())
     }
 
     /// The event at place `index` of the queue, without taking it.
@@ -183,6 +197,11 @@ impl Events {
                 queue.watched.retain(|watched| *watched != key);
             }
         }
+    }
+
+    /// The files of a scheme that somebody watches.
+    pub fn watched_in(&self, scheme: SchemeId) -> Vec<Key> {
+        self.interests.keys().filter(|(have, _)| *have == scheme).copied().collect()
     }
 
     /// How many queues and interests there are, for `sys:stat`.

@@ -133,8 +133,12 @@ impl Port for Computer {
     }
 
     fn run(&self, context: &mut SimContext, space: &SpaceNumber) -> Trap {
-        let handle = self.thread_of(context);
         let cpu = crate::machine::this_cpu();
+        if self.is_over() || self.kernel().machine.has_interrupt(cpu) {
+            // As on hardware: what was held back in the kernel comes before the first instruction.
+            return Trap::Interrupt;
+        }
+        let handle = self.thread_of(context);
         let stop = handle.0.run(Go { registers: context.registers, cpu, space: *space });
         context.registers = stop.registers;
         context.link = match stop.child {

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// What the clock shows when the kernel gets the machine, in nanoseconds.
+const FIRMWARE_NS: u64 = 2_000_000_000;
 /// Reading the clock takes this long, in nanoseconds, so that time passes at all.
 const CLOCK_READ_NS: u64 = 100;
 /// Fresh memory holds this, so that a frame somebody forgot to zero shows.
@@ -86,7 +88,7 @@ impl Sim {
             spaces: BTreeMap::new(),
             next_space: 0,
             cpus: (0..cpus).map(|_| SimCpu::default()).collect(),
-            clock: AtomicU64::new(0),
+            clock: AtomicU64::new(FIRMWARE_NS),
             random: 0x9E37_79B9_7F4A_7C15,
             console: Vec::new(),
             typed: VecDeque::new(),

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// A story that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
+/// The stack of a CPU in the kernel, in bytes: little, as on hardware, though more than there,
+/// because unoptimised code needs more.
+const CPU_STACK: usize = 256 << 10;
 /// Memory of a machine that nobody asked for more or less, in bytes.
 const MEMORY: usize = 32 << 20;
 
@@ -86,7 +89,8 @@ impl System {
         let threads: Vec<_> = (0..cpus)
             .map(|number| {
                 let computer = computer.clone();
-                let cpu = thread::Builder::new().name(format!("cpu {number}"));
+                let name = format!("cpu {number}");
+                let cpu = thread::Builder::new().name(name).stack_size(CPU_STACK);
                 cpu.spawn(move || run_cpu(&computer, CpuId(number))).expect("the host has threads")
             })
             .collect();

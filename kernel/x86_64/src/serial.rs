@@ -96,11 +96,17 @@ static SERIAL: SpinMutex<Serial> =
     SpinMutex::new(Serial { to_send: Queue::new(), received: Queue::new(), interrupts: 0 });
 
 impl Serial {
-    /// Moves bytes both ways as far as port and queues allow.
-    fn service(&mut self) {
+    /// Takes bytes from the port as far as the queue allows. Only for callers that go on to look at
+    /// the queue: the port does not interrupt for a byte it no longer has, and for the last few of a
+    /// burst it has not interrupted yet (PC16550D, 8.11: the time-out indication).
+    fn take(&mut self) {
         while !self.received.is_full() && read(register::STATUS) & HAS_BYTE != 0 {
             self.received.push(read(register::DATA));
         }
+    }
+
+    /// Gives bytes to the port as far as it allows, and turns on the interrupts that are needed.
+    fn give(&mut self) {
         while self.to_send.count > 0 && read(register::STATUS) & CAN_SEND != 0 {
             for byte in (0..PORT_QUEUE).map_while(|_| self.to_send.pop()) {
                 write(register::DATA, byte);
@@ -131,7 +137,8 @@ pub(crate) fn service() {
     let mut serial = SERIAL.lock();
     // Asking for the cause ends a "sent" interrupt.
     read(register::QUEUES);
-    serial.service();
+    serial.take();
+    serial.give();
 }
 
 /// Queues bytes; returns how many were taken.
@@ -140,7 +147,7 @@ pub(crate) fn send(bytes: &[u8]) -> usize {
     let mut taken = 0;
     while taken < bytes.len() {
         let more = bytes[taken..].iter().take_while(|byte| serial.to_send.push(**byte)).count();
-        serial.service();
+        serial.give();
         if more == 0 {
             break;
         }
@@ -149,9 +156,10 @@ pub(crate) fn send(bytes: &[u8]) -> usize {
     taken
 }
 
-/// Takes received bytes; returns how many.
+/// Takes received bytes; returns how many, 0 only when there are none in the port either.
 pub(crate) fn receive(into: &mut [u8]) -> usize {
     let mut serial = SERIAL.lock();
+    serial.take();
     let mut count = 0;
     while count < into.len()
         && let Some(byte) = serial.received.pop()
@@ -159,7 +167,7 @@ pub(crate) fn receive(into: &mut [u8]) -> usize {
         into[count] = byte;
         count += 1;
     }
-    serial.service();
+    serial.give();
     count
 }
 

@@ -6,11 +6,11 @@ use crate::handle::{Description, DescriptionId, Fd, FileTable};
 use crate::machine::Machine;
 use crate::namespace::{Root, Target};
 use crate::scheme::user::{Payload, Request};
-use crate::scheme::{KernelSchemes, Opened, SchemeId, place};
+use crate::scheme::{KernelSchemes, Opened, Scheme, SchemeId, place};
 use crate::task::ProcessId;
 use abi::LOWEST_FREE;
 use abi::number::O_CLOEXEC;
-use abi::redox::flag::{O_DIRECTORY, O_FCNTL_MASK};
+use abi::redox::flag::*;
 use abi::redox::schemev2::Opcode;
 use alloc::format;
 use alloc::string::String;
@@ -69,7 +69,30 @@ impl<M: Machine> Kernel<M> {
         let scheme = KernelSchemes::<M>::get(place);
         let path = path.trim_end_matches('/');
         let opened = scheme.open(self, caller, path, flags & !O_CLOEXEC)?;
+        if let Err(stop) = self.check_opened(scheme, opened, flags) {
+            scheme.close(self, opened.number);
+            return Err(stop);
+        }
         Ok(self.describe(id, opened, flags, format!("{}:{path}", scheme.name())))
+    }
+
+    /// Whether a file that is there may be opened so. The same for all schemes of the kernel.
+    fn check_opened(
+        &mut self,
+        scheme: &dyn Scheme<M>,
+        opened: Opened,
+        flags: usize,
+    ) -> Outcome<()> {
+        if flags & (O_EXCL | O_DIRECTORY | O_WRONLY) == 0 {
+            return Ok(());
+        }
+        let is_directory = scheme.stat(self, opened.number)?.st_mode & MODE_TYPE == MODE_DIR;
+        match is_directory {
+            _ if flags & O_CREAT != 0 && flags & O_EXCL != 0 => fail(EEXIST),
+            true if flags & O_WRONLY != 0 => fail(EISDIR),
+            false if flags & O_DIRECTORY != 0 && flags & O_STAT == 0 => fail(ENOTDIR),
+            _ => Ok(()),
+        }
     }
 
     fn open_in_daemon(

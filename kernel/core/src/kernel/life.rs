@@ -13,8 +13,11 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Most processes and threads there may be.
-pub(crate) const TASKS_MAX: usize = 32_768;
+/// Most processes and threads there may be, however much memory there is.
+const TASKS_MAX: usize = 32_768;
+/// One more process or thread for so many frames: the kernel's own records of it, and the least it
+/// needs to run, must not be all there is.
+const FRAMES_EACH: usize = 8;
 
 impl<M: Machine> Kernel<M> {
     /// Adds a process without threads in `space`, a child of `parent`.
@@ -81,9 +84,16 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Copies the calling process with this one thread. `EAGAIN` when there are too many threads.
+    /// Whether there may be one more process or thread. Those that have ended and have not been
+    /// waited for count.
+    pub(crate) fn has_room_for_task(&self) -> bool {
+        let most = (self.frames.totals().total / FRAMES_EACH).min(TASKS_MAX);
+        self.tasks.len() < most && self.processes.len() < most
+    }
+
+    /// Copies the calling process with this one thread. `EAGAIN` when there are too many.
     pub(crate) fn fork(&mut self, caller: Caller) -> Outcome {
-        if self.tasks.len() >= TASKS_MAX {
+        if !self.has_room_for_task() {
             return fail(EAGAIN);
         }
         let parent_space = &mut self.spaces[caller.space.0];

@@ -13,7 +13,6 @@ mod run;
 mod start;
 mod timers;
 
-pub(crate) use life::TASKS_MAX;
 pub use run::{Chosen, Cpu};
 pub use timers::{TimerKey, Timers, Waiter};
 
@@ -148,7 +147,8 @@ impl<M: Machine> Kernel<M> {
         }
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
-        let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n))).collect();
+        let started = machine.ticks();
+        let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n), started)).collect();
         Self {
             machine,
             frames,
@@ -261,16 +261,24 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Tells event queues that a file is ready.
+    #[inline]
     pub(crate) fn raise(&mut self, key: Key, flags: EventFlags) {
-        if self.events.is_idle() {
-            return;
+        if !self.events.is_idle() {
+            self.raise_all(key, flags);
         }
+    }
+
+    /// An event queue is a file too, so queues nest. The chain may be long: it is walked, not
+    /// recursed.
+    fn raise_all(&mut self, key: Key, flags: EventFlags) {
         let mut woken = Vec::new();
         self.events.raise(key, flags, |number, queue| woken.push((number, queue)));
-        for (number, queue) in woken {
+        while let Some((number, queue)) = woken.pop() {
             self.wake_all(queue);
-            // An event queue is a file too: queues nest.
-            self.raise((place::EVENT, number), EventFlags::EVENT_READ);
+            let key = (place::EVENT, number);
+            self.events.raise(key, EventFlags::EVENT_READ, |number, queue| {
+                woken.push((number, queue));
+            });
         }
     }
 
@@ -278,6 +286,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn raise_one(&mut self, number: usize, key: Key, flags: EventFlags) {
         if let Some(queue) = self.events.raise_one(number, key, flags) {
             self.wake_all(queue);
+            self.raise((place::EVENT, number), EventFlags::EVENT_READ);
         }
     }
 

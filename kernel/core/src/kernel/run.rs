@@ -46,8 +46,8 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// A CPU that has not run anything.
-    pub fn new(id: CpuId) -> Self {
+    /// A CPU that has not run anything. Its times count from `stamp` on.
+    pub fn new(id: CpuId, stamp: u64) -> Self {
         Self {
             id,
             current: None,
@@ -58,7 +58,7 @@ impl Cpu {
             timer: u64::MAX,
             is_idle: false,
             is_called: false,
-            stamp: 0,
+            stamp,
             stats: CpuStats::default(),
         }
     }
@@ -111,7 +111,7 @@ impl<M: Machine> Kernel<M> {
         let caller = record.current.expect("a CPU brings back the thread it was given");
         if trap == Trap::Call {
             let mut held = Some(context);
-            let may_go_on = self.call(caller, &mut held, false);
+            let may_go_on = self.call(caller, &mut held);
             return if may_go_on { self.give_back(cpu, caller.task, held) } else { None };
         }
         let task = caller.task;
@@ -290,10 +290,8 @@ impl<M: Machine> Kernel<M> {
     /// Runs the call that the held registers ask for. Returns whether it has its answer there. If
     /// not, the registers are where they belong: with the thread that waits, or gone.
     #[inline]
-    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>, is_again: bool) -> bool {
-        let outcome = syscall::dispatch(self, caller, held);
-        let outcome = if is_again { self.forget_answer(caller.task, outcome) } else { outcome };
-        let value = match outcome {
+    fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>) -> bool {
+        let value = match syscall::dispatch(self, caller, held) {
             Ok(value) => value,
             Err(Stop::Error(errno)) => answer(Err(errno)),
             Err(Stop::Park(wait)) => {
@@ -314,18 +312,21 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-    /// Drops the answer a daemon owes to a call that ends without taking it. A call that failed
-    /// before it got that far fails for the daemon's reason: what it named then is gone.
-    fn forget_answer(&mut self, task: TaskId, outcome: Outcome) -> Outcome {
-        match outcome {
-            Ok(value) => {
-                self.abandon_request(task);
-                Ok(value)
-            }
-            Err(Stop::Error(errno)) => {
-                Err(Stop::Error(self.abandon_request(task).unwrap_or(errno)))
-            }
-            other => other,
+    /// Runs a parked call again, unless all that is left of it is a daemon's error.
+    fn call_again(&mut self, caller: Caller) {
+        if let Some(errno) = self.take_refusal(caller.task) {
+            let thread = &mut self.tasks[caller.task.0];
+            thread.context().set_answer(answer(Err(errno)));
+            thread.unfinished = Unfinished::default();
+            return;
+        }
+        let mut held = self.tasks[caller.task.0].context.take();
+        if self.call(caller, &mut held) {
+            self.tasks[caller.task.0].context = held;
+            // The call may have ended without taking the answer it was waiting for: what it named
+            // then may no longer be there.
+            self.abandon_request(caller.task);
+            self.tasks[caller.task.0].unfinished = Unfinished::default();
         }
     }
 
@@ -337,16 +338,6 @@ impl<M: Machine> Kernel<M> {
             thread.unfinished.is_parked = false;
             let caller = Caller { task, process: thread.process, space: thread.space };
             self.call_again(caller);
-        }
-    }
-
-    /// Runs a parked call again.
-    fn call_again(&mut self, caller: Caller) {
-        let mut held = self.tasks[caller.task.0].context.take();
-        if self.call(caller, &mut held, true) {
-            let thread = &mut self.tasks[caller.task.0];
-            thread.context = held;
-            thread.unfinished = Unfinished::default();
         }
     }
 

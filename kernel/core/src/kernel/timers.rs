@@ -104,5 +104,6 @@ impl<M: Machine> Kernel<M> {
         queue.timer = None;
         let readable = queue.readable;
         self.wake_all(readable);
+        self.raise((place::EVENT, number), EventFlags::EVENT_READ);
     }
 }

@@ -9,7 +9,8 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::task::{QueueId, Reason, Wait};
-use abi::redox::flag::EventFlags;
+use abi::redox::data::Stat;
+use abi::redox::flag::{EventFlags, MODE_CHR};
 use alloc::collections::VecDeque;
 
 /// Most typed bytes kept.
@@ -96,6 +97,10 @@ impl<M: Machine> Scheme<M> for Debug {
             0 => Err(Stop::Park(Wait::on(Reason::Writable, k.console_room()))),
             done => Ok(done),
         }
+    }
+
+    fn stat(&self, _: &mut Kernel<M>, _: usize) -> Outcome<Stat> {
+        Ok(Stat { st_mode: MODE_CHR | 0o600, ..Stat::default() })
     }
 
     fn ready(&self, k: &mut Kernel<M>, _: usize) -> EventFlags {

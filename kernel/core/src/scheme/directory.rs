@@ -6,6 +6,7 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use abi::redox::dirent::{DirEntry, DirentBuf, DirentKind};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 
@@ -18,23 +19,32 @@ pub struct Entry {
     pub name: String,
     /// What it is.
     pub kind: DirentKind,
-    /// A number for it.
+    /// A number for it; 0 takes [`inode_of`] its path.
     pub inode: u64,
+    /// Where it stands in the directory. The next one is looked for from `at + 1` on.
+    pub at: usize,
 }
 
 impl Entry {
     /// A directory.
-    pub fn directory(name: impl Into<String>) -> Self {
-        Self { name: name.into(), kind: DirentKind::Directory, inode: 0 }
+    pub fn directory(at: usize, name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: DirentKind::Directory, inode: 0, at }
     }
 
     /// A file.
-    pub fn file(name: impl Into<String>) -> Self {
-        Self { name: name.into(), kind: DirentKind::Regular, inode: 0 }
+    pub fn file(at: usize, name: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: DirentKind::Regular, inode: 0, at }
     }
 }
 
-/// Fills the caller's buffer with the entries from number `start` on; returns bytes, 0 at the
+/// The number of a file that has only a path: FNV-1a, so that one path has one number.
+pub(crate) fn inode_of(path: &str) -> u64 {
+    path.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+/// Fills the caller's buffer with the entries from place `start` on; returns bytes, 0 at the
 /// end. `EINVAL` when not even one entry fits.
 pub(crate) fn read_entries<M: Machine>(
     kernel: &mut Kernel<M>,
@@ -48,17 +58,23 @@ pub(crate) fn read_entries<M: Machine>(
     let mut bytes = vec![0; into.length.min(CHUNK)];
     let mut buffer =
         DirentBuf::new(bytes.as_mut_slice(), header_size as u16).ok_or(Errno(EINVAL))?;
-    let mut index = start;
-    while let Some(entry) = scheme.entry(kernel, number, index)? {
+    let path = scheme.path(kernel, number);
+    let mut from = start;
+    while let Some(entry) = scheme.entry(kernel, number, from)? {
+        let next = entry.at + 1;
         let added = buffer.entry(DirEntry {
-            inode: entry.inode,
-            next_opaque_id: index as u64 + 1,
+            inode: match entry.inode {
+                0 if path.is_empty() => inode_of(&entry.name),
+                0 => inode_of(&format!("{path}/{}", entry.name)),
+                inode => inode,
+            },
+            next_opaque_id: next as u64,
             name: &entry.name,
             kind: entry.kind,
         });
         match added {
-            Ok(()) => index += 1,
-            Err(_) if index == start => return fail(EINVAL),
+            Ok(()) => from = next,
+            Err(_) if from == start => return fail(EINVAL),
             Err(_) => break,
         }
     }

@@ -24,7 +24,10 @@ impl<M: Machine> Scheme<M> for Event {
         "event"
     }
 
-    fn open(&self, k: &mut Kernel<M>, _: Caller, _: &str, _: usize) -> Outcome<Opened> {
+    fn open(&self, k: &mut Kernel<M>, _: Caller, path: &str, _: usize) -> Outcome<Opened> {
+        if !path.is_empty() {
+            return fail(ENOENT);
+        }
         let readable = k.waits.create();
         Opened::stream(k.events.create(readable))
     }
@@ -82,7 +85,7 @@ impl<M: Machine> Scheme<M> for Event {
             match register(k, caller, number, Record { id, flags, data }) {
                 Ok(()) => done += SIZE,
                 // What has been registered stays registered; the rest is written again.
-                Err(_) if done > 0 => break,
+                Err(Stop::Error(_)) if done > 0 => break,
                 Err(stop) => return Err(stop),
             }
         }
@@ -118,12 +121,25 @@ fn register<M: Machine>(
     if key == (place::EVENT, number) {
         return fail(EINVAL);
     }
-    // Last step that may park: a daemon is asked, and told what is wanted of it.
-    let wanted = k.events.wanted(key) | event.flags;
-    let ready = ready_flags(k, caller, id, wanted.bits())?;
-    k.events.register(number, key, event.id, event.flags, event.data);
-    k.raise_one(number, key, ready);
-    Ok(())
+    // Commit before the step that parks: what a daemon reports between its answer and this call's
+    // end would find nobody interested, and be lost. The second run finds the interest in place
+    // and leaves alone what has been raised meanwhile.
+    let Record { id: fd, flags, data } = event;
+    if !k.events.is_registered(number, key, fd, flags, data) {
+        k.events.register(number, key, fd, flags, data);
+    }
+    let wanted = k.events.wanted(key);
+    match ready_flags(k, caller, id, wanted.bits()) {
+        Ok(ready) => {
+            k.raise_one(number, key, ready);
+            Ok(())
+        }
+        Err(Stop::Error(errno)) => {
+            k.events.register(number, key, fd, EventFlags::empty(), 0);
+            Err(Stop::Error(errno))
+        }
+        Err(stop) => Err(stop),
+    }
 }
 
 fn set_timeout<M: Machine>(k: &mut Kernel<M>, number: usize, millis: usize) -> Outcome<()> {

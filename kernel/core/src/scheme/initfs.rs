@@ -117,12 +117,12 @@ impl<M: Machine> Scheme<M> for Initfs {
         })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         let directory = entry(k, number)?;
         if directory.kind() != format::Kind::Directory {
             return fail(ENOTDIR);
         }
-        Ok(directory.children().nth(index).map(|child| Entry {
+        Ok(directory.children().nth(from).map(|child| Entry {
             name: child.name().to_owned(),
             kind: match child.kind() {
                 format::Kind::Directory => DirentKind::Directory,
@@ -130,6 +130,7 @@ impl<M: Machine> Scheme<M> for Initfs {
                 format::Kind::File => DirentKind::Regular,
             },
             inode: u64::from(child.index()) + 1,
+            at: from,
         }))
     }
 
@@ -143,8 +144,10 @@ impl<M: Machine> Scheme<M> for Initfs {
             return fail(EACCES);
         }
         let range = entry.data_range();
-        let available = range.len().saturating_sub(map.offset).div_ceil(PAGE_SIZE);
-        let first = archive(k)?.first_frame.0 + ((range.start + map.offset) / PAGE_SIZE) as u32;
+        // Behind the end of the file there is fresh memory.
+        let offset = map.offset.min(range.len().next_multiple_of(PAGE_SIZE));
+        let available = range.len().saturating_sub(offset).div_ceil(PAGE_SIZE);
+        let first = archive(k)?.first_frame.0 + ((range.start + offset) / PAGE_SIZE) as u32;
         let pages = make_room(k, caller, map)?;
         k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });
         for index in 0..pages.count().min(available) {

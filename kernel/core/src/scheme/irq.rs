@@ -4,7 +4,7 @@
 //! 8 bytes. Writing those 8 bytes acknowledges, and lets the line fire again. Only root may open
 //! one; the console's line is the kernel's own.
 
-use super::{Opened, Position, Scheme, directory::Entry, place};
+use super::{Opened, Position, Scheme, directory::Entry, place, text::parse_number};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::{CpuId, Machine};
@@ -48,7 +48,7 @@ impl<M: Machine> Scheme<M> for Irq {
         if k.processes[caller.process.0].ids.euid != 0 {
             return fail(EACCES);
         }
-        let number = path.parse().ok().filter(|line| *line < LINES).ok_or(Errno(ENOENT))?;
+        let number = parse_number(path).filter(|line| *line < LINES).ok_or(Errno(ENOENT))?;
         if number == k.machine.console_line() as usize {
             return fail(EBUSY);
         }
@@ -134,9 +134,9 @@ impl<M: Machine> Scheme<M> for Irq {
         Ok(Stat { st_mode: mode, ..Stat::default() })
     }
 
-    fn entry(&self, _: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, _: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         match number {
-            DIRECTORY => Ok((index < LINES).then(|| Entry::file(index.to_string()))),
+            DIRECTORY => Ok((from < LINES).then(|| Entry::file(from, from.to_string()))),
             _ => fail(ENOTDIR),
         }
     }

@@ -12,7 +12,8 @@ use crate::machine::{Access, Machine};
 use crate::memory::{Frame, Kind, Page, Region};
 use crate::syscall::{access_of, make_room, map_anonymous};
 use abi::PAGE_SIZE;
-use abi::redox::data::Map;
+use abi::redox::data::{Map, Stat};
+use abi::redox::flag::MODE_CHR;
 
 const ZEROED: usize = 0;
 const PHYSICAL: usize = 1;
@@ -31,6 +32,11 @@ impl<M: Machine> Scheme<M> for Memory {
             "physical" => Opened::stream(PHYSICAL),
             _ => fail(ENOENT),
         }
+    }
+
+    fn stat(&self, _: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
+        let mode = if number == PHYSICAL { 0o600 } else { 0o666 };
+        Ok(Stat { st_mode: MODE_CHR | mode, ..Stat::default() })
     }
 
     fn map(&self, k: &mut Kernel<M>, caller: Caller, number: usize, map: &Map) -> Outcome {

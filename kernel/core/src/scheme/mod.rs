@@ -130,12 +130,13 @@ pub trait Scheme<M: Machine>: Sync {
         Ok(Stat { st_mode: abi::redox::flag::MODE_CHR | 0o666, ..Stat::default() })
     }
 
-    /// Entry `index` of a directory. `ENOTDIR` for other files.
+    /// The first entry of a directory that stands at `from` or behind it. `ENOTDIR` for other
+    /// files.
     fn entry(
         &self,
         _kernel: &mut Kernel<M>,
         _number: usize,
-        _index: usize,
+        _from: usize,
     ) -> Outcome<Option<Entry>> {
         fail(ENOTDIR)
     }

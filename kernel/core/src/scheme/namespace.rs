@@ -10,8 +10,8 @@ use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
-use abi::redox::data::NewFdParams;
-use abi::redox::flag::EventFlags;
+use abi::redox::data::{NewFdParams, Stat};
+use abi::redox::flag::{EventFlags, MODE_CHR};
 
 /// The number of an open namespace.
 pub(crate) const NAMESPACE_FILE: usize = 0;
@@ -89,6 +89,10 @@ impl<M: Machine> Scheme<M> for NamespaceScheme {
         if let Ok(scheme) = scheme_of(number) {
             k.close_socket(scheme);
         }
+    }
+
+    fn stat(&self, _: &mut Kernel<M>, _: usize) -> Outcome<Stat> {
+        Ok(Stat { st_mode: MODE_CHR | 0o600, ..Stat::default() })
     }
 
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {

@@ -154,6 +154,9 @@ impl<M: Machine> Scheme<M> for Pipe {
         if pipe.readers == 0 {
             return broken(k, caller);
         }
+        if from.length == 0 {
+            return Ok(0);
+        }
         let least = if from.length <= ATOMIC { from.length } else { 1 };
         if pipe.room() < least {
             return match at.is_nonblocking {

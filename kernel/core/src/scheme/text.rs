@@ -8,9 +8,15 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::task::Pid;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::str::FromStr;
 use slab::Slab;
+
+/// A number in a path, which has one spelling: neither `+7` nor `007` is 7.
+pub(super) fn parse_number<T: FromStr + ToString>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|number: &T| number.to_string() == text)
+}
 
 /// What an open text file shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 //! Reading gives a `TimeSpec`: now. Writing one sets a timer for that moment; when it comes the
 //! file is ready to read for `event:`. `time:CLOCK/getres` reads the resolution.
 
-use super::{Opened, Position, Scheme, directory::Entry};
+use super::{Opened, Position, Scheme, directory::Entry, text::parse_number};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel, TimerKey, Waiter};
 use crate::machine::Machine;
@@ -62,8 +62,8 @@ impl<M: Machine> Scheme<M> for Time {
             "getres" => Shows::Resolution,
             _ => return fail(ENOENT),
         };
-        let clock = match clock.parse() {
-            Ok(number @ (CLOCK_REALTIME | CLOCK_MONOTONIC)) => number,
+        let clock = match parse_number(clock) {
+            Some(number @ (CLOCK_REALTIME | CLOCK_MONOTONIC)) => number,
             _ if shows == Shows::List => CLOCK_MONOTONIC,
             _ => return fail(ENOENT),
         };
@@ -104,9 +104,13 @@ impl<M: Machine> Scheme<M> for Time {
         if from.length < SIZE {
             return fail(EINVAL);
         }
+        match k.clocks.open[number].shows {
+            Shows::List => return fail(EISDIR),
+            Shows::Now => {}
+            Shows::Resolution => return fail(EBADF),
+        }
         let moment = copy_in_time(k, caller, from.address)?;
         let Clock { clock, timer, .. } = k.clocks.open[number];
-        // Timers count from boot; real time is a fixed distance away.
         let deadline = moment.saturating_sub(k.clock_start(clock)?);
         if let Some(old) = timer {
             k.timers.cancel(old);
@@ -131,7 +135,8 @@ impl<M: Machine> Scheme<M> for Time {
 
     fn path(&self, k: &mut Kernel<M>, number: usize) -> String {
         match k.clocks.open.get(number) {
-            Some(clock) if clock.shows != Shows::List => format!("{}", clock.clock),
+            Some(Clock { clock, shows: Shows::Now, .. }) => format!("{clock}"),
+            Some(Clock { clock, shows: Shows::Resolution, .. }) => format!("{clock}/getres"),
             _ => String::new(),
         }
     }
@@ -142,11 +147,11 @@ impl<M: Machine> Scheme<M> for Time {
         Ok(Stat { st_mode: mode, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         if k.clocks.open[number].shows != Shows::List {
             return fail(ENOTDIR);
         }
         let clocks = [CLOCK_REALTIME, CLOCK_MONOTONIC];
-        Ok(clocks.get(index).map(|clock| Entry::file(format!("{clock}"))))
+        Ok(clocks.get(from).map(|clock| Entry::file(from, format!("{clock}"))))
     }
 }

@@ -333,10 +333,7 @@ impl<M: Machine> Kernel<M> {
         };
         self.tasks[caller.task.0].unfinished.owed = None;
         self.forget_request(scheme, tag.number);
-        result.map_err(|errno| match errno {
-            Errno(ECANCELED) => Stop::Error(Errno(EINTR)),
-            errno => Stop::Error(errno),
-        })
+        result.map_err(Stop::Error)
     }
 
     fn bring_home(
@@ -550,12 +547,21 @@ impl<M: Machine> Kernel<M> {
         true
     }
 
-    /// The client has ended, or its call has: nobody waits for the answer any more. Returns the
-    /// error that would have been the answer.
-    pub(crate) fn abandon_request(&mut self, task: TaskId) -> Option<Errno> {
-        let tag = self.tasks[task.0].unfinished.owed.take()?;
-        let server = self.user_schemes.get_mut(tag.scheme)?;
-        let owed = server.find(tag.number)?;
+    /// The error that a daemon has answered to a thread's request, which is forgotten with it.
+    pub(crate) fn take_refusal(&mut self, task: TaskId) -> Option<Errno> {
+        let tag = self.tasks[task.0].unfinished.owed?;
+        let owed = self.user_schemes.get_mut(tag.scheme)?.find(tag.number)?;
+        let Stage::Answered(Err(errno)) = owed.stage else { return None };
+        self.forget_request(tag.scheme, tag.number);
+        self.tasks[task.0].unfinished.owed = None;
+        Some(if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno })
+    }
+
+    /// The client has ended, or its call has: nobody waits for the answer any more.
+    pub(crate) fn abandon_request(&mut self, task: TaskId) {
+        let Some(tag) = self.tasks[task.0].unfinished.owed.take() else { return };
+        let Some(server) = self.user_schemes.get_mut(tag.scheme) else { return };
+        let Some(owed) = server.find(tag.number) else { return };
         owed.client = None;
         let opcode = owed.sqe.opcode;
         match owed.stage {
@@ -563,13 +569,11 @@ impl<M: Machine> Kernel<M> {
                 let number = tag.number;
                 server.queue.retain(|m| !matches!(m, Message::Request(n) if *n == number));
                 self.forget_request(tag.scheme, number);
-                None
             }
-            Stage::Taken => None,
+            Stage::Taken => {}
             Stage::Answered(result) => {
                 self.forget_request(tag.scheme, tag.number);
                 self.drop_answer(tag.scheme, opcode, result);
-                result.err()
             }
         }
     }
@@ -614,6 +618,10 @@ impl<M: Machine> Kernel<M> {
         clients.into_iter().for_each(|task| self.wake_task(task));
         self.wake_all(room);
         self.wake_all(readable);
+        for key in self.events.watched_in(SchemeId::User(scheme)) {
+            // Ready to tell that it is gone.
+            self.raise(key, EventFlags::EVENT_READ | EventFlags::EVENT_WRITE);
+        }
         self.forget_names(scheme);
         self.bury_scheme(scheme);
     }

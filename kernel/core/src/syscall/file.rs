@@ -7,7 +7,7 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::scheme::user::{Payload, Request};
-use crate::scheme::{KernelSchemes, Opened, Position, SchemeId, new_file, place};
+use crate::scheme::{KernelSchemes, Opened, Position, SchemeId, directory, new_file, place};
 use abi::LOWEST_FREE;
 use abi::number::O_CLOEXEC;
 use abi::redox::data::Stat;
@@ -351,7 +351,7 @@ pub(super) fn stat_file<M: Machine>(
     let Description { scheme, number, .. } = k.descriptions[id.0];
     match scheme {
         SchemeId::Kernel(place) => {
-            let stat = KernelSchemes::<M>::get(place).stat(k, number)?;
+            let stat = stat_in_kernel(k, place, number)?;
             k.copy_out(caller.space, into, &stat_bytes(&stat))?;
             Ok(0)
         }
@@ -366,6 +366,27 @@ pub(super) fn stat_file<M: Machine>(
             k.ask(caller, server, request).map(|answer| answer.value)
         }
     }
+}
+
+/// What a scheme of the kernel tells of a file, and what is the same for all that are made up
+/// when somebody asks: one name, as old as the answer.
+fn stat_in_kernel<M: Machine>(k: &mut Kernel<M>, place: u8, number: usize) -> Outcome<Stat> {
+    let scheme = KernelSchemes::<M>::get(place);
+    let mut stat = scheme.stat(k, number)?;
+    stat.st_dev = u64::from(place) + 1;
+    stat.st_nlink = stat.st_nlink.max(1);
+    if stat.st_ino == 0 {
+        let path = scheme.path(k, number);
+        // Of files that have no path of their own every opening is another file.
+        let is_anonymous = path.is_empty() && stat.st_mode & MODE_TYPE != MODE_DIR;
+        stat.st_ino = if is_anonymous { number as u64 + 1 } else { directory::inode_of(&path) };
+    }
+    if stat.st_mtime == 0 {
+        let now = k.clock(CLOCK_REALTIME)? / 1_000_000_000;
+        (stat.st_mtime, stat.st_atime, stat.st_ctime) = (now, now, now);
+        stat.st_blksize = abi::PAGE_SIZE as u32;
+    }
+    Ok(stat)
 }
 
 /// `fd`

@@ -2,7 +2,7 @@
 
 use super::Arguments;
 use crate::error::*;
-use crate::kernel::{Caller, Kernel, TASKS_MAX};
+use crate::kernel::{Caller, Kernel};
 use crate::machine::{Context, Machine};
 use crate::memory::{Pages, UserSlice};
 use crate::task::{Ids, Pid, ProcessId, Reason, Standing, Wait};
@@ -224,7 +224,7 @@ pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argum
     if stack > USER_END || thread_pointer > USER_END {
         return fail(EINVAL);
     }
-    if k.tasks.len() >= TASKS_MAX {
+    if !k.has_room_for_task() {
         return fail(EAGAIN);
     }
     let mut context = Box::new(M::Context::start(entry, stack));

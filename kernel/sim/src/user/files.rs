@@ -192,19 +192,37 @@ impl User {
         let mut names = Vec::new();
         let mut next = 0;
         loop {
-            let piece = self.read_entries(fd, next, 1024)?;
+            let (piece, after) = self.list_piece(fd, next, 1024)?;
             if piece.is_empty() {
                 return Ok(names);
             }
-            let mut rest = &piece[..];
-            while !rest.is_empty() {
-                let length = usize::from(u16::from_ne_bytes([rest[16], rest[17]]));
-                let name = rest[ENTRY_HEADER..length].split(|byte| *byte == 0).next();
-                names.push(String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
-                next = u64::from_ne_bytes(rest[8..16].try_into().expect("8 bytes")) as usize;
-                rest = &rest[length..];
-            }
+            names.extend(piece);
+            next = after;
         }
+    }
+
+    /// As many names of an open directory as fit into `most` bytes, from place `start` on, and
+    /// the place behind them.
+    ///
+    /// # Errors
+    /// As the call.
+    pub fn list_piece(
+        &mut self,
+        fd: usize,
+        start: usize,
+        most: usize,
+    ) -> Answer<(Vec<String>, usize)> {
+        let piece = self.read_entries(fd, start, most)?;
+        let (mut names, mut next) = (Vec::new(), start);
+        let mut rest = &piece[..];
+        while !rest.is_empty() {
+            let length = usize::from(u16::from_ne_bytes([rest[16], rest[17]]));
+            let name = rest[ENTRY_HEADER..length].split(|byte| *byte == 0).next();
+            names.push(String::from_utf8_lossy(name.unwrap_or_default()).into_owned());
+            next = u64::from_ne_bytes(rest[8..16].try_into().expect("8 bytes")) as usize;
+            rest = &rest[length..];
+        }
+        Ok((names, next))
     }
 
     fn read_entries(&mut self, fd: usize, start: usize, most: usize) -> Answer<Vec<u8>> {

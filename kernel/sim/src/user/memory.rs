@@ -49,6 +49,17 @@ impl User {
         u32::from_ne_bytes(bytes.try_into().expect("4 bytes were asked for"))
     }
 
+    /// If the 32 bits at `address` are `old`, makes them `new`, in one step; returns what was there.
+    pub fn exchange(&mut self, address: usize, old: u32, new: u32) -> u32 {
+        let mut found = old;
+        self.touch(address, 4, Access::WRITE, |machine, touched, _| {
+            if let Touched::Memory(at, _) = touched {
+                found = machine.compare_exchange(at, old, new);
+            }
+        });
+        found
+    }
+
     /// Jumps to an address, as if it were code.
     pub fn jump_to(&mut self, address: usize) {
         self.registers.rip = address;

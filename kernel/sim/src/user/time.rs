@@ -66,4 +66,31 @@ impl User {
     pub fn futex_wake(&mut self, address: usize, count: usize) -> Answer {
         self.call(SYS_FUTEX, [address, FUTEX_WAKE, count])
     }
+
+    /// Takes the lock at `address`: 0 free, 1 taken, 2 taken and waited for (Drepper, "Futexes Are
+    /// Tricky").
+    pub fn lock(&mut self, address: usize) {
+        if self.exchange(address, 0, 1) == 0 {
+            return;
+        }
+        loop {
+            let have = self.load_u32(address);
+            if have == 2 || have == 1 && self.exchange(address, 1, 2) == 1 {
+                // Whatever the answer, the word tells.
+                self.futex_wait(address, 2, None).ok();
+            }
+            if self.exchange(address, 0, 2) == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Gives the lock at `address` back.
+    pub fn unlock(&mut self, address: usize) {
+        if self.exchange(address, 1, 0) == 1 {
+            return;
+        }
+        assert_eq!(self.exchange(address, 2, 0), 2, "a lock is given back that nobody has");
+        self.futex_wake(address, 1).expect("a good address");
+    }
 }

@@ -22,6 +22,11 @@ pub(super) fn echo(_: &mut Shell, args: &[String], output: &mut String) -> Flow 
     Ok(0)
 }
 
+pub(super) fn clear(_: &mut Shell, _: &[String], output: &mut String) -> Flow {
+    output.push_str("\x1b[H\x1b[2J");
+    Ok(0)
+}
+
 fn unescape(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text.chars();

@@ -68,6 +68,7 @@ table! {
     "alias" "[NAME[=TEXT]...]" "let a word stand for a text, or show what does" setting::alias;
     "break" "[N]" "leave the innermost loop, or N of them" control::leave_loop;
     "cd" "[DIRECTORY | -]" "change the working directory; without one, to $HOME" setting::cd;
+    "clear" "" "clear the screen" information::clear;
     "command" "[-v] NAME [ARG...]" "run NAME even if there is a function called so; -v: tell what it is" control::command;
     "continue" "[N]" "go on with the next turn of a loop" control::next_turn;
     "echo" "[-n] [-e] [TEXT...]" "print words; -n: no newline, -e: understand \\n, \\t, \\e and so on" information::echo;

@@ -153,7 +153,13 @@ pub(super) fn list(directory: &str) -> Vec<(String, bool)> {
         };
         (entry.file_name().to_string_lossy().into_owned(), is_directory)
     };
-    entries.flatten().map(described).collect()
+    let mut all: Vec<(String, bool)> = entries.flatten().map(described).collect();
+    // Every root has it, but not every file system that is one knows.
+    let is_missing = !all.iter().any(|(name, _)| name == "scheme");
+    if directory == "/" && is_missing && fs::metadata("/scheme").is_ok_and(|it| it.is_dir()) {
+        all.push(("scheme".to_owned(), true));
+    }
+    all
 }
 
 #[cfg(test)]

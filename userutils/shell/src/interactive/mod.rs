@@ -55,7 +55,13 @@ fn run_text(shell: &mut Shell, text: &str) -> Option<i32> {
     match shell.run_text(text, false) {
         Ok(_) => {}
         Err(Escape::Exit(status)) => return Some(status),
-        Err(escape) => shell.status = escape.status(shell.status),
+        Err(escape) => {
+            if escape == Escape::Interrupted {
+                // Behind the `^C` of the terminal. Not worth a failure if it cannot be said.
+                let _ = system::print("\n");
+            }
+            shell.status = escape.status(shell.status);
+        }
     }
     None
 }

@@ -152,8 +152,6 @@ impl Shell {
         if let Some(terminal) = &self.terminal {
             system::give_terminal(terminal, nix::unistd::getpgrp());
             if interrupted {
-                // Not worth a failure if it cannot be said.
-                let _ = system::print("\n");
                 return Err(Escape::Interrupted);
             }
         }

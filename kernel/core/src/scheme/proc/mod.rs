@@ -3,7 +3,7 @@
 
 mod rows;
 
-use super::text::Subject;
+use super::text::{Subject, parse_number};
 use super::{Opened, Position, Scheme, directory::Entry};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -11,11 +11,9 @@ use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::task::{Pid, ProcessId};
 use abi::redox::data::Stat;
-use abi::redox::dirent::DirentKind;
 use abi::redox::flag::*;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 use rows::Rows;
 
 pub(super) struct Proc;
@@ -27,7 +25,8 @@ impl<M: Machine> Scheme<M> for Proc {
 
     fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, flags: usize) -> Outcome<Opened> {
         let subject = find(k, caller, path)?;
-        if flags & O_WRONLY != 0 {
+        let is_file = matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..));
+        if flags & O_WRONLY != 0 && is_file {
             return fail(EACCES);
         }
         Opened::positioned(k.texts.open(subject))
@@ -75,33 +74,33 @@ impl<M: Machine> Scheme<M> for Proc {
             s => (s, MODE_DIR | 0o555),
         };
         let owner = match subject {
-            Subject::Process(pid) | Subject::ProcessRow(pid, _) => k.find_process(pid),
+            Subject::Process(pid)
+            | Subject::ProcessRow(pid, _)
+            | Subject::Descriptors(pid)
+            | Subject::Descriptor(pid, _) => k.find_process(pid),
             _ => None,
         };
         let ids = owner.map(|process| k.processes[process.0].ids).unwrap_or_default();
         Ok(Stat { st_mode, st_nlink: 1, st_uid: ids.euid, st_gid: ids.egid, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         match k.texts.subject(number)? {
             Subject::ProcessList => {
-                let mut pids: Vec<Pid> = k.pids.keys().copied().collect();
-                pids.sort_unstable();
-                Ok(pids.get(index).map(|pid| Entry::directory(pid.to_string())))
+                // By number, so that a process that ends meanwhile hides no other.
+                let pid = k.pids.keys().filter(|pid| **pid as usize >= from).min();
+                Ok(pid.map(|pid| Entry::directory(*pid as usize, pid.to_string())))
             }
-            Subject::Process(_) => Ok(match Rows::<M>::ALL.get(index) {
-                Some(row) => Some(Entry::file(row.name)),
-                None if index == Rows::<M>::ALL.len() => Some(Entry::directory("fd")),
+            Subject::Process(_) => Ok(match Rows::<M>::ALL.get(from) {
+                Some(row) => Some(Entry::file(from, row.name)),
+                None if from == Rows::<M>::ALL.len() => Some(Entry::directory(from, "fd")),
                 None => None,
             }),
             Subject::Descriptors(pid) => {
                 let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
-                let fd = k.processes[process.0].files.iter().nth(index);
-                Ok(fd.map(|(fd, _)| Entry {
-                    name: fd.to_string(),
-                    kind: DirentKind::Regular,
-                    inode: fd as u64,
-                }))
+                let mut open = k.processes[process.0].files.iter();
+                let fd = open.find(|(fd, _)| *fd >= from);
+                Ok(fd.map(|(fd, _)| Entry::file(fd, fd.to_string())))
             }
             _ => fail(ENOTDIR),
         }
@@ -116,14 +115,14 @@ fn find<M: Machine>(k: &Kernel<M>, caller: Caller, path: &str) -> Outcome<Subjec
     let (who, rest) = path.split_once('/').unwrap_or((path, ""));
     let pid = match who {
         "self" => k.processes[caller.process.0].pid,
-        number => number.parse().map_err(|_| Errno(ENOENT))?,
+        number => parse_number(number).ok_or(Errno(ENOENT))?,
     };
     let process = k.find_process(pid).ok_or(Errno(ENOENT))?;
     match rest.split_once('/') {
         None if rest.is_empty() => Ok(Subject::Process(pid)),
         None if rest == "fd" => Ok(Subject::Descriptors(pid)),
         Some(("fd", fd)) => {
-            let fd = fd.parse().map_err(|_| Errno(ENOENT))?;
+            let fd = parse_number(fd).ok_or(Errno(ENOENT))?;
             k.processes[process.0].files.get(fd).map_err(|_| Errno(ENOENT))?;
             Ok(Subject::Descriptor(pid, fd))
         }

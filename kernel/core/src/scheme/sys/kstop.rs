@@ -1,5 +1,5 @@
-//! `sys:kstop` — writing `shutdown`, `reset` or `panic` does it. `shutdown N` hands code N to
-//! whoever started the machine, where there is a way.
+//! `sys:kstop` — writing `shutdown`, `reset` or `panic` does it. `emergency_reset`, which programs
+//! of Redox write, is `reset`.
 
 use super::Row;
 use crate::error::*;

@@ -165,12 +165,12 @@ impl<M: Machine> Scheme<M> for Sys {
         Ok(Stat { st_mode, st_nlink: 1, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, index: usize) -> Outcome<Option<Entry>> {
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
         match k.texts.subject(number)? {
-            Subject::SysList => Ok(Rows::<M>::ALL.get(index).map(|row| Entry::file(row.name))),
+            Subject::SysList => Ok(Rows::<M>::ALL.get(from).map(|row| Entry::file(from, row.name))),
             Subject::SchemeList => {
                 let names = k.namespaces[0].schemes();
-                Ok(names.map(|(name, _)| Entry::directory(name)).nth(index))
+                Ok(names.map(|(name, _)| Entry::directory(from, name)).nth(from))
             }
             _ => fail(ENOTDIR),
         }

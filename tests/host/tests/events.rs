@@ -1,0 +1,313 @@
+//! Event queues: waiting for many things.
+
+use host_stories::*;
+
+const READ: EventFlags = EventFlags::EVENT_READ;
+const WRITE: EventFlags = EventFlags::EVENT_WRITE;
+
+/// A second, in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
+#[test]
+fn a_queue_tells_which_pipe_has_something() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        let pipes = [user.pipe(), user.pipe(), user.pipe()];
+        for (number, (reader, _)) in pipes.iter().enumerate() {
+            user.watch(queue, *reader, READ, 100 + number).expect("it can be watched");
+        }
+        let writer = pipes[1].1;
+        let child = user.fork(move |user| {
+            user.sleep(1);
+            user.write(writer, b"x").expect("somebody reads");
+        });
+        let event = user.next_event(queue).expect("something happens");
+        assert_eq!((event.id, event.flags, event.data), (pipes[1].0, READ, 101));
+        user.wait_for(child);
+        user.set_flags(queue, O_NONBLOCK).expect("it is open");
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)), "an event is told once");
+        user.write(writer, b"x").expect("there is room");
+        assert!(user.next_event(queue).is_ok(), "the next write is news");
+    });
+}
+
+#[test]
+fn what_is_ready_already_is_told_at_once() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        let (reader, writer) = user.pipe();
+        user.write(writer, b"early").expect("there is room");
+        user.watch(queue, reader, READ | WRITE, 1).expect("it can be watched");
+        user.watch(queue, writer, READ | WRITE, 2).expect("it can be watched");
+        let told = [(); 2].map(|()| user.next_event(queue).expect("it is ready"));
+        assert_eq!(told.map(|event| (event.data, event.flags)), [(1, READ), (2, WRITE)]);
+    });
+}
+
+#[test]
+fn the_end_of_a_pipe_is_an_event_too() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        let (reader, writer) = user.pipe();
+        user.watch(queue, reader, READ, 0).expect("it can be watched");
+        let child = user.fork(move |user| user.sleep(2));
+        user.close(writer).expect("it is open");
+        assert_eq!(user.next_event(queue).map(|event| event.id), Ok(reader));
+        assert_eq!(user.read(reader, 1), Ok(vec![]));
+        user.wait_for(child);
+    });
+}
+
+#[test]
+fn nobody_is_told_what_he_no_longer_wants() {
+    story(|user| {
+        let queue = user.event_queue();
+        user.set_flags(queue, O_NONBLOCK).expect("it is open");
+        let (reader, writer) = user.pipe();
+        user.watch(queue, reader, READ, 0).expect("it can be watched");
+        user.write(writer, b"x").expect("there is room");
+        user.watch(queue, reader, EventFlags::empty(), 0).expect("it can be unwatched");
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+        user.watch(queue, reader, READ, 0).expect("it can be watched");
+        user.close(reader).expect("it is open");
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+        assert_eq!(user.watch(queue, reader, READ, 0), error(EBADF));
+        assert_eq!(user.watch(queue, queue, READ, 0), error(EINVAL));
+    });
+}
+
+#[test]
+fn a_queue_can_wait_for_a_moment() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        let before = user.now();
+        user.watch(queue, EVENT_TIMEOUT_ID, READ, 30).expect("it can be set");
+        assert_eq!(user.next_event(queue).map(|event| event.id), Ok(EVENT_TIMEOUT_ID));
+        assert!(user.now() - before >= 30 * MS);
+        // A later moment replaces an earlier one.
+        user.watch(queue, EVENT_TIMEOUT_ID, READ, 10).expect("it can be set");
+        user.watch(queue, EVENT_TIMEOUT_ID, READ, 50).expect("it can be set");
+        let before = user.now();
+        assert!(user.next_event(queue).is_ok());
+        assert!(user.now() - before >= 45 * MS);
+    });
+}
+
+#[test]
+fn a_clock_file_is_ready_when_its_moment_comes() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        let clock = user.open("time:4", O_RDWR).expect("there is this clock");
+        user.watch(queue, clock, READ, 9).expect("it can be watched");
+        let moment = user.now() + 20 * MS;
+        let mut time = [0; 16];
+        time[..8].copy_from_slice(&(moment / SECOND).to_ne_bytes());
+        time[8..].copy_from_slice(&(moment % SECOND).to_ne_bytes());
+        assert_eq!(user.write(clock, &time), Ok(16));
+        assert_eq!(user.next_event(queue).map(|event| event.data), Ok(9));
+        assert!(user.now() >= moment);
+        assert_eq!(user.read(clock, 16).map(|bytes| bytes.len()), Ok(16));
+    });
+}
+
+#[test]
+fn what_is_typed_is_an_event_and_can_be_read() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        let console = user.open("debug:", O_RDWR).expect("root may");
+        user.watch(queue, console, READ, 0).expect("it can be watched");
+        user.peek(|kernel| kernel.machine.type_after(5 * MS, b"ls\r"));
+        assert!(user.next_event(queue).is_ok());
+        assert_eq!(user.read(console, 10).as_deref(), Ok(&b"ls\r"[..]));
+        user.peek(|kernel| kernel.machine.type_after(5 * MS, b"again"));
+        assert_eq!(user.read(console, 2).as_deref(), Ok(&b"ag"[..]));
+        assert_eq!(user.read(console, 10).as_deref(), Ok(&b"ain"[..]));
+    });
+}
+
+#[test]
+fn a_device_line_is_an_event_until_it_is_acknowledged() {
+    story_on_any(|user| {
+        let line = user.open("irq:5", O_RDWR).expect("root may");
+        let queue = user.event_queue();
+        user.watch(queue, line, READ, 0).expect("it can be watched");
+        for round in 1..=3u64 {
+            user.peek(|kernel| kernel.machine.fire_line(5));
+            assert!(user.next_event(queue).is_ok());
+            assert_eq!(user.read(line, 8), Ok(round.to_ne_bytes().to_vec()));
+            assert_eq!(user.write(line, &7u64.to_ne_bytes()), error(EINVAL));
+            assert_eq!(user.write(line, &round.to_ne_bytes()), Ok(8));
+        }
+        assert_eq!(user.open("irq:4", O_RDWR), error(EBUSY), "the console's own");
+        assert_eq!(user.open("irq:24", O_RDWR), error(ENOENT));
+    });
+}
+
+#[test]
+fn a_daemon_raises_events_for_its_files() {
+    story_on_any(|user| {
+        let server = daemon_that(user, "noisy", |user, socket| {
+            loop {
+                let request = user.next_request(socket).expect("the socket is open");
+                match Opcode::try_from_raw(request.opcode) {
+                    Some(Opcode::Fevent) => {
+                        assert_eq!(request.args[1], READ.bits() as u64);
+                        user.answer(socket, &request, Ok(0)).expect("it is owed");
+                        user.sleep(5);
+                        let flags = CqeOpcode::SendFevent as u8;
+                        let tag = READ.bits() as u32;
+                        let cqe = Cqe { flags, tag, result: request.args[0], ..Cqe::default() };
+                        user.write(socket.fd, &cqe).expect("it may raise events");
+                    }
+                    Some(Opcode::OpenAt) => {
+                        user.answer(socket, &request, Ok(12)).expect("it is owed");
+                    }
+                    _ => {}
+                }
+            }
+        });
+        let queue = user.event_queue();
+        let fd = user.open("noisy:x", O_RDWR).expect("it is served");
+        user.watch(queue, fd, READ, 77).expect("it can be watched");
+        let event = user.next_event(queue).expect("the daemon raises it");
+        assert_eq!((event.id, event.flags, event.data), (fd, READ, 77));
+        kill(user, server);
+    });
+}
+
+#[test]
+fn a_daemon_can_wait_for_requests_among_other_things() {
+    story_on_any(|user| {
+        let server = daemon_that(user, "busy", |user, socket| {
+            let queue = user.event_queue();
+            user.watch(queue, socket.fd, READ, 1).expect("it can be watched");
+            user.set_flags(socket.fd, O_NONBLOCK).expect("it is open");
+            loop {
+                assert_eq!(user.next_event(queue).map(|event| event.data), Ok(1));
+                while let Ok(request) = user.next_request(socket) {
+                    if request.opcode != Opcode::CloseMsg as u8 {
+                        user.answer(socket, &request, Ok(6)).expect("it is owed");
+                    }
+                }
+            }
+        });
+        for _ in 0..10 {
+            let fd = user.open("busy:x", O_RDWR).expect("it is served");
+            user.close(fd).expect("it is open");
+        }
+        kill(user, server);
+    });
+}
+
+#[test]
+fn the_list_of_schemes_tells_when_it_changes() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        let list = user.open("sys:scheme", O_RDONLY).expect("it is there");
+        user.read(list, 4096).expect("it can be read");
+        user.watch(queue, list, READ, 0).expect("it can be watched");
+        user.next_event(queue).expect("it is readable");
+        let server = daemon(user, "news", file_server(Notes::default()));
+        user.next_event(queue).expect("a name came");
+        kill(user, server);
+        user.next_event(queue).expect("a name went");
+    });
+}
+
+#[test]
+fn queues_leave_nothing_behind() {
+    story(|user| {
+        leaves_nothing(user, |user| {
+            for _ in 0..50 {
+                let queue = user.event_queue();
+                let (reader, writer) = user.pipe();
+                user.watch(queue, reader, READ, 0).expect("it can be watched");
+                user.watch(queue, writer, WRITE, 0).expect("it can be watched");
+                user.watch(queue, EVENT_TIMEOUT_ID, READ, 1000).expect("it can be set");
+                user.close(reader).expect("it is open");
+                user.close(queue).expect("it is open");
+                user.close(writer).expect("it is open");
+            }
+        });
+    });
+}
+
+#[test]
+fn a_queue_can_watch_another() {
+    story_on_any(|user| {
+        let (outer, inner) = (user.event_queue(), user.event_queue());
+        let (reader, writer) = user.pipe();
+        user.watch(outer, inner, READ, 1).expect("it can be watched");
+        user.watch(inner, reader, READ, 2).expect("it can be watched");
+        let child = user.fork(move |user| {
+            user.sleep(2);
+            user.write(writer, b"x").expect("somebody reads");
+        });
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+        assert_eq!(user.next_event(inner).map(|event| event.data), Ok(2));
+        user.wait_for(child);
+        // The news may also be that something watched from now on was ready before.
+        user.watch(inner, writer, WRITE, 3).expect("it can be watched");
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+        assert_eq!(user.next_event(inner).map(|event| event.data), Ok(3));
+        // Or that a moment has come.
+        user.watch(inner, EVENT_TIMEOUT_ID, READ, 5).expect("it can be set");
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+        assert_eq!(user.next_event(inner).map(|event| event.id), Ok(EVENT_TIMEOUT_ID));
+    });
+}
+
+#[test]
+fn a_queue_whose_moment_has_come_is_ready_when_it_is_watched() {
+    story(|user| {
+        let (outer, inner) = (user.event_queue(), user.event_queue());
+        user.watch(inner, EVENT_TIMEOUT_ID, READ, 1).expect("it can be set");
+        user.sleep(5);
+        user.watch(outer, inner, READ, 1).expect("it can be watched");
+        assert_eq!(user.next_event(outer).map(|event| event.data), Ok(1));
+    });
+}
+
+#[test]
+fn a_long_chain_of_queues_is_no_danger() {
+    story(|user| {
+        let queues: Vec<_> = (0..5000).map(|_| user.event_queue()).collect();
+        for pair in queues.windows(2) {
+            user.watch(pair[0], pair[1], READ, 0).expect("it can be watched");
+        }
+        let last = queues[queues.len() - 1];
+        user.watch(last, queues[0], READ, 0).expect("even in a ring");
+        let (reader, writer) = user.pipe();
+        user.watch(last, reader, READ, 0).expect("it can be watched");
+        user.write(writer, b"x").expect("there is room");
+        assert!(user.next_event(queues[0]).is_ok());
+    });
+}
+
+#[test]
+fn nothing_written_is_no_news() {
+    story(|user| {
+        let queue = user.event_queue();
+        user.set_flags(queue, O_NONBLOCK).expect("it is open");
+        let (reader, writer) = user.pipe();
+        user.watch(queue, reader, READ, 0).expect("it can be watched");
+        assert_eq!(user.write(writer, b""), Ok(0));
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+    });
+}
+
+#[test]
+fn who_watches_a_file_hears_when_its_daemon_dies() {
+    story_on_any(|user| {
+        let server = daemon(user, "frail", |_, _, request| {
+            let answers = request.opcode != Opcode::CloseMsg as u8;
+            answers.then_some(Ok(0))
+        });
+        let queue = user.event_queue();
+        let fd = user.open("frail:x", O_RDWR).expect("it is served");
+        user.watch(queue, fd, READ, 3).expect("it can be watched");
+        kill(user, server);
+        assert_eq!(user.next_event(queue).map(|event| event.data), Ok(3));
+        assert_eq!(user.read(fd, 1), error(ENODEV));
+    });
+}
