@@ -534,16 +534,7 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         let caller = owed.sqe.caller;
-        self.notify(
-            tag.scheme,
-            Sqe {
-                opcode: Opcode::Cancel as u8,
-                sqe_flags: SqeFlags::ONEWAY,
-                tag: number,
-                caller,
-                ..Sqe::default()
-            },
-        );
+        self.notify_cancel(tag.scheme, number, caller);
         true
     }
 
@@ -569,6 +560,12 @@ impl<M: Machine> Kernel<M> {
                 let number = tag.number;
                 server.queue.retain(|m| !matches!(m, Message::Request(n) if *n == number));
                 self.forget_request(tag.scheme, number);
+            }
+            // Else the daemon would keep it, and give it what somebody alive is waiting for.
+            Stage::Taken if !owed.is_cancelled => {
+                owed.is_cancelled = true;
+                let caller = owed.sqe.caller;
+                self.notify_cancel(tag.scheme, tag.number, caller);
             }
             Stage::Taken => {}
             Stage::Answered(result) => {
@@ -660,6 +657,19 @@ impl<M: Machine> Kernel<M> {
             server.files -= 1;
             self.bury_scheme(scheme);
         }
+    }
+
+    fn notify_cancel(&mut self, scheme: usize, number: u32, caller: u64) {
+        self.notify(
+            scheme,
+            Sqe {
+                opcode: Opcode::Cancel as u8,
+                sqe_flags: SqeFlags::ONEWAY,
+                tag: number,
+                caller,
+                ..Sqe::default()
+            },
+        );
     }
 
     fn notify_close(&mut self, scheme: usize, number: usize) {
