@@ -144,6 +144,7 @@ impl<M: Machine> Kernel<M> {
             State::Running(cpu) if cpu != this_cpu => {
                 self.tasks[task.0].state = State::Ending;
                 self.tasks[task.0].attention = true;
+                self.cpus[cpu.0 as usize].has_ended = true;
                 self.machine.kick(cpu);
             }
             State::Ending => {}
