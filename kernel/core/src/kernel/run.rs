@@ -320,6 +320,13 @@ impl<M: Machine> Kernel<M> {
     fn call_again(&mut self, caller: Caller) {
         if let Some(errno) = self.take_refusal(caller.task) {
             let thread = &mut self.tasks[caller.task.0];
+            if errno == Errno(ECANCELED) && thread.attention {
+                // As if it had never been asked: the signal it was cancelled for decides whether
+                // the call is tried again.
+                thread.unfinished.is_parked = true;
+                return;
+            }
+            let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
             thread.context().set_answer(answer(Err(errno)));
             thread.unfinished = Unfinished::default();
             return;
