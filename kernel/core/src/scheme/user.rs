@@ -545,7 +545,7 @@ impl<M: Machine> Kernel<M> {
         let Stage::Answered(Err(errno)) = owed.stage else { return None };
         self.forget_request(tag.scheme, tag.number);
         self.tasks[task.0].unfinished.owed = None;
-        Some(if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno })
+        Some(errno)
     }
 
     /// The client has ended, or its call has: nobody waits for the answer any more.
