@@ -71,11 +71,16 @@ impl Pipe {
     }
 
     /// Makes the buffer large enough for `more` bytes.
+    #[inline]
     pub fn reserve(&mut self, more: usize) {
-        let wanted = (self.length + more).next_power_of_two().clamp(4096, CAPACITY);
-        if wanted <= self.bytes.len() {
-            return;
+        if self.length + more > self.bytes.len() {
+            self.grow(more);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let wanted = (self.length + more).next_power_of_two().clamp(4096, CAPACITY);
         let mut larger = vec![0; wanted];
         let mut done = 0;
         while done < self.length {

@@ -21,7 +21,7 @@ fn set_mode(fd: usize, mode: mode_t) -> Result<usize> {
 
 fn set_owner(fd: usize, user: uid_t, group: gid_t) -> Result<usize> {
     // SAFETY: no memory is involved.
-    unsafe { syscall(SYS_FCHOWN, [fd, user as u32 as usize, group as u32 as usize]) }
+    unsafe { syscall(SYS_FCHOWN, [fd, user as usize, group as usize]) }
 }
 
 /// Does something to the file at a path.

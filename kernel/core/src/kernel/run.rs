@@ -314,7 +314,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Runs a parked call again, unless all that is left of it is a daemon's error.
     fn call_again(&mut self, caller: Caller) {
-        if let Some(errno) = self.take_refusal(caller.task) {
+        let is_owed = self.tasks[caller.task.0].unfinished.owed.is_some();
+        if is_owed && let Some(errno) = self.take_refusal(caller.task) {
             let thread = &mut self.tasks[caller.task.0];
             thread.context().set_answer(answer(Err(errno)));
             thread.unfinished = Unfinished::default();
@@ -322,10 +323,13 @@ impl<M: Machine> Kernel<M> {
         }
         let mut held = self.tasks[caller.task.0].context.take();
         if self.call(caller, &mut held) {
-            self.tasks[caller.task.0].context = held;
+            let thread = &mut self.tasks[caller.task.0];
+            thread.context = held;
             // The call may have ended without taking the answer it was waiting for: what it named
             // then may no longer be there.
-            self.abandon_request(caller.task);
+            if thread.unfinished.owed.is_some() {
+                self.abandon_request(caller.task);
+            }
             self.tasks[caller.task.0].unfinished = Unfinished::default();
         }
     }
