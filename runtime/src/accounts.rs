@@ -159,7 +159,7 @@ unsafe extern "C" fn getpwuid_r(
 ) -> c_int {
     let mut store = Store { next: buffer, left: room };
     // SAFETY: the same contract.
-    unsafe { give(find_account(&mut store, |found| found.uid == user as u32), place, result) }
+    unsafe { give(find_account(&mut store, |found| found.uid == user), place, result) }
 }
 
 /// The account of a name. Returns an error number.
@@ -190,7 +190,7 @@ unsafe extern "C" fn getgrgid_r(
 ) -> c_int {
     let mut store = Store { next: buffer, left: room };
     // SAFETY: the same contract.
-    unsafe { give(find_group(&mut store, |found| found.gid == id as u32), place, result) }
+    unsafe { give(find_group(&mut store, |found| found.gid == id), place, result) }
 }
 
 /// The group of a name. Returns an error number.
@@ -241,18 +241,29 @@ impl<T> Last<T> {
     }
 }
 
-// SAFETY: null pointers and zeroes are valid in both.
-static ACCOUNT: Last<passwd> =
-    Last { entry: UnsafeCell::new(unsafe { zeroed() }), texts: UnsafeCell::new([0; ROOM]) };
-// SAFETY: as above.
-static GROUP: Last<group> =
-    Last { entry: UnsafeCell::new(unsafe { zeroed() }), texts: UnsafeCell::new([0; ROOM]) };
+impl<T> Last<T> {
+    /// Nothing found yet.
+    ///
+    /// # Safety
+    ///
+    /// All zero is a valid `T`.
+    const unsafe fn none() -> Self {
+        // SAFETY: as promised by the caller.
+        let entry = unsafe { zeroed() };
+        Self { entry: UnsafeCell::new(entry), texts: UnsafeCell::new([0; ROOM]) }
+    }
+}
+
+// SAFETY: null pointers and zero ids are valid.
+static ACCOUNT: Last<passwd> = unsafe { Last::none() };
+// SAFETY: null pointers and a zero id are valid.
+static GROUP: Last<group> = unsafe { Last::none() };
 
 /// The account of a user id, valid until the next call.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getpwuid(user: uid_t) -> *mut passwd {
     // SAFETY: the same contract.
-    unsafe { ACCOUNT.find(|store| find_account(store, |found| found.uid == user as u32)) }
+    unsafe { ACCOUNT.find(|store| find_account(store, |found| found.uid == user)) }
 }
 
 /// The account of a name, valid until the next call.
@@ -269,7 +280,7 @@ unsafe extern "C" fn getpwnam(name: *const c_char) -> *mut passwd {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn getgrgid(id: gid_t) -> *mut group {
     // SAFETY: the same contract.
-    unsafe { GROUP.find(|store| find_group(store, |found| found.gid == id as u32)) }
+    unsafe { GROUP.find(|store| find_group(store, |found| found.gid == id)) }
 }
 
 /// The group of a name, valid until the next call.

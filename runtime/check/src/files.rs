@@ -46,7 +46,8 @@ fn write_read() -> Outcome {
 
 fn positions() -> Outcome {
     let path = place("positions");
-    let mut file = OpenOptions::new().read(true).write(true).create(true).open(&path)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
     file.write_all(b"0123456789")?;
     same!(file.stream_position()?, 10);
     same!(file.seek(SeekFrom::End(-3))?, 7);
@@ -66,7 +67,8 @@ fn positions() -> Outcome {
 
 fn vectored() -> Outcome {
     let path = place("vectored");
-    let mut file = OpenOptions::new().read(true).write(true).create(true).open(&path)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
     same!(file.write_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cde")])?, 5);
     file.rewind()?;
     let (mut first, mut second) = ([0; 3], [0; 5]);

@@ -2,9 +2,9 @@
 
 use crate::files::place;
 use crate::{Check, Outcome, holds, same};
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::path::Path;
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -36,6 +36,8 @@ fn symbolic() -> Outcome {
     symlink("check-target", &link)?;
     same!(fs::read_link(&link)?, Path::new("check-target"));
     holds!(fs::symlink_metadata(&link)?.is_symlink());
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&link);
+    same!(opened.map_err(|error| error.raw_os_error()).err(), Some(Some(libc::ELOOP)));
     holds!(fs::metadata(&link)?.is_file());
     same!(fs::read(&link)?, b"x");
     same!(fs::canonicalize(&link)?, target);

@@ -13,6 +13,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("memory/moved-blocks-keep-their-bytes", moved),
     ("memory/too-much-is-refused", too_much),
     ("memory/mappings-come-and-go", mapping),
+    ("memory/large-blocks-are-given-back", given_back),
 ];
 
 fn vectors() -> Outcome {
@@ -103,5 +104,23 @@ fn mapping() -> Outcome {
         same!(libc::mmap(null_mut(), 0, protection, flags, -1, 0), libc::MAP_FAILED);
         same!(libc::mmap(null_mut(), 1, protection, libc::MAP_PRIVATE, -1, 0), libc::MAP_FAILED);
     }
+    Ok(())
+}
+
+/// Bytes of address space that this process uses, as `proc:` tells.
+pub(crate) fn address_space() -> Result<u64, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("proc:self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("Virtual:"));
+    Ok(line.ok_or("no line `Virtual:`")?.trim().parse()?)
+}
+
+fn given_back() -> Outcome {
+    let before = address_space()?;
+    for _ in 0..5 {
+        let block = vec![1_u8; 8 << 20];
+        holds!(address_space()? >= before + (8 << 20) && block[1 << 20] == 1);
+    }
+    let after = address_space()?;
+    holds!(after <= before + (2 << 20), "{before} bytes before, {after} after");
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("process/a-status-arrives", status),
@@ -28,6 +29,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("process/a-script-runs-its-interpreter", script),
     ("process/main-thread-locals-are-dropped", thread_local),
     ("process/fork-copies-memory", fork),
+    ("process/children-start-while-threads-allocate", among_threads),
+    ("process/too-many-arguments-are-refused", too_many),
     ("process/a-broken-pipe-is-an-error", broken_pipe),
 ];
 
@@ -217,5 +220,31 @@ fn broken_pipe() -> Outcome {
     drop(reader);
     let error = writer.write_all(b"x").err().ok_or("it was written")?;
     same!(error.kind(), io::ErrorKind::BrokenPipe);
+    Ok(())
+}
+
+fn among_threads() -> Outcome {
+    let done = AtomicBool::new(false);
+    let statuses = std::thread::scope(|scope| {
+        for size in [100, 100_000] {
+            let done = &done;
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    drop(vec![1_u8; size]);
+                }
+            });
+        }
+        let run = || Ok::<_, io::Error>(child(&["exit", "3"])?.env("CHECK", "x").status()?.code());
+        let statuses: Result<Vec<_>, _> = (0..10).map(|_| run()).collect();
+        done.store(true, Ordering::Relaxed);
+        statuses
+    })?;
+    same!(statuses, [Some(3); 10]);
+    Ok(())
+}
+
+fn too_many() -> Outcome {
+    let error = child(&["print", &"x".repeat(300_000)])?.output().err().ok_or("it ran")?;
+    same!(error.kind(), io::ErrorKind::ArgumentListTooLong);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Threads and what they share.
 
+use crate::memory::address_space;
 use crate::{Check, Outcome, holds, same};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +20,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("threads/once-is-once", once),
     ("threads/parking-ends-by-unpark", park),
     ("threads/many-threads-come-and-go", many),
-    ("threads/detached-threads-leave-nothing", detached),
+    ("threads/detached-threads-run-to-their-end", detached),
+    ("threads/ended-threads-leave-no-memory", memory),
     ("threads/scoped-threads-borrow", scoped),
 ];
 
@@ -214,5 +216,22 @@ fn scoped() -> Outcome {
         }
     });
     same!(numbers, [10, 20, 30, 40]);
+    Ok(())
+}
+
+fn memory() -> Outcome {
+    // The first threads make the heap grow once and for all.
+    many()?;
+    let before = address_space()?;
+    let threads: Vec<_> = (0..20).map(|_| thread::spawn(|| ())).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    same!(address_space()?, before);
+    detached()?;
+    // The last of them may still be about to end.
+    let end = Instant::now() + Duration::from_secs(5);
+    while address_space()? != before {
+        holds!(Instant::now() < end, "{before} bytes before, {} after", address_space()?);
+        thread::sleep(Duration::from_millis(5));
+    }
     Ok(())
 }

@@ -50,7 +50,7 @@ fn from_macros(source: &str, names: &mut BTreeSet<String>) {
         let Some(at) = source.find(opening) else { continue };
         let body = &source[at + opening.len()..];
         let body = &body[..body.find("\n}").expect("the macro ends")];
-        let pieces = body.split(|letter| letter == separator || letter == '\n');
+        let pieces = body.split([separator, '\n']);
         names.extend(pieces.map(|piece| word(piece.trim()).to_owned()).filter(|n| !n.is_empty()));
     }
 }

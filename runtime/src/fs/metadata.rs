@@ -1,7 +1,7 @@
 //! Changing mode, owner and times.
 
 use super::open::look_at;
-use super::path::{self, PathBuffer};
+use super::path::{self, Given};
 use crate::errno::{self, Answer};
 use crate::pointer;
 use crate::sys::{Result, error, file, syscall};
@@ -21,16 +21,12 @@ fn set_mode(fd: usize, mode: mode_t) -> Result<usize> {
 
 fn set_owner(fd: usize, user: uid_t, group: gid_t) -> Result<usize> {
     // SAFETY: no memory is involved.
-    unsafe { syscall(SYS_FCHOWN, [fd, user as u32 as usize, group as u32 as usize]) }
+    unsafe { syscall(SYS_FCHOWN, [fd, user as usize, group as usize]) }
 }
 
 /// Does something to the file at a path.
-fn with(
-    path: Result<PathBuffer>,
-    follow: bool,
-    change: impl FnOnce(usize) -> Result<usize>,
-) -> c_int {
-    path.and_then(|path| change(look_at(&path, follow)?.fd())).zero()
+fn with(path: Given<'_>, follow: bool, change: impl FnOnce(usize) -> Result<usize>) -> c_int {
+    path.with(|path| change(look_at(path, follow)?.fd())).zero()
 }
 
 /// Sets the mode of an open file.

@@ -143,37 +143,37 @@ extern "C" fn getegid() -> gid_t {
 /// Sets both user ids.
 #[unsafe(no_mangle)]
 extern "C" fn setuid(user: uid_t) -> c_int {
-    set_ids([user as u32, user as u32, KEEP, KEEP])
+    set_ids([user, user, KEEP, KEEP])
 }
 
 /// Sets both group ids.
 #[unsafe(no_mangle)]
 extern "C" fn setgid(group: gid_t) -> c_int {
-    set_ids([KEEP, KEEP, group as u32, group as u32])
+    set_ids([KEEP, KEEP, group, group])
 }
 
 /// Sets the effective user.
 #[unsafe(no_mangle)]
 extern "C" fn seteuid(user: uid_t) -> c_int {
-    set_ids([KEEP, user as u32, KEEP, KEEP])
+    set_ids([KEEP, user, KEEP, KEEP])
 }
 
 /// Sets the effective group.
 #[unsafe(no_mangle)]
 extern "C" fn setegid(group: gid_t) -> c_int {
-    set_ids([KEEP, KEEP, KEEP, group as u32])
+    set_ids([KEEP, KEEP, KEEP, group])
 }
 
 /// Sets the user ids; −1 keeps one.
 #[unsafe(no_mangle)]
 extern "C" fn setreuid(real: uid_t, effective: uid_t) -> c_int {
-    set_ids([real as u32, effective as u32, KEEP, KEEP])
+    set_ids([real, effective, KEEP, KEEP])
 }
 
 /// Sets the group ids; −1 keeps one.
 #[unsafe(no_mangle)]
 extern "C" fn setregid(real: gid_t, effective: gid_t) -> c_int {
-    set_ids([KEEP, KEEP, real as u32, effective as u32])
+    set_ids([KEEP, KEEP, real, effective])
 }
 
 /// Sets the user ids; −1 keeps one. There is no saved one to set.

@@ -69,10 +69,11 @@ impl Mutex {
         }
         if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_err() {
             while self.state.swap(CONTENDED, Acquire) != FREE {
-                match futex::wait(&self.state, CONTENDED, deadline).map_err(|error| error.errno) {
-                    Err(libc::ETIMEDOUT) => return libc::ETIMEDOUT,
-                    // Changed meanwhile, a signal, or no cause: try again.
-                    _ => {}
+                // Any other end of the wait (changed meanwhile, a signal, no cause) is a reason to
+                // try again.
+                let slept = futex::wait(&self.state, CONTENDED, deadline);
+                if slept.is_err_and(|error| error.errno == libc::ETIMEDOUT) {
+                    return libc::ETIMEDOUT;
                 }
             }
         }
