@@ -6,13 +6,13 @@
 
 use crate::kernel::TimerKey;
 use crate::scheme::SchemeId;
+use crate::table::Table;
 use crate::task::QueueId;
 use abi::redox::data::Event;
 use abi::redox::flag::EventFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
-use slab::Slab;
 
 /// A file as schemes know it.
 pub type Key = (SchemeId, usize);
@@ -49,8 +49,32 @@ pub struct Queue {
 /// All event queues and what they are interested in.
 #[derive(Default)]
 pub struct Events {
-    queues: Slab<Queue>,
+    queues: Table<Queue>,
     interests: HashMap<Key, Vec<Interest>>,
+    /// How many keys of `interests` fall into each place: most files are watched by nobody, and
+    /// every transfer asks.
+    places: Places,
+}
+
+/// Counts by a file's place; see [`place_of`].
+struct Places([u32; PLACES]);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self([0; PLACES])
+    }
+}
+
+const PLACES: usize = 256;
+
+/// Neighbouring files of a scheme have different places.
+#[inline(always)]
+fn place_of((scheme, number): Key) -> usize {
+    let scheme = match scheme {
+        SchemeId::Kernel(place) => place as usize,
+        SchemeId::User(index) => index + 16,
+    };
+    (scheme * 16).wrapping_add(number) % PLACES
 }
 
 impl Events {
@@ -79,6 +103,7 @@ impl Events {
                 list.retain(|interest| interest.queue != number);
                 if list.is_empty() {
                     self.interests.remove(&key);
+                    self.places.0[place_of(key)] -= 1;
                     orphans.push(key);
                 }
             }
@@ -86,19 +111,25 @@ impl Events {
         (queue, orphans)
     }
 
-    /// Whether anybody waits for anything: lets the common case skip the search.
-    pub fn is_idle(&self) -> bool {
-        self.interests.is_empty()
+    /// Whether certainly nobody is interested in `key`.
+    #[inline]
+    pub fn is_unwatched(&self, key: Key) -> bool {
+        self.places.0[place_of(key)] == 0
     }
 
     /// Sets what `number` wants to know of `key`; empty flags end the interest. Replaces what the
     /// same `id` asked before.
     pub fn register(&mut self, number: usize, key: Key, id: usize, flags: EventFlags, data: usize) {
-        let list = self.interests.entry(key).or_default();
+        let places = &mut self.places.0;
+        let list = self.interests.entry(key).or_insert_with(|| {
+            places[place_of(key)] += 1;
+            Vec::new()
+        });
         list.retain(|interest| !(interest.queue == number && interest.id == id));
         if flags.is_empty() {
             if list.is_empty() {
                 self.interests.remove(&key);
+                self.places.0[place_of(key)] -= 1;
             }
         } else {
             list.push(Interest { queue: number, id, flags, data, ready: EventFlags::empty() });
@@ -191,7 +222,9 @@ impl Events {
 
     /// Forgets a file that is no more.
     pub fn forget(&mut self, key: Key) {
-        for interest in self.interests.remove(&key).into_iter().flatten() {
+        let Some(list) = self.interests.remove(&key) else { return };
+        self.places.0[place_of(key)] -= 1;
+        for interest in list {
             if let Some(queue) = self.queues.get_mut(interest.queue) {
                 queue.pending.retain(|line| line.key != key);
                 queue.watched.retain(|watched| *watched != key);

@@ -7,6 +7,7 @@ use crate::error::{EBADF, EMFILE, Errno};
 use crate::scheme::SchemeId;
 use abi::FD_MAX;
 use abi::redox::flag::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -59,23 +60,39 @@ pub struct Fd {
     pub is_close_on_exec: bool,
 }
 
+/// Descriptors in a piece of the table: a page or so, whatever the highest one is. A table in one
+/// piece would ask the kernel's heap for a megabyte at once.
+const PIECE: usize = 128;
+
+type Piece = Box<[Option<Fd>; PIECE]>;
+
 /// A process's descriptors.
 #[derive(Clone, Default)]
 pub struct FileTable {
-    slots: Vec<Option<Fd>>,
+    pieces: Vec<Option<Piece>>,
     /// No slot below this one is free.
     first_free: usize,
 }
 
 impl FileTable {
+    #[inline]
+    fn slot(&self, fd: usize) -> Option<Fd> {
+        self.pieces.get(fd / PIECE)?.as_ref()?[fd % PIECE]
+    }
+
+    #[inline]
+    fn slot_mut(&mut self, fd: usize) -> Option<&mut Option<Fd>> {
+        Some(&mut self.pieces.get_mut(fd / PIECE)?.as_mut()?[fd % PIECE])
+    }
+
     /// What `fd` names. `EBADF`.
     pub fn get(&self, fd: usize) -> Result<Fd, Errno> {
-        self.slots.get(fd).copied().flatten().ok_or(Errno(EBADF))
+        self.slot(fd).ok_or(Errno(EBADF))
     }
 
     /// Changes close-on-exec. `EBADF`.
     pub fn set_close_on_exec(&mut self, fd: usize, value: bool) -> Result<(), Errno> {
-        let slot = self.slots.get_mut(fd).and_then(Option::as_mut).ok_or(Errno(EBADF))?;
+        let slot = self.slot_mut(fd).and_then(Option::as_mut).ok_or(Errno(EBADF))?;
         slot.is_close_on_exec = value;
         Ok(())
     }
@@ -84,7 +101,7 @@ impl FileTable {
     pub fn find_free(&self, from: usize) -> Result<usize, Errno> {
         let start = from.max(self.first_free);
         let mut fd = start;
-        while self.slots.get(fd).is_some_and(Option::is_some) {
+        while self.slot(fd).is_some() {
             fd += 1;
         }
         if fd < FD_MAX { Ok(fd) } else { Err(Errno(EMFILE)) }
@@ -97,11 +114,13 @@ impl FileTable {
 
     /// Puts `value` at `fd`, returning what was there.
     pub fn put(&mut self, fd: usize, value: Fd) -> Option<Fd> {
-        if fd >= self.slots.len() {
-            self.slots.resize(fd + 1, None);
+        let index = fd / PIECE;
+        if index >= self.pieces.len() {
+            self.pieces.resize(index + 1, None);
         }
-        let old = self.slots[fd].replace(value);
-        while self.slots.get(self.first_free).is_some_and(Option::is_some) {
+        let piece = self.pieces[index].get_or_insert_with(|| Box::new([None; PIECE]));
+        let old = piece[fd % PIECE].replace(value);
+        while self.slot(self.first_free).is_some() {
             self.first_free += 1;
         }
         old
@@ -109,14 +128,19 @@ impl FileTable {
 
     /// Empties `fd`. `EBADF`.
     pub fn take(&mut self, fd: usize) -> Result<Fd, Errno> {
-        let taken = self.slots.get_mut(fd).and_then(Option::take).ok_or(Errno(EBADF))?;
+        let taken = self.slot_mut(fd).and_then(Option::take).ok_or(Errno(EBADF))?;
         self.first_free = self.first_free.min(fd);
         Ok(taken)
     }
 
     /// Every open descriptor.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Fd)> + '_ {
-        self.slots.iter().enumerate().filter_map(|(fd, slot)| slot.map(|slot| (fd, slot)))
+        let pieces = self.pieces.iter().enumerate();
+        let pieces = pieces.filter_map(|(index, piece)| Some((index * PIECE, piece.as_deref()?)));
+        pieces.flat_map(|(first, piece)| {
+            let slots = piece.iter().enumerate();
+            slots.filter_map(move |(place, slot)| slot.map(|slot| (first + place, slot)))
+        })
     }
 
     /// The first open descriptor that `wanted` picks.
@@ -144,6 +168,19 @@ mod tests {
         assert_eq!(table.find_free(0), Ok(1));
         assert_eq!(table.find_free(2), Ok(3));
         assert_eq!(table.find_free(4), Ok(5));
+    }
+
+    #[test]
+    fn far_apart_descriptors_are_found_in_order() {
+        let mut table = FileTable::default();
+        for fd in [FD_MAX - 1, 3, PIECE, 40 * PIECE + 1] {
+            assert!(table.put(fd, FD).is_none());
+            assert!(table.put(fd, FD).is_some());
+        }
+        let found: Vec<usize> = table.iter().map(|(fd, _)| fd).collect();
+        assert_eq!(found, [3, PIECE, 40 * PIECE + 1, FD_MAX - 1]);
+        assert_eq!(table.find_free(FD_MAX - 1), Err(Errno(EMFILE)));
+        assert_eq!(table.get(PIECE + 1).err(), Some(Errno(EBADF)));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Pipes: bytes in at one end, out at the other.
 
+use crate::table::Table;
 use crate::task::QueueId;
 use alloc::vec;
 use alloc::vec::Vec;
-use slab::Slab;
 
 /// The most bytes a pipe holds.
 pub const CAPACITY: usize = 64 << 10;
@@ -71,11 +71,16 @@ impl Pipe {
     }
 
     /// Makes the buffer large enough for `more` bytes.
+    #[inline]
     pub fn reserve(&mut self, more: usize) {
-        let wanted = (self.length + more).next_power_of_two().clamp(4096, CAPACITY);
-        if wanted <= self.bytes.len() {
-            return;
+        if self.length + more > self.bytes.len() {
+            self.grow(more);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let wanted = (self.length + more).next_power_of_two().clamp(4096, CAPACITY);
         let mut larger = vec![0; wanted];
         let mut done = 0;
         while done < self.length {
@@ -92,9 +97,9 @@ impl Pipe {
 #[derive(Default)]
 pub struct Pipes {
     /// By number.
-    pub table: Slab<Pipe>,
+    pub table: Table<Pipe>,
     /// Two-way pipes: each end reads its own and writes the other's.
-    pub pairs: Slab<[usize; 2]>,
+    pub pairs: Table<[usize; 2]>,
 }
 
 #[cfg(test)]

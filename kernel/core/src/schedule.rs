@@ -38,6 +38,7 @@ impl Policy for RoundRobin {
         self.ready.pop_front()
     }
 
+    #[inline]
     fn remove(&mut self, task: TaskId) -> bool {
         if self.ready.front() == Some(&task) {
             self.ready.pop_front();

@@ -5,6 +5,9 @@ use host_stories::*;
 const READ: EventFlags = EventFlags::EVENT_READ;
 const WRITE: EventFlags = EventFlags::EVENT_WRITE;
 
+/// A second, in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
 #[test]
 fn a_queue_tells_which_pipe_has_something() {
     story_on_any(|user| {
@@ -98,7 +101,8 @@ fn a_clock_file_is_ready_when_its_moment_comes() {
         user.watch(queue, clock, READ, 9).expect("it can be watched");
         let moment = user.now() + 20 * MS;
         let mut time = [0; 16];
-        time[8..].copy_from_slice(&moment.to_ne_bytes());
+        time[..8].copy_from_slice(&(moment / SECOND).to_ne_bytes());
+        time[8..].copy_from_slice(&(moment % SECOND).to_ne_bytes());
         assert_eq!(user.write(clock, &time), Ok(16));
         assert_eq!(user.next_event(queue).map(|event| event.data), Ok(9));
         assert!(user.now() >= moment);

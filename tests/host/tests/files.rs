@@ -334,3 +334,25 @@ fn a_thousand_opens_leave_nothing_behind() {
         });
     });
 }
+
+#[test]
+fn who_waits_on_a_descriptor_that_another_thread_closes_is_told() {
+    story_on_any(|user| {
+        for path in ["event:", "irq:3", "pipe:"] {
+            let ended = fate(user, move |user| {
+                let fd = user.open(path, O_RDWR).expect("it is there");
+                let writer = user.dup(fd, b"write");
+                let waiter = user.thread(move |user| {
+                    assert_eq!(user.read(fd, 64), error(EBADF), "{path}");
+                });
+                user.sleep(1);
+                user.close(fd).expect("it is open");
+                if let Ok(writer) = writer {
+                    user.close(writer).expect("it is open");
+                }
+                user.join(waiter);
+            });
+            assert_eq!(ended, Ended::Exited(0), "{path}");
+        }
+    });
+}

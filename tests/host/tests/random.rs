@@ -100,11 +100,19 @@ fn scribble(user: &mut User, dice: &mut Dice, room: usize) {
 }
 
 fn do_something_else(user: &mut User, dice: &mut Dice, room: usize) {
+    // Its own signals may disturb the sleepers.
+    let nap = |user: &mut User| {
+        user.sleep_for(MS).0.ok();
+    };
     match dice.below(8) {
-        0 => drop(user.try_fork(|user| user.sleep(1)).ok()),
+        0 => {
+            user.try_fork(nap).ok();
+        }
         1 => drop(user.load(number(dice, room), 1)),
         2 => user.misbehave(dice.pick(&[Exception::Divide, Exception::Step, Exception::Float])),
-        3 => drop(user.open(dice.pick(&PATHS), dice.roll()).ok()),
+        3 => {
+            user.open(dice.pick(&PATHS), dice.roll()).ok();
+        }
         4 => {
             let signal = 1 + dice.below(SIGNAL_MAX);
             if !matches!(signal, SIGKILL | SIGSTOP) {
@@ -112,7 +120,7 @@ fn do_something_else(user: &mut User, dice: &mut Dice, room: usize) {
             }
         }
         5 => {
-            user.thread(|user| user.sleep(1));
+            user.thread(nap);
         }
         6 => user.work(dice.below(1000) as u64 * 1000),
         _ => user.give_way(),

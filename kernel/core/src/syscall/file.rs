@@ -295,6 +295,7 @@ pub(super) fn control<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
     let slot = k.processes[caller.process.0].files.get(fd)?;
     let description = &mut k.descriptions[slot.description.0];
     match command {
+        F_DUPFD | F_DUPFD_CLOEXEC if argument >= abi::FD_MAX => fail(EINVAL),
         F_DUPFD | F_DUPFD_CLOEXEC => {
             let place = k.processes[caller.process.0].files.find_free(argument)?;
             k.descriptions[slot.description.0].references += 1;
