@@ -261,7 +261,6 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Tells event queues that a file is ready.
-    #[inline]
     #[inline(always)]
     pub(crate) fn raise(&mut self, key: Key, flags: EventFlags) {
         if !self.events.is_unwatched(key) {
