@@ -176,8 +176,13 @@ impl User {
     fn stop(&mut self, trap: Trap, child: Option<Arc<Child>>) {
         let here = self.next_point();
         self.registers.rip = here;
+        let mut before = self.registers;
         self.hand_over(trap, child);
         self.settle_at(here, trap);
+        if trap == Trap::Call {
+            before.rax = self.registers.rax;
+        }
+        assert_eq!(before[..], self.registers[..], "the kernel has changed registers at {trap:?}");
     }
 
     fn next_point(&self) -> usize {
