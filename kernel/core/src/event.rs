@@ -6,13 +6,13 @@
 
 use crate::kernel::TimerKey;
 use crate::scheme::SchemeId;
+use crate::table::Table;
 use crate::task::QueueId;
 use abi::redox::data::Event;
 use abi::redox::flag::EventFlags;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
-use slab::Slab;
 
 /// A file as schemes know it.
 pub type Key = (SchemeId, usize);
@@ -49,7 +49,7 @@ pub struct Queue {
 /// All event queues and what they are interested in.
 #[derive(Default)]
 pub struct Events {
-    queues: Slab<Queue>,
+    queues: Table<Queue>,
     interests: HashMap<Key, Vec<Interest>>,
     /// How many keys of `interests` fall into each place: most files are watched by nobody, and
     /// every transfer asks.

@@ -30,4 +30,5 @@ pub mod scheme;
 pub mod signal;
 pub mod stats;
 pub mod syscall;
+pub mod table;
 pub mod task;

@@ -1,9 +1,9 @@
 //! Pipes: bytes in at one end, out at the other.
 
+use crate::table::Table;
 use crate::task::QueueId;
 use alloc::vec;
 use alloc::vec::Vec;
-use slab::Slab;
 
 /// The most bytes a pipe holds.
 pub const CAPACITY: usize = 64 << 10;
@@ -97,9 +97,9 @@ impl Pipe {
 #[derive(Default)]
 pub struct Pipes {
     /// By number.
-    pub table: Slab<Pipe>,
+    pub table: Table<Pipe>,
     /// Two-way pipes: each end reads its own and writes the other's.
-    pub pairs: Slab<[usize; 2]>,
+    pub pairs: Table<[usize; 2]>,
 }
 
 #[cfg(test)]

@@ -12,59 +12,45 @@ const SIZE: usize = 4096;
 /// How long the clock is compared with the kernel's, in nanoseconds.
 const COMPARED: u64 = 20_000_000;
 
+/// Ticks that the instructions take, less what nothing takes. All between the two readings is
+/// written down here, so that the compiler adds nothing.
+macro_rules! timed {
+    ($($instruction:literal),*; $from:expr, $to:expr) => {{
+        let run = || {
+            let spent: u32;
+            // SAFETY: string instructions stay inside both buffers; the direction flag is clear
+            // between Rust statements; all registers are named.
+            unsafe {
+                asm!(
+                    "rdtsc", "mov r8d, eax", $($instruction,)* "rdtsc", "sub eax, r8d",
+                    out("eax") spent, out("rdx") _, out("r8") _, out("rcx") _,
+                    out("rdi") _, out("rsi") _, in("r9") $to, in("r10") $from,
+                    options(nostack),
+                );
+            }
+            spent
+        };
+        (0..50).map(|_| run()).min().unwrap_or(0)
+    }};
+}
+
 /// The calibration line.
 pub(crate) fn line(overhead: u64) -> String {
-    let mut from = vec![1u8; SIZE];
-    let mut to = vec![2u8; SIZE];
-    let (from, to) = (from.as_mut_ptr(), to.as_mut_ptr());
-    let least = |operation: &mut dyn FnMut() -> u64| {
-        (0..50).map(|_| operation()).min().unwrap_or(0).saturating_sub(overhead)
-    };
-    let nops = least(&mut nops);
-    // SAFETY: both buffers have `SIZE` bytes.
-    let move_bytes = least(&mut || unsafe { string::<{ MOVE_BYTES }>(from, to, SIZE) });
-    // SAFETY: as above.
-    let move_words = least(&mut || unsafe { string::<{ MOVE_WORDS }>(from, to, SIZE / 8) });
-    // SAFETY: as above.
-    let store_words = least(&mut || unsafe { string::<{ STORE_WORDS }>(from, to, SIZE / 8) });
+    let (from, mut to) = (vec![1u8; SIZE], vec![2u8; SIZE]);
+    let (from, to) = (from.as_ptr(), to.as_mut_ptr());
+    let nothing = timed!(; from, to);
+    let nops = timed!(".rept 1000", "nop", ".endr"; from, to) - nothing;
+    let move_bytes = timed!("mov rdi, r9", "mov rsi, r10", "mov ecx, 4096", "rep movsb"; from, to);
+    let move_words = timed!("mov rdi, r9", "mov rsi, r10", "mov ecx, 512", "rep movsq"; from, to);
+    let store_words = timed!("mov rdi, r9", "mov ecx, 512", "rep stosq"; from, to);
     format!(
-        "CAL rdtsc_pair={overhead} ticks_per_ns={:.4} nop1000={nops} rep_movsb_4096={move_bytes} \
-         rep_movsq_512={move_words} rep_stosq_512={store_words}",
+        "CAL rdtsc_pair={overhead} ticks_per_ns={:.4} nop1000={nops} rep_movsb_4096={} \
+         rep_movsq_512={} rep_stosq_512={}",
         rate(),
+        move_bytes - nothing,
+        move_words - nothing,
+        store_words - nothing,
     )
-}
-
-fn nops() -> u64 {
-    let start = ticks();
-    // SAFETY: does nothing.
-    unsafe { asm!(".rept 1000", "nop", ".endr", options(nostack, preserves_flags)) };
-    ticks() - start
-}
-
-const MOVE_BYTES: u8 = 0;
-const MOVE_WORDS: u8 = 1;
-const STORE_WORDS: u8 = 2;
-
-/// # Safety
-///
-/// Both pointers are good for `count` items of the kind.
-unsafe fn string<const KIND: u8>(from: *const u8, to: *mut u8, count: usize) -> u64 {
-    macro_rules! timed {
-        ($instruction:literal) => {{
-            let start = ticks();
-            // SAFETY: the caller's; the direction flag is clear between Rust statements.
-            unsafe {
-                asm!($instruction, inout("rdi") to => _, inout("rsi") from => _,
-                    inout("rcx") count => _, in("rax") 0usize, options(nostack, preserves_flags))
-            };
-            ticks() - start
-        }};
-    }
-    match KIND {
-        MOVE_BYTES => timed!("rep movsb"),
-        MOVE_WORDS => timed!("rep movsq"),
-        _ => timed!("rep stosq"),
-    }
 }
 
 /// Ticks in a nanosecond.

@@ -18,19 +18,17 @@ const STACK: usize = 65536;
 
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     threads(bench)?;
-    bench.row("fork_exit_wait", 10, 300, || {
-        if fork() == 0 {
-            exit(0);
-        }
-        reap();
+    bench.row("fork_exit_wait", 10, 300, || match fork() {
+        0 => exit(0),
+        pid => reap(pid),
     });
     let (image, length) = build(&HELLO)?;
-    bench.row("fork_exec_wait_hello", 10, 200, || {
-        if fork() == 0 {
+    bench.row("fork_exec_wait_hello", 10, 200, || match fork() {
+        0 => {
             exec(image.address, length);
-            exit(1);
+            exit(1)
         }
-        reap();
+        pid => reap(pid),
     });
     kill_and_wait(bench)
 }
@@ -64,13 +62,13 @@ fn kill_and_wait(bench: &mut Bench) -> Result<()> {
     for _ in 0..100 {
         let pid = match fork() {
             0 => exit(get(&reader, byte, 1) as u8),
-            pid => pid as isize,
+            pid => pid,
         };
         (0..10).for_each(|_| yield_turn());
         bench.sample(&mut || {
             // The child is there, and ours.
-            let _ = kill(pid, SIGKILL);
-            reap();
+            let _ = kill(pid as isize, SIGKILL);
+            reap(pid);
         });
     }
     bench.report("kill_wait", 1);
@@ -100,11 +98,9 @@ pub(crate) fn growth(bench: &mut Bench) -> Result<()> {
 }
 
 fn fork_row(bench: &mut Bench, name: &str, count: usize) -> f64 {
-    bench.row(name, 3, count, || {
-        if fork() == 0 {
-            exit(0);
-        }
-        reap();
+    bench.row(name, 3, count, || match fork() {
+        0 => exit(0),
+        pid => reap(pid),
     })
 }
 
@@ -125,10 +121,10 @@ fn no_fork(error: Error) -> ! {
     std::process::exit(1)
 }
 
-/// Waits for any child.
+/// Waits for a child.
 #[inline(always)]
-fn reap() {
+fn reap(pid: usize) {
     let mut status = 0i32;
     // SAFETY: `status` is ours.
-    unsafe { call3(number::WAIT, usize::MAX, &raw mut status as usize, 0) };
+    unsafe { call3(number::WAIT, pid, &raw mut status as usize, 0) };
 }

@@ -30,6 +30,7 @@ use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
 use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId, place, user_socket};
 use crate::stats::Stats;
+use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
 use abi::redox::flag::EventFlags;
 use alloc::string::{String, ToString};
@@ -37,7 +38,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use hashbrown::HashMap;
 use initfs_format::Archive;
-use slab::Slab;
 
 /// How much of the log is kept, in bytes.
 const LOG_BYTES: usize = 64 << 10;
@@ -80,20 +80,20 @@ pub struct Kernel<M: Machine> {
     /// The frame of zeroes that untouched memory reads from.
     pub zero: Frame,
     /// Address spaces.
-    pub spaces: Slab<Space<M>>,
+    pub spaces: Table<Space<M>>,
     /// Threads.
-    pub tasks: Slab<Task<M>>,
+    pub tasks: Table<Task<M>>,
     /// Processes.
-    pub processes: Slab<Process>,
+    pub processes: Table<Process>,
     /// Processes by number.
     pub pids: HashMap<Pid, ProcessId>,
     /// Threads by number.
     pub tids: HashMap<u32, TaskId>,
     next_pid: Pid,
     /// Open files.
-    pub descriptions: Slab<Description>,
+    pub descriptions: Table<Description>,
     /// Namespaces; the first is everybody's until one makes its own.
-    pub namespaces: Slab<Namespace>,
+    pub namespaces: Table<Namespace>,
     /// Wait queues.
     pub waits: WaitQueues,
     /// Event queues.
@@ -101,7 +101,7 @@ pub struct Kernel<M: Machine> {
     /// Pipes.
     pub pipes: Pipes,
     /// Schemes of daemons.
-    pub user_schemes: Slab<UserScheme>,
+    pub user_schemes: Table<UserScheme>,
     /// Moments that somebody waits for.
     pub timers: Timers,
     /// Threads waiting for a word of memory.
@@ -153,18 +153,18 @@ impl<M: Machine> Kernel<M> {
             machine,
             frames,
             zero,
-            spaces: Slab::new(),
-            tasks: Slab::new(),
-            processes: Slab::new(),
+            spaces: Table::new(),
+            tasks: Table::new(),
+            processes: Table::new(),
             pids: HashMap::new(),
             tids: HashMap::new(),
             next_pid: 1,
-            descriptions: Slab::new(),
-            namespaces: Slab::new(),
+            descriptions: Table::new(),
+            namespaces: Table::new(),
             waits,
             events: Events::default(),
             pipes: Pipes::default(),
-            user_schemes: Slab::new(),
+            user_schemes: Table::new(),
             timers: Timers::default(),
             futexes: Futexes::default(),
             policy: RoundRobin::default(),

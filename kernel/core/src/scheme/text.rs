@@ -7,11 +7,11 @@ use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
+use crate::table::Table;
 use crate::task::Pid;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::str::FromStr;
-use slab::Slab;
 
 /// A number in a path, which has one spelling: neither `+7` nor `007` is 7.
 pub(super) fn parse_number<T: FromStr + ToString>(text: &str) -> Option<T> {
@@ -47,7 +47,7 @@ struct OpenText {
 /// Open files of `sys:` and `proc:`.
 #[derive(Default)]
 pub struct Texts {
-    open: Slab<OpenText>,
+    open: Table<OpenText>,
 }
 
 impl Texts {

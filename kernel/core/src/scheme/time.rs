@@ -9,11 +9,11 @@ use crate::kernel::{Caller, Kernel, TimerKey, Waiter};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::syscall::{copy_in_time, time_spec};
+use crate::table::Table;
 use abi::redox::data::{Stat, TimeSpec};
 use abi::redox::flag::{CLOCK_MONOTONIC, CLOCK_REALTIME, EventFlags, MODE_CHR, MODE_DIR};
 use alloc::format;
 use alloc::string::String;
-use slab::Slab;
 
 const SIZE: usize = size_of::<TimeSpec>();
 
@@ -34,7 +34,7 @@ struct Clock {
 /// Open files of `time:`.
 #[derive(Default)]
 pub struct Clocks {
-    open: Slab<Clock>,
+    open: Table<Clock>,
 }
 
 impl Clocks {

@@ -17,11 +17,11 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::{PAYLOAD_MAX, Slot, SpaceId, UserSlice, Window};
 use crate::scheme::SchemeId;
+use crate::table::Table;
 use crate::task::{Pid, QueueId, Reason, TaskId, Wait};
 use abi::redox::flag::EventFlags;
 use abi::redox::schemev2::{Cqe, CqeOpcode, NewFdFlags, Opcode, Sqe, SqeFlags};
 use alloc::collections::VecDeque;
-use slab::Slab;
 
 /// Names one request: whose scheme, and the number the daemon sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,7 +116,7 @@ pub struct UserScheme {
     /// Gone once the socket is closed.
     window: Option<Window>,
     queue: VecDeque<Message>,
-    owed: Slab<Owed>,
+    owed: Table<Owed>,
     generation: u16,
     /// The daemon waits here for requests.
     readable: QueueId,
@@ -166,7 +166,7 @@ impl<M: Machine> Kernel<M> {
             space: caller.space,
             window: Some(window),
             queue: VecDeque::new(),
-            owed: Slab::new(),
+            owed: Table::new(),
             generation: 0,
             readable,
             room,
@@ -231,8 +231,7 @@ impl<M: Machine> Kernel<M> {
         };
         server.generation = server.generation.wrapping_add(1);
         let generation = server.generation;
-        let entry = server.owed.vacant_entry();
-        let number = u32::from(generation) << 16 | entry.key() as u32 & 0xFFFF;
+        let number = u32::from(generation) << 16 | server.owed.vacant_key() as u32 & 0xFFFF;
         let sqe = Sqe {
             opcode: request.opcode as u8,
             sqe_flags: SqeFlags::empty(),
@@ -248,7 +247,7 @@ impl<M: Machine> Kernel<M> {
             caller: u64::from(self.processes[caller.process.0].pid),
             ..Sqe::default()
         };
-        entry.insert(Owed {
+        server.owed.insert(Owed {
             sqe,
             client: Some(caller.task),
             slot,
@@ -534,16 +533,7 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         let caller = owed.sqe.caller;
-        self.notify(
-            tag.scheme,
-            Sqe {
-                opcode: Opcode::Cancel as u8,
-                sqe_flags: SqeFlags::ONEWAY,
-                tag: number,
-                caller,
-                ..Sqe::default()
-            },
-        );
+        self.notify_cancel(tag.scheme, number, caller);
         true
     }
 
@@ -569,6 +559,12 @@ impl<M: Machine> Kernel<M> {
                 let number = tag.number;
                 server.queue.retain(|m| !matches!(m, Message::Request(n) if *n == number));
                 self.forget_request(tag.scheme, number);
+            }
+            // Else the daemon would keep it, and give it what somebody alive is waiting for.
+            Stage::Taken if !owed.is_cancelled => {
+                owed.is_cancelled = true;
+                let caller = owed.sqe.caller;
+                self.notify_cancel(tag.scheme, tag.number, caller);
             }
             Stage::Taken => {}
             Stage::Answered(result) => {
@@ -660,6 +656,19 @@ impl<M: Machine> Kernel<M> {
             server.files -= 1;
             self.bury_scheme(scheme);
         }
+    }
+
+    fn notify_cancel(&mut self, scheme: usize, number: u32, caller: u64) {
+        self.notify(
+            scheme,
+            Sqe {
+                opcode: Opcode::Cancel as u8,
+                sqe_flags: SqeFlags::ONEWAY,
+                tag: number,
+                caller,
+                ..Sqe::default()
+            },
+        );
     }
 
     fn notify_close(&mut self, scheme: usize, number: usize) {

@@ -2,8 +2,8 @@
 
 use super::{Task, TaskId};
 use crate::machine::Machine;
+use crate::table::Table;
 use core::fmt;
-use slab::Slab;
 
 /// Why a thread is parked. `ps` prints it; nothing else can make a thread stop by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,7 +92,7 @@ struct Ends {
 /// All wait queues. Threads are linked through their own records, so waiting needs no memory.
 #[derive(Default)]
 pub struct WaitQueues {
-    queues: Slab<Ends>,
+    queues: Table<Ends>,
 }
 
 impl WaitQueues {
@@ -125,7 +125,7 @@ impl WaitQueues {
     /// Adds a thread at the end.
     pub(crate) fn push<M: Machine>(
         &mut self,
-        tasks: &mut Slab<Task<M>>,
+        tasks: &mut Table<Task<M>>,
         queue: QueueId,
         task: TaskId,
     ) {
@@ -141,7 +141,7 @@ impl WaitQueues {
     /// Takes a thread out, wherever it stands.
     pub(crate) fn remove<M: Machine>(
         &mut self,
-        tasks: &mut Slab<Task<M>>,
+        tasks: &mut Table<Task<M>>,
         queue: QueueId,
         task: TaskId,
     ) {
