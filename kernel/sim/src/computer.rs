@@ -138,6 +138,7 @@ impl Port for Computer {
             // As on hardware: what was held back in the kernel comes before the first instruction.
             return Trap::Interrupt;
         }
+        context.load_float(cpu);
         let handle = self.thread_of(context);
         let stop = handle.0.run(Go { registers: context.registers, cpu, space: *space });
         context.registers = stop.registers;

@@ -315,7 +315,9 @@ impl Machine for Sim {
         }
     }
 
-    fn suspend(&mut self, _: &mut SimContext) {}
+    fn suspend(&mut self, context: &mut SimContext) {
+        context.save_float(self.this_cpu());
+    }
 
     fn this_cpu(&self) -> CpuId {
         this_cpu()
