@@ -18,7 +18,7 @@ use crate::baton::{Baton, Go, Stop};
 use crate::code::point;
 use crate::computer::Computer;
 use crate::context::{Beginning, CALL_BYTES, Child};
-use crate::machine::{Sim, SpaceNumber, Touched};
+use crate::hardware::{Sim, SpaceNumber, Touched};
 use abi::number::SIGRETURN;
 use abi::redox::IntRegisters;
 use kernel_core::error::Errno;
