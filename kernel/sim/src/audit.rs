@@ -1,6 +1,6 @@
 //! The books: does every reference belong to somebody?
 
-use crate::machine::Sim;
+use crate::hardware::Sim;
 use kernel_core::handle::DescriptionId;
 use kernel_core::kernel::Kernel;
 use kernel_core::machine::{Access, Machine};

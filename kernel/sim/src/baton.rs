@@ -1,7 +1,7 @@
 //! The baton: a CPU hands it to a program's thread, and gets it back with the reason.
 
 use crate::context::Child;
-use crate::machine::SpaceNumber;
+use crate::hardware::SpaceNumber;
 use abi::redox::IntRegisters;
 use kernel_core::machine::{CpuId, Trap};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

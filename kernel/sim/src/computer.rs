@@ -3,7 +3,7 @@
 use crate::baton::{Baton, Go, Handle, Stop};
 use crate::code::Codes;
 use crate::context::{Beginning, Link, SimContext};
-use crate::machine::{Sim, SpaceNumber};
+use crate::hardware::{Sim, SpaceNumber};
 use crate::outside::Outside;
 use crate::report::describe;
 use crate::user::{Gone, User};
@@ -133,11 +133,12 @@ impl Port for Computer {
     }
 
     fn run(&self, context: &mut SimContext, space: &SpaceNumber) -> Trap {
-        let cpu = crate::machine::this_cpu();
+        let cpu = crate::hardware::this_cpu();
         if self.is_over() || self.kernel().machine.has_interrupt(cpu) {
             // As on hardware: what was held back in the kernel comes before the first instruction.
             return Trap::Interrupt;
         }
+        context.load_float(cpu);
         let handle = self.thread_of(context);
         let stop = handle.0.run(Go { registers: context.registers, cpu, space: *space });
         context.registers = stop.registers;
@@ -153,7 +154,7 @@ impl Port for Computer {
     }
 
     fn hibernate<'a>(&'a self, mut kernel: Self::Guard<'a>) -> Self::Guard<'a> {
-        let cpu = crate::machine::this_cpu();
+        let cpu = crate::hardware::this_cpu();
         while !self.is_over() && !kernel.machine.has_interrupt(cpu) {
             kernel.machine.set_asleep(cpu, true);
             if !kernel.machine.is_all_asleep() {
@@ -179,7 +180,7 @@ impl Port for Computer {
 
 /// The life of a CPU's thread.
 pub(crate) fn run_cpu(computer: &Computer, cpu: CpuId) {
-    crate::machine::become_cpu(cpu);
+    crate::hardware::become_cpu(cpu);
     let result = catch_unwind(AssertUnwindSafe(|| kernel_core::cpu::run_cpu(computer, cpu)));
     if let Err(payload) = result {
         computer.outside().fail(format!("the kernel panicked: {}", message_of(&*payload)));

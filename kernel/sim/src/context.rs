@@ -4,18 +4,48 @@ use crate::baton::Handle;
 use crate::code::Code;
 use abi::redox::IntRegisters;
 use abi::{USER_END, USER_START};
-use kernel_core::machine::{Call, Context};
+use kernel_core::machine::{Call, Context, CpuId};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a call instruction (`syscall` is `0F 05`).
 pub(crate) const CALL_BYTES: usize = 2;
 
 /// One thread's registers.
-#[derive(Clone)]
 pub struct SimContext {
     pub(crate) registers: IntRegisters,
     pub(crate) link: Link,
     thread_pointer: usize,
+    /// The CPU that has the floating-point registers. They are not simulated, but who has them is:
+    /// on hardware, forgetting to save them costs a program its numbers.
+    float_on: Option<CpuId>,
+}
+
+impl SimContext {
+    /// A CPU is about to run it.
+    pub(crate) fn load_float(&mut self, cpu: CpuId) {
+        let is_at_hand = self.float_on.is_none_or(|holder| holder == cpu);
+        assert!(is_at_hand, "{:?} has the registers that {cpu:?} is to run", self.float_on);
+        self.float_on = Some(cpu);
+    }
+
+    /// A CPU saves what it has of it.
+    pub(crate) fn save_float(&mut self, cpu: CpuId) {
+        let is_at_hand = self.float_on.is_none_or(|holder| holder == cpu);
+        assert!(is_at_hand, "{:?} has the registers that {cpu:?} is to save", self.float_on);
+        self.float_on = None;
+    }
+}
+
+impl Clone for SimContext {
+    fn clone(&self) -> Self {
+        assert!(self.float_on.is_none(), "registers are copied that have not been saved");
+        Self {
+            registers: self.registers,
+            link: self.link.clone(),
+            thread_pointer: self.thread_pointer,
+            float_on: None,
+        }
+    }
 }
 
 /// Which host thread goes on when these registers are run.
@@ -59,7 +89,7 @@ impl Child {
 impl Context for SimContext {
     fn start(entry: usize, stack: usize) -> Self {
         let registers = IntRegisters { rip: entry, rsp: stack, ..IntRegisters::default() };
-        Self { registers, link: Link::Start, thread_pointer: 0 }
+        Self { registers, link: Link::Start, thread_pointer: 0, float_on: None }
     }
 
     fn call(&self) -> Call {

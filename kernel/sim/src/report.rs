@@ -1,6 +1,6 @@
 //! Who waits for what, for the story that went wrong.
 
-use crate::machine::Sim;
+use crate::hardware::Sim;
 use kernel_core::kernel::Kernel;
 use kernel_core::task::State;
 use std::fmt::Write;

@@ -3,8 +3,8 @@
 use crate::audit::audit;
 use crate::code::{Code, once};
 use crate::computer::{Computer, run_cpu};
+use crate::hardware::Sim;
 use crate::image::image;
-use crate::machine::Sim;
 use crate::report::{describe, log};
 use crate::user::User;
 use abi::PAGE_SIZE;

@@ -43,6 +43,11 @@ pub fn daemon_that(
     child
 }
 
+/// Whether a request has this opcode.
+pub fn is(request: &Sqe, opcode: Opcode) -> bool {
+    request.opcode == opcode as u8
+}
+
 /// What a daemon was asked, in order.
 #[derive(Clone, Default)]
 pub struct Notes(Arc<Mutex<Vec<String>>>);

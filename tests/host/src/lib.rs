@@ -18,7 +18,7 @@ pub use abi::signal::*;
 pub use abi::wait::Ended;
 pub use abi::{ANONYMOUS, LOWEST_FREE, PAGE_SIZE, STACK_SIZE, STACK_TOP, USER_END, USER_START};
 pub use census::{Census, census, leaves_nothing};
-pub use daemon::{Notes, daemon, daemon_that, file_server, kill};
+pub use daemon::{Notes, daemon, daemon_that, file_server, is, kill};
 pub use kernel_core::error::Errno;
 pub use kernel_sim::{Action, Answer, Finished, Socket, System, User, audit};
 

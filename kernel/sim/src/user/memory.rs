@@ -1,7 +1,7 @@
 //! A program's own memory.
 
 use super::{Answer, User};
-use crate::machine::Touched;
+use crate::hardware::Touched;
 use abi::redox::data::Map;
 use abi::redox::flag::MapFlags;
 use abi::redox::number::*;

@@ -18,7 +18,7 @@ use crate::baton::{Baton, Go, Stop};
 use crate::code::point;
 use crate::computer::Computer;
 use crate::context::{Beginning, CALL_BYTES, Child};
-use crate::machine::{Sim, SpaceNumber, Touched};
+use crate::hardware::{Sim, SpaceNumber, Touched};
 use abi::number::SIGRETURN;
 use abi::redox::IntRegisters;
 use kernel_core::error::Errno;
@@ -176,8 +176,13 @@ impl User {
     fn stop(&mut self, trap: Trap, child: Option<Arc<Child>>) {
         let here = self.next_point();
         self.registers.rip = here;
+        let mut before = self.registers;
         self.hand_over(trap, child);
         self.settle_at(here, trap);
+        if trap == Trap::Call {
+            before.rax = self.registers.rax;
+        }
+        assert_eq!(before[..], self.registers[..], "the kernel has changed registers at {trap:?}");
     }
 
     fn next_point(&self) -> usize {
