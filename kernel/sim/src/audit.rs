@@ -53,7 +53,7 @@ fn is_archive(kernel: &Kernel<Sim>, frame: Frame) -> bool {
 /// What is mapped lies in a region that allows it; threads and pages are counted right.
 fn check_spaces(kernel: &Kernel<Sim>) {
     assert_eq!(kernel.spaces.len(), kernel.machine.spaces.len(), "spaces without tables");
-    for (index, space) in &kernel.spaces {
+    for (index, space) in kernel.spaces.iter() {
         let users = kernel.tasks.iter().filter(|(_, task)| task.space == SpaceId(index)).count();
         assert_eq!(space.users, users, "space {index} counts its threads wrong");
         let mut resident = 0;
@@ -72,7 +72,7 @@ fn check_spaces(kernel: &Kernel<Sim>) {
 
 /// Threads and processes know each other, and only running threads have their registers out.
 fn check_threads(kernel: &Kernel<Sim>) {
-    for (index, task) in &kernel.tasks {
+    for (index, task) in kernel.tasks.iter() {
         let process = kernel.processes.get(task.process.0).expect("a thread has a process");
         let is_known = process.threads.iter().any(|have| have.0 == index);
         assert!(is_known, "process {} does not know its thread {index}", process.pid);
@@ -82,7 +82,7 @@ fn check_threads(kernel: &Kernel<Sim>) {
         assert_eq!(is_on_cpu, may_be_out, "thread {index} is {:?}", task.state);
         assert!(task.context.is_some() || may_be_out, "thread {index} lost its registers");
     }
-    for (_, process) in &kernel.processes {
+    for (_, process) in kernel.processes.iter() {
         let children = process.children.iter().map(|pid| kernel.find_process(*pid));
         for child in children {
             let child = child.expect("a child that has not been waited for is known");
@@ -96,10 +96,10 @@ fn check_threads(kernel: &Kernel<Sim>) {
 fn check_descriptions(kernel: &Kernel<Sim>) {
     let mut expected: BTreeMap<usize, u32> = BTreeMap::new();
     let mut count = |DescriptionId(id): DescriptionId| *expected.entry(id).or_default() += 1;
-    for (_, process) in &kernel.processes {
+    for (_, process) in kernel.processes.iter() {
         process.files.iter().for_each(|(_, fd)| count(fd.description));
     }
-    for (_, namespace) in &kernel.namespaces {
+    for (_, namespace) in kernel.namespaces.iter() {
         for (_, root) in namespace.schemes() {
             if let Root::User(id) = root {
                 count(id);
@@ -107,7 +107,7 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
         }
     }
     let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);
-    for (index, description) in &kernel.descriptions {
+    for (index, description) in kernel.descriptions.iter() {
         let (have, uses) = (description.references, expected.remove(&index).unwrap_or_default());
         let path = &description.path;
         assert!(

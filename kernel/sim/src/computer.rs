@@ -65,7 +65,7 @@ impl Computer {
     /// # Panics
     /// When one stays: then something still has its registers.
     pub(crate) fn join_programs(&self) {
-        self.kernel().tasks.clear();
+        self.kernel().tasks.retain(|_, _| false);
         let mut programs = self.0.programs.lock().unwrap_or_else(PoisonError::into_inner);
         for program in programs.drain(..) {
             for _ in 0..JOIN_TRIES {

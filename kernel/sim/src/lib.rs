@@ -35,4 +35,4 @@ pub use image::image;
 pub use machine::{Sim, SpaceNumber};
 pub use report::describe;
 pub use system::{Finished, System};
-pub use user::{Action, Answer, Socket, Thread, User};
+pub use user::{Action, Answer, Handler, Socket, Thread, User};

@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// One line for every thread and every daemon's scheme, then the log.
 pub fn describe(kernel: &mut Kernel<Sim>) -> String {
     let mut text = String::new();
-    for (index, task) in &kernel.tasks {
+    for (index, task) in kernel.tasks.iter() {
         let process = &kernel.processes[task.process.0];
         let doing = match task.state {
             State::Parked(wait) => format!("waits for {}, until {:?}", wait.reason, wait.deadline),
@@ -28,7 +28,7 @@ pub fn describe(kernel: &mut Kernel<Sim>) -> String {
             ),
         );
     }
-    for (index, scheme) in &kernel.user_schemes {
+    for (index, scheme) in kernel.user_schemes.iter() {
         let waiting = scheme.waiting();
         line(&mut text, format_args!("scheme {index} of process {} owes {waiting}", scheme.owner));
     }

@@ -177,6 +177,20 @@ pub fn needs_cwd(path: &[u8]) -> bool {
     path.first() != Some(&b'/') && scheme_end(path).is_none()
 }
 
+/// Whether resolving would leave `path` as it is: absolute, and without `.`, `..`, double slashes
+/// and a slash at its end.
+pub fn is_tidy(path: &[u8]) -> bool {
+    let rest = match scheme_end(path) {
+        Some(end) => path[end..].strip_prefix(b"/").unwrap_or(&path[end..]),
+        None => match path.strip_prefix(b"/") {
+            Some(rest) => rest,
+            None => return false,
+        },
+    };
+    let untidy = |part: &[u8]| matches!(part, b"" | b"." | b"..");
+    path.len() <= PATH_MAX && (rest.is_empty() || !rest.split(|&byte| byte == b'/').any(untidy))
+}
+
 /// Where the rest begins in `NAME:rest`: the index behind the colon.
 pub fn scheme_end(path: &[u8]) -> Option<usize> {
     if !path.first()?.is_ascii_alphabetic() {
@@ -334,6 +348,17 @@ mod tests {
         fn resolving_twice_changes_nothing(path in "([a-c.:/]|\\.\\.){1,24}") {
             let once = resolved("/d", &path);
             prop_assert_eq!(resolved("/e", &once), once);
+        }
+
+        #[test]
+        fn what_is_tidy_stays_as_it_is(path in "([a-b.:/]|\\.\\.){1,12}") {
+            let mut buffer = PathBuffer::new();
+            buffer.resolve(b"/d", path.as_bytes()).unwrap();
+            let stays = buffer.as_bytes() == path.as_bytes();
+            // A root is left as it is, and is a directory all the same.
+            let is_root = buffer.first_end().is_none();
+            let wants = buffer.wants_directory() && !is_root;
+            prop_assert_eq!(is_tidy(path.as_bytes()), stays && !wants);
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! `access`: what a process may do with a file, by the file's mode.
 
 use super::open::look_at;
-use super::path::{self, PathBuffer};
+use super::path::{self, Absolute};
 use crate::errno::Answer;
 use crate::process::ids;
 use crate::sys::{Result, error};
@@ -23,7 +23,7 @@ fn allowed(stat: &Stat, user: u32, group: u32, wanted: u16) -> bool {
     stat.st_mode >> shift & wanted == wanted
 }
 
-fn check(path: &PathBuffer, wanted: c_int, effective: bool, follow: bool) -> Result<usize> {
+fn check(path: Absolute<'_>, wanted: c_int, effective: bool, follow: bool) -> Result<usize> {
     if wanted & !(libc::R_OK | libc::W_OK | libc::X_OK) != 0 {
         return error(libc::EINVAL);
     }
@@ -41,7 +41,7 @@ fn check(path: &PathBuffer, wanted: c_int, effective: bool, follow: bool) -> Res
 #[unsafe(no_mangle)]
 unsafe extern "C" fn access(path: *const c_char, wanted: c_int) -> c_int {
     // SAFETY: the caller's string is NUL-terminated.
-    unsafe { path::from_c(path) }.and_then(|path| check(&path, wanted, false, true)).int()
+    unsafe { path::from_c(path) }.with(|path| check(path, wanted, false, true)).int()
 }
 
 /// Whether the real or effective user may use a file so.
@@ -53,9 +53,9 @@ unsafe extern "C" fn faccessat(
     flags: c_int,
 ) -> c_int {
     // SAFETY: the caller's string is NUL-terminated.
-    let checked = unsafe { path::from_c_at(fd, path) }.and_then(|path| {
+    let checked = unsafe { path::from_c_at(fd, path) }.with(|path| {
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-        check(&path, wanted, flags & libc::AT_EACCESS != 0, follow)
+        check(path, wanted, flags & libc::AT_EACCESS != 0, follow)
     });
     checked.int()
 }

@@ -1,7 +1,7 @@
 //! The working directory. The kernel keeps it, as text.
 
 use super::open::look_at;
-use super::path::{self, PathBuffer, PathFailure, working_directory};
+use super::path::{self, Absolute, Given, PathBuffer, PathFailure, working_directory};
 use crate::errno::{self, Answer};
 use crate::sys::{Result, error, file, syscall};
 use abi::number::CHDIR;
@@ -17,9 +17,11 @@ fn check_directory(stat: &Stat) -> Result<()> {
 }
 
 /// Remembers a directory in the form `/...`, which programs know as absolute.
-fn remember(mut path: PathBuffer) -> Result<usize> {
-    path.to_slash_form().map_err(PathFailure)?;
-    let bytes = path.as_bytes();
+fn remember(path: Absolute<'_>) -> Result<usize> {
+    let mut buffer = PathBuffer::new();
+    buffer.resolve(b"/", path.as_bytes()).map_err(PathFailure)?;
+    buffer.to_slash_form().map_err(PathFailure)?;
+    let bytes = buffer.as_bytes();
     // SAFETY: the kernel only reads the path.
     unsafe { syscall(CHDIR, [bytes.as_ptr() as usize, bytes.len()]) }
 }
@@ -28,8 +30,8 @@ fn remember(mut path: PathBuffer) -> Result<usize> {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn chdir(path: *const c_char) -> c_int {
     // SAFETY: the caller's string is NUL-terminated.
-    let changed = unsafe { path::from_c(path) }.and_then(|path| {
-        check_directory(&look_at(&path, true)?.stat()?)?;
+    let changed = unsafe { path::from_c(path) }.with(|path| {
+        check_directory(&look_at(path, true)?.stat()?)?;
         remember(path)
     });
     changed.zero()
@@ -43,7 +45,7 @@ extern "C" fn fchdir(fd: c_int) -> c_int {
         check_directory(&file::stat(fd)?)?;
         let mut buffer = [0; PATH_MAX];
         let length = file::path(fd, &mut buffer)?;
-        remember(path::absolute(&buffer[..length])?)
+        Given::new(&buffer[..length]).with(remember)
     };
     change().zero()
 }

@@ -101,8 +101,8 @@ fn opened(directory: Result<*mut Directory>) -> *mut Directory {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opendir(path: *const c_char) -> *mut Directory {
     // SAFETY: the caller's string is NUL-terminated.
-    opened(unsafe { path::from_c(path) }.and_then(|path| {
-        let file = open_path(&path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)?;
+    opened(unsafe { path::from_c(path) }.with(|path| {
+        let file = open_path(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)?;
         let stat = file.stat()?;
         Directory::open(file, &stat)
     }))

@@ -179,9 +179,9 @@ extern "C" fn ftruncate(fd: c_int, length: off_t) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn truncate(path: *const libc::c_char, length: off_t) -> c_int {
     // SAFETY: the caller's string is NUL-terminated.
-    let set = unsafe { super::path::from_c(path) }.and_then(|path| {
+    let set = unsafe { super::path::from_c(path) }.with(|path| {
         let flags = abi::redox::flag::O_WRONLY | abi::number::O_CLOEXEC;
-        let file = super::open::open_path(&path, flags)?;
+        let file = super::open::open_path(path, flags)?;
         let length = position(length)? as u64;
         file::operation(file.fd(), StdFsCallKind::Ftruncate, &mut [], length, 0)
     });

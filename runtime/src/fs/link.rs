@@ -4,11 +4,11 @@
 //! written.
 
 use super::open::{look_at, open_path};
-use super::path::{self, PathBuffer};
+use super::path::{self, Given};
 use super::real::read_link;
 use crate::errno::Answer;
 use crate::pointer;
-use crate::sys::{Result, error, syscall};
+use crate::sys::{error, syscall};
 use abi::number::O_CLOEXEC;
 use abi::redox::flag::{MODE_SYMLINK, MODE_TYPE, O_CREAT, O_EXCL, O_SYMLINK, O_WRONLY};
 use abi::redox::number::SYS_FLINK;
@@ -16,13 +16,14 @@ use core::ffi::c_char;
 use libc::{c_int, size_t, ssize_t};
 use logic::path::PATH_MAX;
 
-fn make_hard(old: Result<PathBuffer>, new: Result<PathBuffer>, follow: bool) -> c_int {
-    let made = old.and_then(|old| {
-        let new = new?;
-        let file = look_at(&old, follow)?;
-        let new = new.as_bytes();
-        // SAFETY: the kernel only reads the path.
-        unsafe { syscall(SYS_FLINK, [file.fd(), new.as_ptr() as usize, new.len()]) }
+fn make_hard(old: Given<'_>, new: Given<'_>, follow: bool) -> c_int {
+    let made = old.with(|old| {
+        new.with(|new| {
+            let file = look_at(old, follow)?;
+            let new = new.as_bytes();
+            // SAFETY: the kernel only reads the path.
+            unsafe { syscall(SYS_FLINK, [file.fd(), new.as_ptr() as usize, new.len()]) }
+        })
     });
     made.zero()
 }
@@ -48,13 +49,13 @@ unsafe extern "C" fn linkat(
     unsafe { make_hard(path::from_c_at(old_fd, old), path::from_c_at(new_fd, new), follow) }
 }
 
-fn make_symbolic(target: &[u8], path: Result<PathBuffer>) -> c_int {
-    let made = path.and_then(|path| {
+fn make_symbolic(target: &[u8], path: Given<'_>) -> c_int {
+    let made = path.with(|path| {
         if target.is_empty() {
             return error(libc::ENOENT);
         }
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_SYMLINK | O_CLOEXEC;
-        let file = open_path(&path, flags | 0o777)?;
+        let file = open_path(path, flags | 0o777)?;
         let written = file.write(target);
         if !matches!(written, Ok(count) if count == target.len()) {
             // Half a link must not stay behind; that its removal may fail too changes nothing.
@@ -80,15 +81,15 @@ unsafe extern "C" fn symlinkat(target: *const c_char, fd: c_int, path: *const c_
     unsafe { make_symbolic(pointer::string(target), path::from_c_at(fd, path)) }
 }
 
-unsafe fn read_target(path: Result<PathBuffer>, place: *mut c_char, room: size_t) -> ssize_t {
-    let read = path.and_then(|path| {
-        if room == 0 || look_at(&path, false)?.stat()?.st_mode & MODE_TYPE != MODE_SYMLINK {
+unsafe fn read_target(path: Given<'_>, place: *mut c_char, room: size_t) -> ssize_t {
+    let read = path.with(|path| {
+        if room == 0 || look_at(path, false)?.stat()?.st_mode & MODE_TYPE != MODE_SYMLINK {
             return error(libc::EINVAL);
         }
         let mut target = [0; PATH_MAX];
         let length = match read_link(path.as_bytes(), &mut target) {
             Err(error) if error.errno == libc::EXDEV => {
-                read_link(super::real::follow(&path, false)?.as_bytes(), &mut target)?
+                read_link(super::real::follow(path, false)?.as_bytes(), &mut target)?
             }
             answer => answer?,
         };

@@ -1,7 +1,7 @@
 //! Changing mode, owner and times.
 
 use super::open::look_at;
-use super::path::{self, PathBuffer};
+use super::path::{self, Given};
 use crate::errno::{self, Answer};
 use crate::pointer;
 use crate::sys::{Result, error, file, syscall};
@@ -25,12 +25,8 @@ fn set_owner(fd: usize, user: uid_t, group: gid_t) -> Result<usize> {
 }
 
 /// Does something to the file at a path.
-fn with(
-    path: Result<PathBuffer>,
-    follow: bool,
-    change: impl FnOnce(usize) -> Result<usize>,
-) -> c_int {
-    path.and_then(|path| change(look_at(&path, follow)?.fd())).zero()
+fn with(path: Given<'_>, follow: bool, change: impl FnOnce(usize) -> Result<usize>) -> c_int {
+    path.with(|path| change(look_at(path, follow)?.fd())).zero()
 }
 
 /// Sets the mode of an open file.

@@ -1,7 +1,7 @@
 //! Names in directories: making, moving, removing.
 
 use super::open::{look_at, masked, open_path};
-use super::path::{self, PathBuffer};
+use super::path::{self, Given};
 use crate::errno::{self, Answer};
 use crate::sys::{Result, error, syscall};
 use abi::number::{O_CLOEXEC, UNLINK};
@@ -16,14 +16,14 @@ pub(crate) fn remove(path: &[u8], flags: usize) -> Result<usize> {
     unsafe { syscall(UNLINK, [path.as_ptr() as usize, path.len(), flags]) }
 }
 
-fn remove_path(path: Result<PathBuffer>, flags: usize) -> c_int {
-    let removed = path.and_then(|path| {
+fn remove_path(path: Given<'_>, flags: usize) -> c_int {
+    let removed = path.with(|path| {
         if path.wants_directory() && flags & AT_REMOVEDIR == 0 {
             return error(libc::EISDIR);
         }
         match remove(path.as_bytes(), flags) {
             Err(error) if error.errno == libc::EXDEV => {
-                remove(super::real::follow(&path, false)?.as_bytes(), flags)
+                remove(super::real::follow(path, false)?.as_bytes(), flags)
             }
             answer => answer,
         }
@@ -67,10 +67,10 @@ unsafe extern "C" fn remove_c(path: *const c_char) -> c_int {
     }
 }
 
-fn make_directory(path: Result<PathBuffer>, mode: mode_t) -> c_int {
-    let made = path.and_then(|path| {
+fn make_directory(path: Given<'_>, mode: mode_t) -> c_int {
+    let made = path.with(|path| {
         let flags = O_RDONLY | O_CREAT | O_EXCL | O_DIRECTORY | O_CLOEXEC;
-        open_path(&path, flags | masked(mode))
+        open_path(path, flags | masked(mode))
     });
     made.map(|_closed| 0_isize).int()
 }
@@ -89,13 +89,14 @@ unsafe extern "C" fn mkdirat(fd: c_int, path: *const c_char, mode: mode_t) -> c_
     make_directory(unsafe { path::from_c_at(fd, path) }, mode)
 }
 
-fn move_name(old: Result<PathBuffer>, new: Result<PathBuffer>) -> c_int {
-    let moved = old.and_then(|old| {
-        let new = new?;
-        let file = look_at(&old, false)?;
-        let new = new.as_bytes();
-        // SAFETY: the kernel only reads the path.
-        unsafe { syscall(SYS_FRENAME, [file.fd(), new.as_ptr() as usize, new.len()]) }
+fn move_name(old: Given<'_>, new: Given<'_>) -> c_int {
+    let moved = old.with(|old| {
+        new.with(|new| {
+            let file = look_at(old, false)?;
+            let new = new.as_bytes();
+            // SAFETY: the kernel only reads the path.
+            unsafe { syscall(SYS_FRENAME, [file.fd(), new.as_ptr() as usize, new.len()]) }
+        })
     });
     moved.zero()
 }

@@ -1,6 +1,6 @@
 //! `open`, and the creation mask.
 
-use super::path::{self, PathBuffer};
+use super::path::{self, Absolute, Given};
 use super::real;
 use crate::errno::Answer;
 use crate::sys::file::File;
@@ -34,7 +34,7 @@ pub(crate) fn flags(flags: c_int) -> usize {
 ///
 /// A scheme follows symbolic links within itself. One that leads elsewhere it answers with `EXDEV`;
 /// then the links are followed from here.
-pub(crate) fn open_path(path: &PathBuffer, mut flags: usize) -> Result<File> {
+pub(crate) fn open_path(path: Absolute<'_>, mut flags: usize) -> Result<File> {
     if path.wants_directory() && flags & O_CREAT == 0 {
         flags |= O_DIRECTORY;
     }
@@ -50,7 +50,7 @@ pub(crate) fn open_path(path: &PathBuffer, mut flags: usize) -> Result<File> {
 }
 
 /// Opens only to look at a file or to name it; the file itself need not be readable.
-pub(crate) fn look_at(path: &PathBuffer, follow: bool) -> Result<File> {
+pub(crate) fn look_at(path: Absolute<'_>, follow: bool) -> Result<File> {
     let follow = follow || path.wants_directory();
     let last = if follow { 0 } else { O_SYMLINK | O_NOFOLLOW };
     let file = open_path(path, O_STAT | last | O_CLOEXEC)?;
@@ -62,7 +62,7 @@ pub(crate) fn look_at(path: &PathBuffer, follow: bool) -> Result<File> {
 }
 
 /// Opens unless the last part is a symbolic link, by opening the link and looking at it.
-fn open_no_link(path: &PathBuffer, flags: usize) -> Result<File> {
+fn open_no_link(path: Absolute<'_>, flags: usize) -> Result<File> {
     let file = open_path(path, flags | O_SYMLINK)?;
     if file.stat()?.st_mode & MODE_TYPE == MODE_SYMLINK {
         return error(libc::ELOOP);
@@ -70,13 +70,13 @@ fn open_no_link(path: &PathBuffer, flags: usize) -> Result<File> {
     Ok(file)
 }
 
-fn open_c(path: Result<PathBuffer>, oflag: c_int, mode: mode_t) -> c_int {
-    let opened = path.and_then(|path| {
+fn open_c(path: Given<'_>, oflag: c_int, mode: mode_t) -> c_int {
+    let opened = path.with(|path| {
         let flags = flags(oflag);
         let mode = if flags & O_CREAT == 0 { 0 } else { masked(mode) };
         match flags & (O_NOFOLLOW | O_SYMLINK | O_STAT | O_CREAT) {
-            O_NOFOLLOW => open_no_link(&path, flags),
-            _ => open_path(&path, flags | mode),
+            O_NOFOLLOW => open_no_link(path, flags),
+            _ => open_path(path, flags | mode),
         }
     });
     opened.map(File::into_fd).int()

@@ -1,6 +1,6 @@
 //! Following symbolic links by hand: `realpath`, and opening across schemes.
 
-use super::path::{self, PathBuffer, PathFailure};
+use super::path::{self, Absolute, PathBuffer, PathFailure};
 use crate::errno;
 use crate::sys::file::File;
 use crate::sys::{Result, error};
@@ -31,7 +31,7 @@ pub(crate) fn is_link(path: &[u8]) -> Result<bool> {
 }
 
 /// The path with its links replaced by what they lead to; the last part only when `last`.
-pub(crate) fn follow(path: &PathBuffer, last: bool) -> Result<PathBuffer> {
+pub(crate) fn follow(path: Absolute<'_>, last: bool) -> Result<PathBuffer> {
     let mut real = PathBuffer::new();
     real.resolve(b"/", path.as_bytes()).map_err(PathFailure)?;
     let mut links = 0;
@@ -58,11 +58,11 @@ pub(crate) fn follow(path: &PathBuffer, last: bool) -> Result<PathBuffer> {
 }
 
 /// The path of an existing file without links, `.` and `..`, in the form `/...`.
-fn real_path(path: &PathBuffer) -> Result<PathBuffer> {
+fn real_path(path: Absolute<'_>) -> Result<PathBuffer> {
     let mut real = follow(path, true)?;
     if real.first_end().is_none() {
         // A root has no parts to look at: make sure that it is there.
-        super::open::look_at(&real, true)?;
+        super::open::look_at(Absolute::of(&real), true)?;
     }
     real.to_slash_form().map_err(PathFailure)?;
     Ok(real)
@@ -73,7 +73,7 @@ fn real_path(path: &PathBuffer) -> Result<PathBuffer> {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn realpath(path: *const c_char, place: *mut c_char) -> *mut c_char {
     // SAFETY: the caller's string is NUL-terminated.
-    match unsafe { path::from_c(path) }.and_then(|path| real_path(&path)) {
+    match unsafe { path::from_c(path) }.with(real_path) {
         // SAFETY: the caller's place is long enough, or null.
         Ok(real) => unsafe { give(real.as_bytes(), place) },
         Err(error) => {

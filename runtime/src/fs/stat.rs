@@ -1,7 +1,7 @@
 //! What a file is: `stat` and its family.
 
 use super::open::look_at;
-use super::path;
+use super::path::{self, Given};
 use crate::errno::Answer;
 use crate::sys::{Result, error, file};
 use abi::redox::data::Stat;
@@ -43,9 +43,9 @@ pub(crate) unsafe fn of_fd(fd: usize, place: *mut CStat) -> Result<usize> {
     Ok(0)
 }
 
-unsafe fn of_path(path: Result<path::PathBuffer>, follow: bool, place: *mut CStat) -> c_int {
-    let looked = path.and_then(|path| {
-        let file = look_at(&path, follow)?;
+unsafe fn of_path(path: Given<'_>, follow: bool, place: *mut CStat) -> c_int {
+    let looked = path.with(|path| {
+        let file = look_at(path, follow)?;
         // SAFETY: the caller gave a place for the answer.
         unsafe { of_fd(file.fd(), place) }
     });

@@ -48,5 +48,5 @@ unsafe extern "C" fn fstatvfs(fd: c_int, place: *mut CStatVfs) -> c_int {
 unsafe extern "C" fn statvfs(path: *const c_char, place: *mut CStatVfs) -> c_int {
     // SAFETY: the caller's string is NUL-terminated.
     let path = unsafe { path::from_c(path) };
-    give(path.and_then(|path| of_fd(look_at(&path, true)?.fd())), place)
+    give(path.with(|path| of_fd(look_at(path, true)?.fd())), place)
 }

@@ -1,6 +1,7 @@
 //! `mmap` and its family.
 
 use crate::errno::{self, Answer};
+use crate::fs::path::{Given, PathBuffer};
 use crate::sys::{self, Result, error, file, map};
 use abi::redox::data::Map;
 use abi::redox::flag::{MODE_PERM, MapFlags};
@@ -106,14 +107,14 @@ extern "C" fn posix_madvise(_: *mut c_void, _: size_t, advice: c_int) -> c_int {
 }
 
 /// The path that a shared-memory object's name stands for.
-unsafe fn shared_path(name: *const c_char) -> Result<crate::fs::path::PathBuffer> {
+unsafe fn shared_path(name: *const c_char) -> Result<PathBuffer> {
     // SAFETY: the caller's string is NUL-terminated.
     let name = unsafe { crate::pointer::string(name) };
     let name = name.strip_prefix(b"/").unwrap_or(name);
     if name.is_empty() || name.contains(&b'/') {
         return error(libc::EINVAL);
     }
-    let mut path = crate::fs::path::absolute(b"/scheme/shm")?;
+    let mut path = Given::new(b"/scheme/shm").resolve()?;
     path.push_parts(name).or_else(|_| error(libc::ENAMETOOLONG))?;
     Ok(path)
 }

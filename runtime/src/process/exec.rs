@@ -3,13 +3,13 @@
 //! The kernel takes the image from memory. A scheme that can map its files gives it without a
 //! copy; from any other the file is read. A `#!` script is replaced by its interpreter here.
 
+use crate::environment;
 use crate::errno;
-use crate::fs::path;
+use crate::fs::path::Given;
 use crate::pointer;
 use crate::sys::file::File;
 use crate::sys::map::Pages;
 use crate::sys::{Error, Result, error, syscall};
-use crate::{environment, fs};
 use abi::exec::ExecArgs;
 use abi::number::{EXEC, O_CLOEXEC};
 use abi::redox::flag::{MODE_DIR, MODE_TYPE, O_RDONLY};
@@ -90,7 +90,7 @@ fn replace(
     program.try_reserve(path.len()).or_else(|_| error(libc::ENOMEM))?;
     program.extend_from_slice(path);
     for _ in 0..=SCRIPTS_MAX {
-        let absolute = path::absolute(&program)?;
+        let absolute = Given::new(&program).resolve()?;
         let image = image(absolute.as_bytes())?;
         let Some(script) = script::parse(image.as_slice()) else {
             return Err(become_image(
@@ -230,7 +230,7 @@ unsafe fn try_in(
     envp: *const *const c_char,
 ) -> Error {
     let attempt = || {
-        let mut path = fs::path::absolute(directory)?;
+        let mut path = Given::new(directory).resolve()?;
         path.push_parts(name).or_else(|_| error(libc::ENAMETOOLONG))?;
         // SAFETY: the caller's arrays are well-formed.
         let (arguments, environment) = unsafe {

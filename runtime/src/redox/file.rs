@@ -2,6 +2,7 @@
 
 use super::{Raw, raw};
 use crate::fs;
+use crate::fs::path::Given;
 use crate::memory;
 use crate::sys::file::{self, File};
 use crate::sys::{Result, error, syscall};
@@ -40,14 +41,11 @@ unsafe fn bytes_mut<'a>(start: *mut u8, length: usize) -> &'a mut [u8] {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn redox_open_v1(path: *const u8, length: usize, flags: u32, mode: u16) -> Raw {
-    let open = || {
-        // SAFETY: the same contract.
-        let path = fs::path::absolute(unsafe { bytes(path, length) })?;
-        let flags = fs::open::flags(flags as c_int);
-        let mode = if flags & O_CREAT == 0 { 0 } else { usize::from(mode & MODE_PERM) };
-        fs::open::open_path(&path, flags | mode).map(File::into_fd)
-    };
-    raw(open())
+    // SAFETY: the same contract.
+    let path = Given::new(unsafe { bytes(path, length) });
+    let flags = fs::open::flags(flags as c_int);
+    let mode = if flags & O_CREAT == 0 { 0 } else { usize::from(mode & MODE_PERM) };
+    raw(path.with(|path| fs::open::open_path(path, flags | mode)).map(File::into_fd))
 }
 
 #[unsafe(no_mangle)]

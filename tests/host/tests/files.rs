@@ -228,7 +228,7 @@ fn the_flags_of_a_descriptor_are_its_own_and_those_of_a_file_are_shared() {
         assert_eq!(user.call(SYS_FCNTL, [copy, GET_FD, 0]), Ok(0));
         user.set_flags(fd, O_NONBLOCK).expect("it is open");
         assert_eq!(user.call(SYS_FCNTL, [copy, GET_FLAGS, 0]), Ok(O_RDONLY | O_NONBLOCK));
-        assert_eq!(user.call(SYS_FCNTL, [fd, DUP, usize::MAX]), error(EMFILE));
+        assert_eq!(user.call(SYS_FCNTL, [fd, DUP, usize::MAX]), error(EINVAL));
         assert_eq!(user.call(SYS_FCNTL, [fd, 77, 0]), error(EINVAL));
         assert_eq!(user.call(SYS_FCNTL, [77, GET_FD, 0]), error(EBADF));
     });
@@ -332,5 +332,27 @@ fn a_thousand_opens_leave_nothing_behind() {
                 user.close(fd).expect("it is open");
             }
         });
+    });
+}
+
+#[test]
+fn who_waits_on_a_descriptor_that_another_thread_closes_is_told() {
+    story_on_any(|user| {
+        for path in ["event:", "irq:3", "pipe:"] {
+            let ended = fate(user, move |user| {
+                let fd = user.open(path, O_RDWR).expect("it is there");
+                let writer = user.dup(fd, b"write");
+                let waiter = user.thread(move |user| {
+                    assert_eq!(user.read(fd, 64), error(EBADF), "{path}");
+                });
+                user.sleep(1);
+                user.close(fd).expect("it is open");
+                if let Ok(writer) = writer {
+                    user.close(writer).expect("it is open");
+                }
+                user.join(waiter);
+            });
+            assert_eq!(ended, Ended::Exited(0), "{path}");
+        }
     });
 }

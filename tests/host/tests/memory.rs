@@ -245,3 +245,59 @@ fn the_kernel_never_touches_a_device_for_a_program() {
         assert_eq!(user.futex_wait(at, 0, None), error(EFAULT));
     });
 }
+
+#[test]
+fn what_a_child_has_got_no_other_thread_of_its_parent_changes() {
+    for cpus in [2, 4] {
+        System::new().cpus(cpus).run(|user| {
+            let at = user.allocate(PAGE_SIZE);
+            let done = user.allocate(PAGE_SIZE);
+            let writer = user.thread(move |user| {
+                let mut count = 0;
+                while user.load_word(done) == 0 {
+                    count += 1;
+                    user.store_word(at, count);
+                }
+            });
+            for _ in 0..10 {
+                user.sleep(1);
+                let child = user.fork(move |user| {
+                    let seen = user.load_word(at);
+                    for _ in 0..50 {
+                        assert_eq!(user.load_word(at), seen);
+                    }
+                });
+                assert_eq!(user.wait_for(child), Ended::Exited(0));
+            }
+            user.store_word(done, 1);
+            user.join(writer);
+        });
+    }
+}
+
+#[test]
+fn what_one_thread_protects_no_other_still_writes() {
+    for cpus in [2, 4] {
+        System::new().cpus(cpus).run(|user| {
+            let at = user.allocate(PAGE_SIZE);
+            user.store_word(at, 1);
+            let ended = fate(user, move |user| {
+                user.thread(move |user| {
+                    loop {
+                        let count = user.load_word(at);
+                        user.store_word(at, count + 1);
+                    }
+                });
+                user.sleep(1);
+                user.on(SIGSEGV, 0, Action::run(|user, _| user.sleep(1_000_000)));
+                user.protect(at, PAGE_SIZE, MapFlags::PROT_READ).expect("it is mapped");
+                let seen = user.load_word(at);
+                for _ in 0..50 {
+                    assert_eq!(user.load_word(at), seen);
+                }
+                user.exit(4);
+            });
+            assert_eq!(ended, Ended::Exited(4));
+        });
+    }
+}

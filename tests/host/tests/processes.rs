@@ -374,3 +374,36 @@ fn numbers_that_fit_no_process_name_none() {
         assert_eq!(user.wait_for(child), Ended::Exited(0));
     });
 }
+
+#[test]
+fn a_thread_that_has_been_ended_makes_no_more_calls() {
+    for _ in 0..10 {
+        System::new().cpus(4).run(|user| {
+            let program = user.program(|user| {
+                let descriptors = |user: &mut User| {
+                    let pid = user.pid() as u32;
+                    user.peek(|kernel| {
+                        let process = &kernel.processes[kernel.pids[&pid].0];
+                        process.files.iter().map(|(fd, _)| fd).collect::<Vec<_>>()
+                    })
+                };
+                let before = descriptors(user);
+                user.sleep(1);
+                assert_eq!(descriptors(user), before, "the old program still opens files");
+            });
+            let ended = fate(user, move |user| {
+                for _ in 0..3 {
+                    user.thread(|user| {
+                        loop {
+                            let fd = user.open("sys:uname", O_RDONLY).expect("there is room");
+                            user.close(fd).expect("it is open");
+                        }
+                    });
+                }
+                user.sleep(1);
+                user.exec("/bin/program", &program, &[], &[]);
+            });
+            assert_eq!(ended, Ended::Exited(0));
+        });
+    }
+}

@@ -819,3 +819,51 @@ fn a_daemon_cannot_lend_more_than_it_has() {
         kill(user, server);
     });
 }
+
+#[test]
+fn a_call_to_a_daemon_starts_again_when_the_handler_asks_for_it() {
+    story_on_any(|user| {
+        let notes = Notes::default();
+        let heard = notes.clone();
+        let server = daemon_that(user, "twice", move |user, socket| {
+            let mut owed = None;
+            loop {
+                let request = user.next_request(socket).expect("the socket is open");
+                match Opcode::try_from_raw(request.opcode) {
+                    Some(Opcode::Read) if notes.all().is_empty() => {
+                        notes.add("first read");
+                        owed = Some(request);
+                    }
+                    Some(Opcode::Cancel) => {
+                        let owed = owed.take().expect("something is cancelled");
+                        user.answer(socket, &owed, error(ECANCELED)).expect("it is owed");
+                    }
+                    Some(Opcode::Read) => {
+                        notes.add("second read");
+                        let count = user.fill_payload(&request, b"again");
+                        user.answer(socket, &request, Ok(count)).expect("it is owed");
+                    }
+                    Some(Opcode::OpenAt) => {
+                        user.answer(socket, &request, Ok(1)).expect("it is owed");
+                    }
+                    _ => {}
+                }
+            }
+        });
+        let client = user.fork(|user| {
+            let ran = Notes::default();
+            let note = ran.clone();
+            user.on(SIGUSR1, SA_RESTART, Action::run(move |_, _| note.add("handler")));
+            let fd = user.open("twice:x", O_RDWR).expect("it is served");
+            assert_eq!(user.read(fd, 8).as_deref(), Ok(&b"again"[..]));
+            assert_eq!(ran.all(), ["handler"]);
+        });
+        while heard.all().is_empty() {
+            user.sleep(1);
+        }
+        user.kill(client as isize, SIGUSR1).expect("it lives");
+        assert_eq!(user.wait_for(client), Ended::Exited(0));
+        assert_eq!(heard.all(), ["first read", "second read"]);
+        kill(user, server);
+    });
+}

@@ -144,6 +144,7 @@ impl<M: Machine> Kernel<M> {
             State::Running(cpu) if cpu != this_cpu => {
                 self.tasks[task.0].state = State::Ending;
                 self.tasks[task.0].attention = true;
+                self.cpus[cpu.0 as usize].has_ended = true;
                 self.machine.kick(cpu);
             }
             State::Ending => {}
@@ -258,7 +259,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn forget_zombie(&mut self, process: ProcessId) {
         let record = self.processes.remove(process.0);
         self.pids.remove(&record.pid);
-        self.waits.destroy(record.child_ended);
+        self.end_queue(record.child_ended);
         if let Some(parent) = self.find_process(record.parent) {
             let parent = &mut self.processes[parent.0];
             parent.children.retain(|pid| *pid != record.pid);

@@ -260,6 +260,12 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Forgets a wait queue. Who waits in it finds out that what it waited for is gone.
+    pub(crate) fn end_queue(&mut self, queue: QueueId) {
+        self.wake_all(queue);
+        self.waits.destroy(queue);
+    }
+
     /// Tells event queues that a file is ready.
     #[inline(always)]
     pub(crate) fn raise(&mut self, key: Key, flags: EventFlags) {

@@ -32,6 +32,8 @@ pub struct Cpu {
     handoff: Option<TaskId>,
     /// The current thread must let others go.
     must_yield: bool,
+    /// The current thread has been ended by another CPU: none of its calls happen any more.
+    pub(crate) has_ended: bool,
     /// When the current thread's turn ends, nanoseconds since boot.
     turn_ends: u64,
     /// What the one-shot timer is set to; `u64::MAX` for nothing.
@@ -55,6 +57,7 @@ impl Cpu {
             given_at: [0; 2],
             handoff: None,
             must_yield: false,
+            has_ended: false,
             turn_ends: 0,
             timer: u64::MAX,
             is_idle: false,
@@ -110,7 +113,7 @@ impl<M: Machine> Kernel<M> {
         record.stats.user += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
         let caller = record.current.expect("a CPU brings back the thread it was given");
-        if trap == Trap::Call {
+        if trap == Trap::Call && !record.has_ended {
             let mut held = Some(context);
             let may_go_on = self.call(caller, &mut held);
             return if may_go_on { self.give_back(cpu, caller.task, held) } else { None };
@@ -262,6 +265,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu.0 as usize];
         let Some(Caller { task, .. }) = record.current.take() else { return };
         record.must_yield = false;
+        record.has_ended = false;
         let [user, kernel] = record.given_at;
         let thread = &mut self.tasks[task.0];
         thread.user_ticks += record.stats.user - user;
@@ -318,6 +322,13 @@ impl<M: Machine> Kernel<M> {
         let is_owed = self.tasks[caller.task.0].unfinished.owed.is_some();
         if is_owed && let Some(errno) = self.take_refusal(caller.task) {
             let thread = &mut self.tasks[caller.task.0];
+            if errno == Errno(ECANCELED) && thread.attention {
+                // As if it had never been asked: the signal it was cancelled for decides whether
+                // the call is tried again.
+                thread.unfinished.is_parked = true;
+                return;
+            }
+            let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
             thread.context().set_answer(answer(Err(errno)));
             thread.unfinished = Unfinished::default();
             return;

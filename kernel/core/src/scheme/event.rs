@@ -97,7 +97,7 @@ impl<M: Machine> Scheme<M> for Event {
         if let Some(timer) = queue.timer {
             k.timers.cancel(timer);
         }
-        k.waits.destroy(queue.readable);
+        k.end_queue(queue.readable);
     }
 
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {

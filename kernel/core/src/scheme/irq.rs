@@ -114,7 +114,7 @@ impl<M: Machine> Scheme<M> for Irq {
         if line.opens == 0 {
             let queue = line.fired;
             k.lines.open.remove(&number);
-            k.waits.destroy(queue);
+            k.end_queue(queue);
         }
     }
 

@@ -228,18 +228,19 @@ fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End)
     let pipe = &k.pipes.table[index];
     let (readers, writers) = (pipe.readers, pipe.writers);
     let (readable, writable) = (pipe.readable, pipe.writable);
+    // Also those who wait at the end that was closed: their descriptor is gone.
+    k.wake_all(readable);
+    k.wake_all(writable);
     if writers == 0 {
-        k.wake_all(readable);
         k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
     }
     if readers == 0 {
-        k.wake_all(writable);
         k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE);
     }
     if readers == 0 && writers == 0 {
         k.pipes.table.remove(index);
-        k.waits.destroy(readable);
-        k.waits.destroy(writable);
+        k.end_queue(readable);
+        k.end_queue(writable);
     }
 }
 

@@ -533,16 +533,7 @@ impl<M: Machine> Kernel<M> {
             return true;
         }
         let caller = owed.sqe.caller;
-        self.notify(
-            tag.scheme,
-            Sqe {
-                opcode: Opcode::Cancel as u8,
-                sqe_flags: SqeFlags::ONEWAY,
-                tag: number,
-                caller,
-                ..Sqe::default()
-            },
-        );
+        self.notify_cancel(tag.scheme, number, caller);
         true
     }
 
@@ -553,7 +544,7 @@ impl<M: Machine> Kernel<M> {
         let Stage::Answered(Err(errno)) = owed.stage else { return None };
         self.forget_request(tag.scheme, tag.number);
         self.tasks[task.0].unfinished.owed = None;
-        Some(if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno })
+        Some(errno)
     }
 
     /// The client has ended, or its call has: nobody waits for the answer any more.
@@ -568,6 +559,12 @@ impl<M: Machine> Kernel<M> {
                 let number = tag.number;
                 server.queue.retain(|m| !matches!(m, Message::Request(n) if *n == number));
                 self.forget_request(tag.scheme, number);
+            }
+            // Else the daemon would keep it, and give it what somebody alive is waiting for.
+            Stage::Taken if !owed.is_cancelled => {
+                owed.is_cancelled = true;
+                let caller = owed.sqe.caller;
+                self.notify_cancel(tag.scheme, tag.number, caller);
             }
             Stage::Taken => {}
             Stage::Answered(result) => {
@@ -659,6 +656,19 @@ impl<M: Machine> Kernel<M> {
             server.files -= 1;
             self.bury_scheme(scheme);
         }
+    }
+
+    fn notify_cancel(&mut self, scheme: usize, number: u32, caller: u64) {
+        self.notify(
+            scheme,
+            Sqe {
+                opcode: Opcode::Cancel as u8,
+                sqe_flags: SqeFlags::ONEWAY,
+                tag: number,
+                caller,
+                ..Sqe::default()
+            },
+        );
     }
 
     fn notify_close(&mut self, scheme: usize, number: usize) {

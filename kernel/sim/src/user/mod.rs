@@ -11,7 +11,7 @@ mod time;
 
 pub use processes::Thread;
 pub use schemes::Socket;
-pub use signals::Action;
+pub use signals::{Action, Handler};
 
 use crate::audit::audit;
 use crate::baton::{Baton, Go, Stop};

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Where handlers return to. Nothing runs there: [`User`] makes the call itself.
 const RESTORER: usize = TEXT + 8;
 
+/// A closure that runs with the signal's number.
+pub type Handler = Arc<dyn Fn(&mut User, usize) + Send + Sync>;
+
 /// What to do on a signal.
 pub enum Action {
     /// What the kernel thinks best.
@@ -16,7 +19,7 @@ pub enum Action {
     /// Nothing.
     Ignore,
     /// Run this with the signal's number.
-    Run(Arc<dyn Fn(&mut User, usize) + Send + Sync>),
+    Run(Handler),
 }
 
 impl Action {
@@ -85,7 +88,7 @@ impl User {
 }
 
 /// A handler as a function: checks what it finds on entry, runs, returns to the restorer.
-fn handler_code(run: Arc<dyn Fn(&mut User, usize) + Send + Sync>) -> Code {
+fn handler_code(run: Handler) -> Code {
     Arc::new(move |user: &mut User| {
         let stack = user.registers.rsp;
         assert_eq!(stack % 16, 8, "a function is entered with the return address just pushed");

@@ -31,8 +31,8 @@ static ROOT: AtomicU64 = AtomicU64::new(0);
 const RESET_TIME: u64 = 10_000;
 /// How long to wait before telling it again, as the manual wants (SDM 3A, 8.4.4.1).
 const PATIENCE: u64 = 200_000;
-/// How long to wait before giving up.
-const LAST_PATIENCE: u64 = 100_000_000;
+/// How long to wait before giving up: long, because an emulated CPU may have to wait for its host.
+const LAST_PATIENCE: u64 = 5_000_000_000;
 
 /// How many CPUs run.
 pub(crate) fn count() -> u32 {
