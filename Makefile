@@ -137,7 +137,7 @@ runtime: setup
 image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
-		--manifest filesystem.toml --programs $(USER_BIN) --output $(INITFS)
+		--manifest filesystem.toml --extra tests/guest/guest.toml --programs $(USER_BIN) --output $(INITFS)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

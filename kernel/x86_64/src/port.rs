@@ -9,7 +9,7 @@ use crate::{interrupt, run};
 use kernel_core::kernel::Kernel;
 use kernel_core::machine::{CpuId, Port, Trap};
 use spin::Once;
-use spin::mutex::{TicketMutex, TicketMutexGuard};
+use spin::mutex::{SpinMutex, SpinMutexGuard};
 use spin::relax::RelaxStrategy;
 
 /// What a CPU does while it waits for the lock: whoever holds it may be waiting for this CPU to
@@ -24,14 +24,16 @@ impl RelaxStrategy for Answer {
     }
 }
 
-static KERNEL: Once<TicketMutex<Kernel<Pc>, Answer>> = Once::new();
+/// The lock. It is not fair: in a virtual machine the CPU whose turn it were may itself be waiting
+/// for a turn on the host, and a queue would make all others wait for it.
+static KERNEL: Once<SpinMutex<Kernel<Pc>, Answer>> = Once::new();
 
 /// One CPU's way to the kernel.
 pub(crate) struct PcPort;
 
 impl Port for PcPort {
     type Machine = Pc;
-    type Guard<'a> = TicketMutexGuard<'a, Kernel<Pc>, Answer>;
+    type Guard<'a> = SpinMutexGuard<'a, Kernel<Pc>, Answer>;
     /// The tables are loaded when the space is chosen, under the lock: there is nothing left to
     /// copy out.
     type Loaded = ();
@@ -61,7 +63,7 @@ impl Port for PcPort {
 }
 
 #[inline]
-fn kernel() -> &'static TicketMutex<Kernel<Pc>, Answer> {
+fn kernel() -> &'static SpinMutex<Kernel<Pc>, Answer> {
     // SAFETY: `run` puts the kernel there before it lets any CPU into its loop.
     unsafe { KERNEL.get_unchecked() }
 }
@@ -84,7 +86,7 @@ pub(crate) fn run_loop(cpu: &Cpu) -> ! {
 
 /// Hands the finished kernel to all CPUs and runs its loop on this one.
 pub fn start(kernel: Kernel<Pc>) -> ! {
-    KERNEL.call_once(|| TicketMutex::new(kernel));
+    KERNEL.call_once(|| SpinMutex::new(kernel));
     smp::open();
     run_loop(Cpu::this())
 }

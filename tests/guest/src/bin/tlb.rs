@@ -184,14 +184,14 @@ fn replace_pages() -> ! {
     work.word().store(1, Ordering::SeqCst);
     work.start(check_page);
     work.warm_up();
-    for generation in 2..2_000 {
+    for generation in 2..300 {
         let flags = READ_WRITE | MapFlags::MAP_FIXED;
         let fresh = Map { offset: 0, size: PAGE_SIZE, flags, address: page.address };
         // SAFETY: replaces the mapping's own page by one of the same kind.
         must(unsafe { map(ANONYMOUS, &fresh) });
         work.word().store(generation, Ordering::SeqCst);
         work.least.store(generation, Ordering::SeqCst);
-        if generation % 64 == 0 {
+        if generation % 16 == 0 {
             yield_turn();
         }
     }
