@@ -12,6 +12,12 @@ pub(crate) fn run(words: &[String]) -> ! {
         ["panic"] => panic!("as asked for"),
         ["print", text] => print!("{text}"),
         ["complain", text] => eprint!("{text}"),
+        ["words", ref words @ ..] => print!("{words:?}"),
+        ["overflow", "main"] => print!("{}", deeper(1)),
+        ["overflow", _] => {
+            let thread = std::thread::spawn(|| print!("{}", deeper(1)));
+            exit(i32::from(thread.join().is_err()));
+        }
         ["variable", name] => print!("{}", std::env::var(name).unwrap_or_default()),
         ["where"] => print!("{}", std::env::current_dir().unwrap_or_default().display()),
         ["group"] => {
@@ -45,6 +51,13 @@ pub(crate) fn run(words: &[String]) -> ! {
     }
     let flushed = stdout().flush();
     exit(i32::from(flushed.is_err()))
+}
+
+/// Calls itself until the stack ends.
+#[expect(unconditional_recursion, reason = "that is the point")]
+fn deeper(number: u64) -> u64 {
+    let room = std::hint::black_box([number; 64]);
+    deeper(number + 1) + std::hint::black_box(room)[1]
 }
 
 /// Says goodbye when its thread ends.

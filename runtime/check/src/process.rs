@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("process/a-status-arrives", status),
+    ("process/arguments-arrive-as-given", arguments),
     ("process/output-is-caught", output),
     ("process/both-outputs-are-caught", both_outputs),
     ("process/input-is-given", input),
@@ -23,6 +24,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("process/what-is-no-program-is-told", no_program),
     ("process/abort-and-panic-end-by-signal", abort),
     ("process/a-crash-ends-by-signal", crash),
+    ("process/a-stack-that-overflows-ends-by-signal", overflow),
     ("process/a-child-can-be-killed", killed),
     ("process/try-wait-does-not-wait", try_wait),
     ("process/path-is-searched", path_search),
@@ -49,6 +51,13 @@ fn status() -> Outcome {
     for status in [0, 1, 7, 255] {
         same!(child(&["exit", &status.to_string()])?.status()?.code(), Some(status));
     }
+    Ok(())
+}
+
+fn arguments() -> Outcome {
+    let words = ["", "a b", "*", "\u{e4}\n"];
+    let output = child(&[&["words"], &words[..]].concat())?.output()?;
+    same!(String::from_utf8(output.stdout)?, format!("{words:?}"));
     Ok(())
 }
 
@@ -141,6 +150,13 @@ fn abort() -> Outcome {
 
 fn crash() -> Outcome {
     same!(outcome(&["crash"])?.status.signal(), Some(libc::SIGSEGV));
+    Ok(())
+}
+
+fn overflow() -> Outcome {
+    for place in ["main", "thread"] {
+        same!(outcome(&["overflow", place])?.status.signal(), Some(libc::SIGSEGV));
+    }
     Ok(())
 }
 
