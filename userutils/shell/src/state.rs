@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use nix::unistd::Pid;
@@ -13,7 +13,7 @@ use crate::ast::{Command, List};
 use crate::expand;
 use crate::jobs::Jobs;
 use crate::run::Part;
-use crate::system;
+use crate::system::{self, Terminal};
 use crate::variables::Variables;
 
 /// `set -e` and friends.
@@ -60,7 +60,7 @@ pub struct Shell {
     /// `$$`.
     pub pid: u32,
     /// The terminal, if a person is at it: each pipeline is given it while it runs.
-    pub terminal: Option<OwnedFd>,
+    pub terminal: Option<Terminal>,
     /// Loops around the command that runs.
     pub loops: usize,
     /// Functions and sourced files around it.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
@@ -223,8 +224,36 @@ pub fn null() -> io::Result<File> {
     File::open(if cfg!(target_os = "redox") { "/scheme/null" } else { "/dev/null" })
 }
 
-/// Gives the terminal to a process group. Fails quietly: a terminal that knows no groups still
-/// works as one.
-pub fn give_terminal(terminal: &OwnedFd, group: Pid) {
-    let _ = nix::unistd::tcsetpgrp(terminal, group);
+/// The terminal a person is at, and how it was when they came.
+#[derive(Debug)]
+pub struct Terminal {
+    fd: OwnedFd,
+    settings: Option<Termios>,
+}
+
+impl Terminal {
+    /// Standard input's, kept open whatever that is redirected to.
+    pub fn of_standard_input() -> io::Result<Self> {
+        let fd = keep_copy(libc::STDIN_FILENO)?;
+        let settings = tcgetattr(&fd).ok();
+        Ok(Self { fd, settings })
+    }
+
+    /// The same for a child.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, settings: self.settings.clone() })
+    }
+
+    /// Gives it to a process group. Fails quietly: a terminal that knows no groups still works as
+    /// one.
+    pub fn give(&self, group: Pid) {
+        let _ = nix::unistd::tcsetpgrp(&self.fd, group);
+    }
+
+    /// Puts it back to how it was, after a program that could not do so itself.
+    pub fn reset(&self) {
+        if let Some(settings) = &self.settings {
+            let _ = tcsetattr(&self.fd, SetArg::TCSADRAIN, settings);
+        }
+    }
 }

@@ -70,7 +70,7 @@ pub(super) fn foreground(shell: &mut Shell, args: &[String], output: &mut String
     };
     output.push_str(&(text + "\n"));
     if let (Some(terminal), Some(group)) = (&shell.terminal, group) {
-        system::give_terminal(terminal, group);
+        terminal.give(group);
         // It may have been stopped for reading while it was in the background.
         let _ = signal::killpg(group, Signal::SIGCONT);
     }

@@ -10,7 +10,7 @@ use crate::expand;
 use crate::parse::{Parser, SyntaxError, prompt_word};
 use crate::run::Escape;
 use crate::state::Shell;
-use crate::system;
+use crate::system::{self, Terminal};
 use editor::{Editor, Input};
 
 /// Read before the first prompt.
@@ -38,12 +38,12 @@ pub fn run(shell: &mut Shell) -> io::Result<i32> {
 
 /// Makes the shell the terminal's foreground group and keeps the terminal at hand.
 fn take_terminal(shell: &mut Shell) -> io::Result<()> {
-    let terminal = system::keep_copy(0)?;
+    let terminal = Terminal::of_standard_input()?;
     system::prepare_interactive()?;
     // Fails for the leader of a session, which leads its group already.
     let own = nix::unistd::Pid::from_raw(0);
     let _ = nix::unistd::setpgid(own, own);
-    system::give_terminal(&terminal, nix::unistd::getpgrp());
+    terminal.give(nix::unistd::getpgrp());
     shell.terminal = Some(terminal);
     Ok(())
 }

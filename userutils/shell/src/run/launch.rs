@@ -10,7 +10,7 @@ use super::simple::Prepared;
 use super::{Escape, Flow, Place};
 use crate::ast::{Chain, Command, Item, List};
 use crate::state::Shell;
-use crate::system::{self, Ended};
+use crate::system::{self, Ended, Terminal};
 
 /// What a child is for.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Shell {
             let pipe = if is_last { None } else { Some(std::io::pipe()?) };
             let (reader, writer) = pipe.unzip();
             let (group, has_input) = (started.group, input.is_some());
-            let terminal = self.terminal.as_ref().map(OwnedFd::try_clone).transpose()?;
+            let terminal = self.terminal.as_ref().map(Terminal::try_clone).transpose()?;
             let pid = self.fork_child(part, || {
                 join_group(terminal.as_ref(), group, foreground);
                 if !foreground && terminal.is_none() {
@@ -88,7 +88,7 @@ impl Shell {
                 // Parent and child both do it, so that neither goes on before it is done.
                 let _ = setpgid(pid, group);
                 if foreground {
-                    system::give_terminal(terminal, group);
+                    terminal.give(group);
                 }
             }
             started.pids.push(pid);
@@ -135,7 +135,7 @@ impl Shell {
     /// Waits for every member, then takes the terminal back.
     pub(crate) fn wait_foreground(&mut self, pids: &[Pid]) -> Flow {
         let mut last = Ended::Exited(0);
-        let mut interrupted = false;
+        let (mut interrupted, mut killed) = (false, false);
         for &pid in pids {
             // A Ctrl-C meant for the pipeline ends the pipeline; until then there is something
             // to wait for.
@@ -147,10 +147,14 @@ impl Shell {
                 }
             };
             interrupted |= last == Ended::Signalled(Signal::SIGINT);
+            killed |= matches!(last, Ended::Signalled(_));
             self.tell_death(last);
         }
         if let Some(terminal) = &self.terminal {
-            system::give_terminal(terminal, nix::unistd::getpgrp());
+            terminal.give(nix::unistd::getpgrp());
+            if killed {
+                terminal.reset();
+            }
             if interrupted {
                 return Err(Escape::Interrupted);
             }
@@ -169,12 +173,12 @@ impl Shell {
 }
 
 /// In the child: its own group, or the one its pipeline has.
-fn join_group(terminal: Option<&OwnedFd>, group: Option<Pid>, foreground: bool) {
+fn join_group(terminal: Option<&Terminal>, group: Option<Pid>, foreground: bool) {
     let Some(terminal) = terminal else { return };
     let own = Pid::from_raw(0);
     // The parent does the same; whoever is second changes nothing.
     let _ = setpgid(own, group.unwrap_or(own));
     if foreground {
-        system::give_terminal(terminal, nix::unistd::getpgrp());
+        terminal.give(nix::unistd::getpgrp());
     }
 }
