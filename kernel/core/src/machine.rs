@@ -276,7 +276,10 @@ pub trait Machine: Sized + 'static {
     fn heap_free(&self) -> usize;
     /// Bytes in use in the kernel heap.
     fn heap_used(&self) -> usize;
-    /// Gives `count` contiguous frames to the kernel heap, for good.
+    /// Bytes set aside for the kernel heap, in one piece: it takes them when an allocation finds no
+    /// room, however scattered what is free may be.
+    fn heap_reserve(&self) -> usize;
+    /// Sets `count` contiguous frames aside for the kernel heap, for good.
     fn grow_heap(&mut self, first: Frame, count: usize);
 }
 

@@ -404,5 +404,9 @@ impl Machine for Sim {
         0
     }
 
+    fn heap_reserve(&self) -> usize {
+        usize::MAX
+    }
+
     fn grow_heap(&mut self, _: Frame, _: usize) {}
 }

@@ -14,21 +14,36 @@ const FIRST_SIZE: usize = 512 << 10;
 
 static mut FIRST: [u8; FIRST_SIZE] = [0; FIRST_SIZE];
 
-/// Gives the heap its first memory when the first allocation asks for it. All later memory comes
-/// by [`grow`]: the kernel looks ahead, the heap never asks.
+/// Where the heap's memory comes from when an allocation finds no room: first from the kernel's
+/// image, later from what [`set_aside`] got. The kernel looks ahead, the heap never asks.
 #[derive(Debug)]
-struct FirstMemory {
-    is_given: bool,
+struct Supply {
+    is_first_given: bool,
+    aside: Option<Piece>,
 }
 
+/// Memory that nobody uses yet.
+#[derive(Debug)]
+struct Piece {
+    start: *mut u8,
+    size: usize,
+}
+
+// SAFETY: the memory is the supply's alone.
+unsafe impl Send for Piece {}
+
 // SAFETY: never uses the global allocator.
-unsafe impl Source for FirstMemory {
+unsafe impl Source for Supply {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, _layout: Layout) -> Result<(), ()> {
-        if core::mem::replace(&mut talc.source.is_given, true) {
-            return Err(());
-        }
-        // SAFETY: the static is used for nothing else, and this happens once.
-        unsafe { talc.claim((&raw mut FIRST).cast(), FIRST_SIZE) };
+        let piece = if core::mem::replace(&mut talc.source.is_first_given, true) {
+            HEAP.reserve.store(0, Ordering::Relaxed);
+            talc.source.aside.take().ok_or(())?
+        } else {
+            Piece { start: (&raw mut FIRST).cast(), size: FIRST_SIZE }
+        };
+        // SAFETY: the static is used for nothing else and given once; what was set aside was given
+        // away by its owner, and is taken once.
+        unsafe { talc.claim(piece.start, piece.size) };
         Ok(())
     }
 }
@@ -36,22 +51,24 @@ unsafe impl Source for FirstMemory {
 /// The heap, and how much of it is free and in use, as it was after the last change: the kernel
 /// asks often.
 struct Heap {
-    talc: TalcLock<SpinMutex<()>, FirstMemory>,
+    talc: TalcLock<SpinMutex<()>, Supply>,
     free: AtomicUsize,
     used: AtomicUsize,
+    reserve: AtomicUsize,
 }
 
 #[global_allocator]
 static HEAP: Heap = Heap {
-    talc: TalcLock::new(FirstMemory { is_given: false }),
+    talc: TalcLock::new(Supply { is_first_given: false, aside: None }),
     free: AtomicUsize::new(0),
     used: AtomicUsize::new(0),
+    reserve: AtomicUsize::new(0),
 };
 
 impl Heap {
     /// Does something with the heap and notes how much is free.
     #[inline]
-    fn with<T>(&self, act: impl FnOnce(&mut Talc<FirstMemory, DefaultBinning>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Talc<Supply, DefaultBinning>) -> T) -> T {
         let mut talc = self.talc.lock();
         let result = act(&mut talc);
         let counters = talc.counters();
@@ -92,13 +109,25 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// Adds memory.
+/// Sets memory aside for the allocation that finds no room. What was set aside before and not
+/// needed is given to the heap.
 ///
 /// # Safety
 /// The memory belongs to the heap from now on.
-pub(crate) unsafe fn grow(start: *mut u8, size: usize) {
-    // SAFETY: the caller gives it away.
-    HEAP.with(|talc| unsafe { talc.claim(start, size) });
+pub(crate) unsafe fn set_aside(start: *mut u8, size: usize) {
+    HEAP.with(|talc| {
+        HEAP.reserve.store(size, Ordering::Relaxed);
+        if let Some(old) = talc.source.aside.replace(Piece { start, size }) {
+            // SAFETY: it was given away, and is in the heap from here on only.
+            unsafe { talc.claim(old.start, old.size) };
+        }
+    });
+}
+
+/// Bytes set aside.
+#[inline]
+pub(crate) fn reserve() -> usize {
+    HEAP.reserve.load(Ordering::Relaxed)
 }
 
 /// Bytes free.

@@ -194,8 +194,13 @@ impl Machine for Pc {
         heap::used()
     }
 
+    #[inline]
+    fn heap_reserve(&self) -> usize {
+        heap::reserve()
+    }
+
     fn grow_heap(&mut self, first: Frame, count: usize) {
         // SAFETY: the caller gives the frames away, and the window shows them.
-        unsafe { heap::grow(physical::frame(first), count * abi::PAGE_SIZE) };
+        unsafe { heap::set_aside(physical::frame(first), count * abi::PAGE_SIZE) };
     }
 }

@@ -212,3 +212,26 @@ fn two_way_pipes_leave_nothing_behind() {
         });
     });
 }
+
+#[test]
+fn a_two_way_pipe_carries_bytes_both_ways() {
+    story_on_any(|user| {
+        leaves_nothing(user, |user| {
+            let one = user.open("pipe:pair", O_RDWR).expect("it can be made");
+            let other = user.dup(one, b"peer").expect("it has another end");
+            let child = user.fork(move |user| {
+                user.close(one).expect("it is open");
+                assert_eq!(user.read(other, 64).as_deref(), Ok(&b"question"[..]));
+                user.write(other, b"answer").expect("somebody reads");
+            });
+            user.close(other).expect("it is open");
+            user.write(one, b"question").expect("somebody reads");
+            assert_eq!(user.read(one, 64).as_deref(), Ok(&b"answer"[..]));
+            assert_eq!(user.read(one, 64), Ok(vec![]));
+            user.on(SIGPIPE, 0, Action::Ignore);
+            assert_eq!(user.write(one, b"hello?"), error(EPIPE));
+            user.close(one).expect("it is open");
+            assert_eq!(user.wait_for(child), Ended::Exited(0));
+        });
+    });
+}

@@ -68,9 +68,12 @@ fn number(dice: &mut Dice, room: usize) -> usize {
 /// there.
 const NOT_THESE: [&str; 3] = ["fork", "thread_new", "exit"];
 
+/// How many calls a wild thread of a wild program makes: few, for it may start others.
+const THREAD_CALLS: usize = 20;
+
 /// Makes random calls in memory of its own.
 fn run_wild(user: &mut User, mut dice: Dice, count: usize) {
-    let room = user.allocate(4 * PAGE_SIZE);
+    let Ok(room) = user.try_allocate(4 * PAGE_SIZE) else { return };
     for _ in 0..4 {
         let path = dice.pick(&PATHS);
         user.open(path, dice.pick(&[0, O_RDONLY, O_RDWR, O_NONBLOCK | O_RDWR])).ok();
@@ -120,7 +123,9 @@ fn do_something_else(user: &mut User, dice: &mut Dice, room: usize) {
             }
         }
         5 => {
-            user.thread(nap);
+            // It shares memory and descriptors: whatever one does, it does under the other's feet.
+            let dice = Dice::new(dice.roll() as u64);
+            user.try_thread(move |user| run_wild(user, dice, THREAD_CALLS)).ok();
         }
         6 => user.work(dice.below(1000) as u64 * 1000),
         _ => user.give_way(),

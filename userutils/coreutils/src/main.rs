@@ -32,7 +32,6 @@ tools! {
     "cut" uu_cut::uumain;
     "date" uu_date::uumain;
     "dd" uu_dd::uumain;
-    "df" uu_df::uumain;
     "dirname" uu_dirname::uumain;
     "du" uu_du::uumain;
     "echo" uu_echo::uumain;
@@ -46,7 +45,6 @@ tools! {
     "mktemp" uu_mktemp::uumain;
     "mv" uu_mv::uumain;
     "nl" uu_nl::uumain;
-    "nproc" uu_nproc::uumain;
     "od" uu_od::uumain;
     "paste" uu_paste::uumain;
     "printenv" uu_printenv::uumain;

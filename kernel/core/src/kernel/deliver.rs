@@ -129,8 +129,8 @@ impl<M: Machine> Kernel<M> {
                     }
                     let Some(info) = self.take_signal(task, signal) else { continue };
                     self.interrupt_call(task, action);
-                    if !self.enter_handler(task, action, info) {
-                        self.end_process(process, Ended::Signalled(SIGSEGV as u8));
+                    if let Err(signal) = self.enter_handler(task, action, info) {
+                        self.end_process(process, Ended::Signalled(signal as u8));
                         return false;
                     }
                 }
@@ -186,11 +186,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Points the thread at its handler. False when the handler cannot be entered.
-    fn enter_handler(&mut self, task: TaskId, action: SigAction, info: SigInfo) -> bool {
+    /// Points the thread at its handler. When the handler cannot be entered: the signal that ends
+    /// the process.
+    fn enter_handler(
+        &mut self,
+        task: TaskId,
+        action: SigAction,
+        info: SigInfo,
+    ) -> Result<(), usize> {
         let thread = &mut self.tasks[task.0];
         if thread.signals.interrupted.len() >= NESTING_MAX {
-            return false;
+            return Err(info.signo as usize);
         }
         let registers = thread.context().registers();
         let stack = thread.context().stack_pointer();
@@ -204,10 +210,8 @@ impl<M: Machine> Kernel<M> {
         let top = stack.wrapping_sub(RED_ZONE + frame.len()) & !15;
         let base = top.wrapping_sub(8);
         let space = thread.space;
-        let Ok(slice) = UserSlice::new(base, frame.len()) else { return false };
-        if self.copy_out(space, slice, &frame).is_err() {
-            return false;
-        }
+        let slice = UserSlice::new(base, frame.len()).map_err(|_| SIGSEGV)?;
+        self.copy_out(space, slice, &frame).map_err(|_| SIGSEGV)?;
         let thread = &mut self.tasks[task.0];
         let cpu_copy = thread.context.as_mut().expect("an attended thread has its registers");
         self.machine.suspend(cpu_copy);
@@ -226,7 +230,7 @@ impl<M: Machine> Kernel<M> {
             let signals = &mut self.processes[process.0].signals;
             signals.set_action(info.signo as usize, SigAction::default());
         }
-        true
+        Ok(())
     }
 
     /// The handler is done: back to where the signal came.

@@ -230,13 +230,13 @@ impl<M: Machine> Kernel<M> {
     fn image_frame(&mut self, source: Source, at: usize) -> Option<Frame> {
         match source {
             Source::Archive { first, .. } => {
-                (at % PAGE_SIZE == 0).then(|| Frame(first.0 + (at / PAGE_SIZE) as u32))
+                at.is_multiple_of(PAGE_SIZE).then(|| Frame(first.0 + (at / PAGE_SIZE) as u32))
             }
             Source::Memory { space, image } => {
                 let address = image.address + at;
                 let page = Page::containing(address);
                 let region = self.spaces[space.0].region(page)?;
-                if address % PAGE_SIZE != 0 || region.kind != Kind::Private {
+                if !address.is_multiple_of(PAGE_SIZE) || region.kind != Kind::Private {
                     return None;
                 }
                 let (at, _) = self.readable_at(space, image.part(at, PAGE_SIZE)).ok()?;

@@ -16,8 +16,9 @@ use alloc::boxed::Box;
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
 const QUANTUM_NS: u64 = 10_000_000;
-/// The kernel's heap is filled up when less than this is free, in bytes.
-const HEAP_LOW: usize = 1 << 20;
+/// What is set aside for the kernel's heap between operations, in bytes: more than any operation
+/// allocates.
+const HEAP_RESERVE: usize = 1 << 20;
 
 /// What the kernel knows of one CPU.
 pub struct Cpu {
@@ -144,7 +145,7 @@ impl<M: Machine> Kernel<M> {
             && !record.must_yield
             && self.policy.is_empty()
             && self.timers.soonest() >= record.timer
-            && self.machine.heap_free() >= HEAP_LOW;
+            && self.machine.heap_reserve() >= HEAP_RESERVE;
         if !is_quiet {
             thread.context = held;
             return None;
@@ -438,11 +439,11 @@ impl<M: Machine> Kernel<M> {
         self.machine.kick(id);
     }
 
-    /// Keeps the kernel's own heap filled between operations, where frames can be had, so that
-    /// allocations inside an operation find room.
+    /// Keeps a reserve for the kernel's own heap between operations, where frames can be had, so
+    /// that allocations inside an operation find room.
     fn top_up_heap(&mut self) {
-        const ORDER: usize = 8;
-        if self.machine.heap_free() >= HEAP_LOW {
+        const ORDER: usize = (HEAP_RESERVE / abi::PAGE_SIZE).ilog2() as usize;
+        if self.machine.heap_reserve() >= HEAP_RESERVE {
             return;
         }
         if let Some(first) = self.frames.allocate_run(ORDER, crate::memory::Zone::Normal) {

@@ -22,7 +22,7 @@ pub(super) fn map<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -
     }
     let [offset, size, flags, address] = k.copy_in_words(caller.space, map)?;
     let map = Map { offset, size, flags: MapFlags::from_bits_truncate(flags), address };
-    if map.size == 0 || map.offset % PAGE_SIZE != 0 || map.size > USER_END {
+    if map.size == 0 || !map.offset.is_multiple_of(PAGE_SIZE) || map.size > USER_END {
         return fail(EINVAL);
     }
     if fd == ANONYMOUS {
@@ -64,7 +64,7 @@ pub(crate) fn make_room<M: Machine>(
         return space.find_free(count, Page::containing(map.address)).ok_or(Errno(ENOMEM));
     }
     let end = map.address.checked_add(count * PAGE_SIZE).ok_or(Errno(EINVAL))?;
-    if map.address % PAGE_SIZE != 0 || map.address < USER_START || end > USER_END {
+    if !map.address.is_multiple_of(PAGE_SIZE) || map.address < USER_START || end > USER_END {
         return Err(Errno(EINVAL));
     }
     let pages = Pages { start: Page::containing(map.address), end: Page::containing(end) };
@@ -171,7 +171,7 @@ fn lend_frames<M: Machine>(
         return fail(ENODEV);
     };
     let slice = match UserSlice::new(address, size) {
-        Ok(slice) if address % PAGE_SIZE == 0 => slice,
+        Ok(slice) if address.is_multiple_of(PAGE_SIZE) => slice,
         // The daemon's nonsense, not the client's.
         _ => return fail(EIO),
     };
@@ -232,7 +232,7 @@ fn whole_pages(address: usize, length: usize) -> Result<Pages, Errno> {
     let end = address.checked_add(length).and_then(|end| end.checked_next_multiple_of(PAGE_SIZE));
     match end {
         Some(end)
-            if address % PAGE_SIZE == 0
+            if address.is_multiple_of(PAGE_SIZE)
                 && length > 0
                 && address >= USER_START
                 && end <= USER_END =>

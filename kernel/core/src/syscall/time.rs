@@ -123,7 +123,7 @@ fn wait<M: Machine>(
     value: u64,
     timeout: usize,
 ) -> Outcome {
-    if address % size != 0 {
+    if !address.is_multiple_of(size) {
         return fail(EINVAL);
     }
     if k.tasks[caller.task.0].unfinished.woken {
@@ -204,7 +204,7 @@ impl<M: Machine> Kernel<M> {
     /// Stores 0 at a user address and wakes one waiter there, for a thread that ends.
     pub(crate) fn clear_and_wake(&mut self, caller: Caller, address: usize) -> Outcome<()> {
         let slice = UserSlice::new(address, 4)?;
-        if address % 4 != 0 {
+        if !address.is_multiple_of(4) {
             return fail(EINVAL);
         }
         self.bring_page(caller.space, Page::containing(address), Access::WRITE)?;

@@ -159,17 +159,27 @@ impl User {
 
     /// Starts a thread that runs `main` and ends.
     pub fn thread(&mut self, main: impl FnOnce(&mut User) + Send + 'static) -> Thread {
-        let stack = self.allocate(STACK);
-        let done = self.allocate(4);
+        self.try_thread(main).expect("another thread can be made")
+    }
+
+    /// The same, for when it may fail.
+    ///
+    /// # Errors
+    /// As the calls it takes.
+    pub fn try_thread(&mut self, main: impl FnOnce(&mut User) + Send + 'static) -> Answer<Thread> {
+        let stack = self.try_allocate(STACK)?;
+        let done = self.try_allocate(4)?;
         self.store(done, &1u32.to_ne_bytes());
         let code = once(move |user: &mut User| {
             main(user);
-            let answer = user.call(THREAD_EXIT, [stack, STACK, done]);
+            // Comes back only if somebody has unmapped the word: then nobody can join.
+            user.call(THREAD_EXIT, [stack, STACK, done]).ok();
+            let answer = user.call(THREAD_EXIT, [0, 0, 0]);
             unreachable!("thread_exit came back with {answer:?}");
         });
         let entry = self.computer.codes().add(code);
-        let tid = self.call(THREAD_NEW, [entry, stack + STACK, done, 0]);
-        Thread { tid: tid.expect("another thread can be made"), done }
+        let tid = self.call(THREAD_NEW, [entry, stack + STACK, done, 0])?;
+        Ok(Thread { tid, done })
     }
 
     /// Waits for the end of a thread.

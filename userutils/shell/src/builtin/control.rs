@@ -1,6 +1,7 @@
 //! Builtins that decide what runs next.
 
 use std::fs;
+use std::time::Instant;
 
 use super::{failure, find, number, usage};
 use crate::run::{Escape, Flow, Found};
@@ -101,6 +102,16 @@ pub(super) fn command(shell: &mut Shell, args: &[String], output: &mut String) -
         }
         Some(_) => shell.without_functions(&args[1..]),
     }
+}
+
+pub(super) fn time(shell: &mut Shell, args: &[String], _: &mut String) -> Flow {
+    if args.len() == 1 {
+        return usage(shell, args, "a command is missing");
+    }
+    let start = Instant::now();
+    let flow = shell.without_functions(&args[1..]);
+    eprintln!("{:.3} s", start.elapsed().as_secs_f64());
+    flow
 }
 
 fn describe_briefly(shell: &Shell, name: &str) -> Option<String> {

@@ -82,11 +82,7 @@ pub(super) fn kill(shell: &mut Shell, args: &[String], output: &mut String) -> F
     let mut targets = &args[1..];
     let mut signal = Some(Signal::SIGTERM);
     match targets.first().map(String::as_str) {
-        Some("-l") => {
-            let line = |signal: Signal| format!("{:2} {}\n", signal as i32, signal.as_str());
-            output.extend(Signal::iterator().map(line));
-            return Ok(0);
-        }
+        Some("-l") => return list(shell, args, output),
         Some("-s") if targets.len() > 1 => {
             signal = match by_name(&targets[1]) {
                 Some(named) => named,
@@ -117,6 +113,25 @@ pub(super) fn kill(shell: &mut Shell, args: &[String], output: &mut String) -> F
     Ok(status)
 }
 
+/// All signals, or names for numbers and numbers for names.
+fn list(shell: &Shell, args: &[String], output: &mut String) -> Flow {
+    if args.len() == 2 {
+        let line = |signal: Signal| format!("{:2} {}\n", signal as i32, signal.as_str());
+        output.extend(Signal::iterator().map(line));
+    }
+    for name in &args[2..] {
+        match (name.parse::<i32>(), by_name(name)) {
+            (_, None) => return usage(shell, args, format_args!("{name}: no such signal")),
+            (Ok(_), Some(Some(signal))) => {
+                output.push_str(signal.as_str().trim_start_matches("SIG"));
+            }
+            (_, Some(signal)) => output.push_str(&signal.map_or(0, |it| it as i32).to_string()),
+        }
+        output.push('\n');
+    }
+    Ok(0)
+}
+
 fn send(shell: &Shell, target: &str, signal: Option<Signal>) -> Result<(), String> {
     if target.starts_with('%') {
         let job = shell.jobs.find(target).ok_or("no such background command")?;
@@ -134,6 +149,8 @@ fn send(shell: &Shell, target: &str, signal: Option<Signal>) -> Result<(), Strin
 /// `9`, `KILL`, `SIGKILL`, in any case; `0` is no signal, only a question.
 fn by_name(name: &str) -> Option<Option<Signal>> {
     if let Ok(number) = name.parse::<i32>() {
+        // What `$?` shows after an end by a signal names it, too.
+        let number = if number > 128 { number - 128 } else { number };
         return if number == 0 { Some(None) } else { Signal::try_from(number).ok().map(Some) };
     }
     let name = name.to_ascii_uppercase();
@@ -147,7 +164,7 @@ mod tests {
 
     #[test]
     fn signals_have_names_and_numbers() {
-        for name in ["9", "KILL", "SIGKILL", "kill"] {
+        for name in ["9", "137", "KILL", "SIGKILL", "kill"] {
             assert_eq!(by_name(name), Some(Some(Signal::SIGKILL)), "{name}");
         }
         assert_eq!(by_name("0"), Some(None));

@@ -81,7 +81,7 @@ table! {
     "help" "[NAME]" "show what the shell does itself" information::help;
     "history" "[-c] [N]" "show the last N lines typed; -c: forget them" information::history;
     "jobs" "" "list background commands" job::jobs;
-    "kill" "[-SIGNAL | -l] PID | %N ..." "send a signal, SIGTERM unless another is named" job::kill;
+    "kill" "[-SIGNAL] PID | %N ...  or  -l [SIGNAL...]" "send a signal, SIGTERM unless another is named; -l: list them" job::kill;
     "local" "NAME[=VALUE]..." "variables that only this function sees" setting::local;
     "pwd" "" "print the working directory" setting::pwd;
     "read" "[-r] [-p PROMPT] [NAME...]" "read a line into variables; -r: backslashes are plain" read::read;
@@ -91,6 +91,7 @@ table! {
     "shift" "[N]" "drop the first N positional parameters" setting::shift;
     "source" "FILE [ARG...]" "the same as ." control::source;
     "test" "EXPRESSION" "compare texts (= != < >), numbers (-eq -ne -lt -le -gt -ge), look at files (-e -f -d -r -w -x -s -L)" test::test;
+    "time" "COMMAND [ARG...]" "run a command and say how long it took" control::time;
     "true" "" "do nothing, successfully" control::succeed;
     "type" "NAME..." "tell what a name stands for" information::kind;
     "umask" "[MODE]" "permissions that new files do not get, in octal" setting::umask;

@@ -40,7 +40,7 @@ fn freed_frames_merge_into_whole_chunks() {
 fn a_run_is_contiguous_and_inside_its_zone() {
     let mut frames = frames(&[Range { start: 1, end: CHUNK * 8 }]);
     let run = frames.allocate_run(4, Zone::Dma).expect("the zone has room");
-    assert!(run.0 + 16 <= DMA_END && run.0 % 16 == 0);
+    assert!(run.0 + 16 <= DMA_END && run.0.is_multiple_of(16));
     assert!((0..16).all(|i| frames.references(Frame(run.0 + i)) == 1));
     assert!(frames.allocate_run(1, Zone::High).is_none());
 }

@@ -32,7 +32,7 @@ use abi::redox::data::Stat;
 use abi::redox::flag::*;
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 /// Makes a row's text.
 type Read<M> = fn(&mut Kernel<M>, Caller) -> String;
@@ -193,9 +193,10 @@ fn clock_text(nanos: u64) -> String {
 
 /// Bytes with a unit, one decimal.
 fn size_text(bytes: usize) -> String {
+    let tenths = |unit: usize| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
     match bytes {
-        0..1024 => bytes.to_string() + " B",
-        1024..0x10_0000 => format!("{}.{} KB", bytes >> 10, (bytes & 1023) * 10 >> 10),
-        _ => format!("{}.{} MB", bytes >> 20, (bytes >> 10 & 1023) * 10 >> 10),
+        0..1024 => format!("{bytes} B"),
+        1024..0x10_0000 => tenths(1 << 10) + " KB",
+        _ => tenths(1 << 20) + " MB",
     }
 }

@@ -12,8 +12,11 @@ pub(super) const fn row<M: Machine>() -> Row<M> {
         help: "where path prefixes lead; write `mount PREFIX TARGET` or `unmount PREFIX`",
         read: |k, caller| {
             let mounts = k.namespace(caller.process).mounts();
-            let root = |prefix| if prefix == "" { "/" } else { prefix };
-            mounts.map(|(prefix, target)| format!("{} {target}\n", root(prefix))).collect()
+            let line = |(prefix, target)| match prefix {
+                "" => format!("/ {target}\n"),
+                prefix => format!("{prefix} {target}\n"),
+            };
+            mounts.map(line).collect()
         },
         write: Some(|k, caller, command| {
             let namespace = k.namespace(caller.process);

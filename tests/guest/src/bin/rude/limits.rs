@@ -88,13 +88,15 @@ extern "C" fn sleeper(word: usize) -> ! {
 pub(crate) fn threads() -> Check {
     in_child("500 threads at once", || {
         let word = 0u32;
-        let stacks = Mapping::pages(500)?;
+        // The threads use both until the process ends.
+        let stacks = std::mem::ManuallyDrop::new(Mapping::pages(500)?);
         for index in 1..=500 {
             let top = stacks.address + index * PAGE_SIZE;
             // SAFETY: each thread has a page of stack of its own, which lives as long.
             unsafe { thread(sleeper, top, &raw const word as usize) }?;
         }
-        Ok(())
+        guest::time::sleep_ms(20);
+        guest::process::exit(0)
     })
 }
 

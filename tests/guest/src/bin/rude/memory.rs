@@ -97,11 +97,14 @@ pub(crate) fn unmap_oneself() -> Check {
         dies(&format!("unmapping {what}"), SIGSEGV, || {
             // SAFETY: ends the process, which is the point.
             let _ = unsafe { unmap(address.max(USER_START), length) };
+            // Exiting needs neither stack nor much code, so use some.
+            std::hint::black_box([1u8; 4 * PAGE_SIZE]);
         })?;
     }
     dies("forbidding its stack", SIGSEGV, || {
         // SAFETY: as above.
-        let _ = unsafe { protect(stack, PAGE_SIZE, MapFlags::PROT_NONE) };
+        let _ = unsafe { protect(stack - 15 * PAGE_SIZE, 16 * PAGE_SIZE, MapFlags::PROT_NONE) };
+        std::hint::black_box([1u8; 4 * PAGE_SIZE]);
     })?;
     let code = Code::new(&[0xC3])?;
     dies("forbidding its code", SIGSEGV, || {
