@@ -2,14 +2,21 @@
 
 use crate::sys::futex;
 use core::cell::UnsafeCell;
+use core::hint::spin_loop;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering::*};
+use logic::time::Time;
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const CONTENDED: u32 = 2;
 
-/// A lock on one word: a swap when nobody waits, a futex when somebody does.
+/// How often a waiter looks again before it sleeps. Most locks are held for less than the two calls
+/// of a sleep and a wake take.
+const SPINS: usize = 100;
+
+/// A lock on one word: a swap when nobody waits, a futex when somebody does. All zero is a free one.
+#[repr(transparent)]
 pub(crate) struct RawLock(AtomicU32);
 
 impl RawLock {
@@ -18,21 +25,57 @@ impl RawLock {
         Self(AtomicU32::new(FREE))
     }
 
+    /// Takes the lock if it is free.
+    pub(crate) fn try_acquire(&self) -> bool {
+        self.0.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok()
+    }
+
     /// Waits for the lock and takes it.
     pub(crate) fn acquire(&self) {
-        if self.0.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok() {
-            return;
+        let taken = self.acquire_by(None);
+        debug_assert!(taken);
+    }
+
+    /// Waits for the lock and takes it, unless the monotonic clock reaches `deadline` first.
+    pub(crate) fn acquire_by(&self, deadline: Option<Time>) -> bool {
+        if self.try_acquire() {
+            return true;
         }
+        self.spin();
         while self.0.swap(CONTENDED, Acquire) != FREE {
-            // Waking without cause and signals lead to another try; nothing else can fail.
-            let _ = futex::wait(&self.0, CONTENDED, None);
+            // Any other end of the wait (changed meanwhile, a signal, no cause) is a reason to try
+            // again.
+            let slept = futex::wait(&self.0, CONTENDED, deadline);
+            if slept.is_err_and(|error| error.errno == libc::ETIMEDOUT) {
+                return false;
+            }
         }
+        true
+    }
+
+    /// Looks for a while whether the holder gives the lock back. Not when others sleep already:
+    /// they came first.
+    fn spin(&self) {
+        for _ in 0..SPINS {
+            if self.0.load(Relaxed) != HELD {
+                return;
+            }
+            spin_loop();
+        }
+    }
+
+    /// Whether nobody holds it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.load(Relaxed) == FREE
     }
 
     /// Gives the lock back. Only its holder may.
     pub(crate) fn release(&self) {
+        // After the swap another thread may take the lock, release it and free its memory, so only
+        // its address is used from here.
+        let word = &raw const self.0;
         if self.0.swap(FREE, Release) == CONTENDED {
-            futex::wake(&raw const self.0, 1);
+            futex::wake(word, 1);
         }
     }
 }

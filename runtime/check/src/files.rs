@@ -206,7 +206,7 @@ fn directions() -> Outcome {
 
 fn large() -> Outcome {
     let path = place("large");
-    let bytes: Vec<u8> = (0..2_000_000_u32).map(|number| (number / 7) as u8).collect();
+    let bytes: Vec<u8> = (0..500_000_u32).map(|number| (number / 7) as u8).collect();
     fs::write(&path, &bytes)?;
     holds!(fs::read(&path)? == bytes);
     fs::remove_file(&path)?;

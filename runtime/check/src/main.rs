@@ -1,7 +1,8 @@
-//! `runtime-check [NAME]...` — does what `std` promises hold on this system?
+//! `runtime-check [--times] [NAME]...` — does what `std` promises hold on this system?
 //!
 //! Runs inside Lifeboat and prints a line per check, `@@TEST name ok` or `@@TEST name FAIL reason`;
-//! with names, only the checks whose name has one of them in it. The status is 0 when all passed.
+//! with names, only the checks whose name has one of them in it, and with `--times` how long each took.
+//! The status is 0 when all passed.
 //!
 //! It is also its own child: `runtime-check child VERB ARGUMENT...` does what the checks of
 //! processes ask for.
@@ -30,6 +31,8 @@ mod signals;
 mod threads;
 #[cfg(target_os = "redox")]
 mod time;
+
+use std::time::Instant;
 
 /// What a check ends with.
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -89,15 +92,19 @@ fn checks() -> Vec<Check> {
 }
 
 fn main() {
-    let names: Vec<String> = std::env::args().skip(1).collect();
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
     #[cfg(target_os = "redox")]
     if names.first().is_some_and(|name| name == "child") {
         child::run(&names[1..]);
     }
+    let times = names.iter().any(|name| name == "--times");
+    names.retain(|name| name != "--times");
     let chosen = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
     let mut failed = 0;
     for (name, check) in checks().into_iter().filter(|(name, _)| chosen(name)) {
+        let start = Instant::now();
         match check() {
+            Ok(()) if times => println!("@@TEST {name} ok {:?}", start.elapsed()),
             Ok(()) => println!("@@TEST {name} ok"),
             Err(reason) => {
                 failed += 1;

@@ -37,14 +37,14 @@ fn mutex() -> Outcome {
         .map(|_| {
             let count = count.clone();
             thread::spawn(move || {
-                for _ in 0..5000 {
+                for _ in 0..1000 {
                     *count.lock().unwrap() += 1;
                 }
             })
         })
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    same!(*count.lock().unwrap(), 20_000);
+    same!(*count.lock().unwrap(), 4_000);
     Ok(())
 }
 
@@ -129,7 +129,7 @@ fn read_write() -> Outcome {
         .map(|_| {
             let shared = shared.clone();
             thread::spawn(move || {
-                for _ in 0..500 {
+                for _ in 0..200 {
                     *shared.write().unwrap() += 1;
                     let _ = *shared.read().unwrap();
                 }
@@ -137,7 +137,7 @@ fn read_write() -> Outcome {
         })
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    same!(*shared.read().unwrap(), 2000);
+    same!(*shared.read().unwrap(), 800);
     Ok(())
 }
 
@@ -190,7 +190,7 @@ fn park() -> Outcome {
 }
 
 fn many() -> Outcome {
-    for round in 0..100_usize {
+    for round in 0..50_usize {
         let thread = thread::Builder::new().stack_size(64 << 10).spawn(move || round)?;
         same!(thread.join().unwrap(), round);
     }

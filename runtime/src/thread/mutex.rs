@@ -2,15 +2,12 @@
 
 use super::attributes::mutex_kind;
 use super::record::current_id;
-use crate::sys::futex;
+use crate::lock::RawLock;
 use crate::time;
-use core::sync::atomic::{AtomicU32, Ordering::*};
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 use libc::{c_int, pthread_mutex_t, pthread_mutexattr_t, timespec};
 use logic::time::Time;
-
-const FREE: u32 = 0;
-const HELD: u32 = 1;
-const CONTENDED: u32 = 2;
 
 const ERRORCHECK: u32 = libc::PTHREAD_MUTEX_ERRORCHECK as u32;
 const RECURSIVE: u32 = libc::PTHREAD_MUTEX_RECURSIVE as u32;
@@ -23,7 +20,7 @@ const ONCE_MORE: u32 = KIND + 1;
 /// What `pthread_mutex_t` holds.
 #[repr(C)]
 pub(super) struct Mutex {
-    state: AtomicU32,
+    lock: RawLock,
     /// The owner's thread id; 0 when free.
     owner: AtomicU32,
     kind_and_depth: AtomicU32,
@@ -67,15 +64,8 @@ impl Mutex {
         if let Some(code) = self.held_already(false) {
             return code;
         }
-        if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_err() {
-            while self.state.swap(CONTENDED, Acquire) != FREE {
-                // Any other end of the wait (changed meanwhile, a signal, no cause) is a reason to
-                // try again.
-                let slept = futex::wait(&self.state, CONTENDED, deadline);
-                if slept.is_err_and(|error| error.errno == libc::ETIMEDOUT) {
-                    return libc::ETIMEDOUT;
-                }
-            }
+        if !self.lock.acquire_by(deadline) {
+            return libc::ETIMEDOUT;
         }
         self.own();
         0
@@ -92,7 +82,7 @@ impl Mutex {
         if let Some(code) = self.held_already(true) {
             return code;
         }
-        if self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_err() {
+        if !self.lock.try_acquire() {
             return libc::EBUSY;
         }
         self.own();
@@ -111,12 +101,7 @@ impl Mutex {
             }
             self.owner.store(0, Relaxed);
         }
-        // After the swap another thread may take the mutex, release it and free its memory, so
-        // only its address is used from here.
-        let word = &raw const self.state;
-        if self.state.swap(FREE, Release) == CONTENDED {
-            futex::wake(word, 1);
-        }
+        self.lock.release();
         0
     }
 }
@@ -130,7 +115,7 @@ unsafe extern "C" fn pthread_mutex_init(
     // SAFETY: the caller gave a place, and attributes that were initialised or null.
     unsafe {
         place.cast::<Mutex>().write(Mutex {
-            state: AtomicU32::new(FREE),
+            lock: RawLock::new(),
             owner: AtomicU32::new(0),
             kind_and_depth: AtomicU32::new(mutex_kind(attributes)),
         });
@@ -142,7 +127,7 @@ unsafe extern "C" fn pthread_mutex_init(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_mutex_destroy(place: *mut pthread_mutex_t) -> c_int {
     // SAFETY: the same contract.
-    if unsafe { Mutex::at(place) }.state.load(Relaxed) == FREE { 0 } else { libc::EBUSY }
+    if unsafe { Mutex::at(place) }.lock.is_free() { 0 } else { libc::EBUSY }
 }
 
 /// Takes a mutex.
