@@ -27,8 +27,13 @@ USER_TARGET := $(HOST_TARGET)-user
 USER_BIN    := $(USER_TARGET)/x86_64-unknown-redox/user
 RUNTIME     := $(USER_TARGET)/x86_64-unknown-redox/runtime/libc.a
 USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
-USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(CURDIR)/$(BUILD)/lib -Clink-arg=--entry=_start
-USER_ENV    := RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK)"
+# The paths in panic messages say nothing about the machine that built the programs. (Cargo starts
+# rustc in this folder for everything that is linked.)
+USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(BUILD)/lib -Clink-arg=--entry=_start
+USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rust \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
+USER_ENV    := RUSTC_BOOTSTRAP=1 \
+	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
 USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check consoled logd nulld ramd randd
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
