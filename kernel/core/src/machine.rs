@@ -92,7 +92,8 @@ pub struct Call {
     pub arguments: [usize; 6],
 }
 
-/// The saved registers of one thread: integer, segment bases, floating point.
+/// The saved registers of one thread: integer, segment bases, floating point. It is handed around
+/// by value, so it is small: what it holds is elsewhere.
 ///
 /// `Clone` copies everything, so the floating-point part must have been saved first
 /// ([`Machine::suspend`]).

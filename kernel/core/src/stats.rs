@@ -1,14 +1,19 @@
 //! `sys:stat` — counters.
 
-/// What one CPU has done. Times are in the machine's ticks.
+/// How one CPU has spent its time, in the machine's ticks.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct CpuStats {
+pub struct Times {
     /// In user code.
     pub user: u64,
     /// In the kernel.
     pub kernel: u64,
     /// Halted.
     pub idle: u64,
+}
+
+/// What one CPU has done.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct CpuStats {
     /// Interrupts taken.
     pub interrupts: u64,
     /// Threads given to it.
