@@ -22,6 +22,8 @@ pub struct CpuStats {
 
 /// What the whole kernel has counted.
 pub struct Stats {
+    /// When user code first ran, in ticks; 0 before.
+    pub first_user: u64,
     /// Processes and threads ever made.
     pub contexts_created: u64,
     /// Page faults of user code.
@@ -35,6 +37,7 @@ pub struct Stats {
 impl Default for Stats {
     fn default() -> Self {
         Self {
+            first_user: 0,
             contexts_created: 0,
             faults: 0,
             calls: [0; crate::syscall::SLOTS + 1],

@@ -13,7 +13,7 @@ pub fn describe(kernel: &mut Kernel<Sim>) -> String {
         let doing = match task.state {
             State::Parked(wait) => {
                 format!("waits for {}, until {:?}", wait.reason, task.unfinished.deadline)
-            },
+            }
             state => format!("{state:?}"),
         };
         line(
@@ -35,7 +35,10 @@ pub fn describe(kernel: &mut Kernel<Sim>) -> String {
         line(&mut text, format_args!("scheme {index} of process {} owes {waiting}", scheme.owner));
     }
     for cpu in kernel.cpus.iter() {
-        line(&mut text, format_args!("{:?} runs {:?}, idle {}", cpu.id, cpu.current(), cpu.is_idle));
+        line(
+            &mut text,
+            format_args!("{:?} runs {:?}, idle {}", cpu.id, cpu.current(), cpu.is_idle),
+        );
     }
     text + &log(kernel)
 }

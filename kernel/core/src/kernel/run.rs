@@ -339,6 +339,9 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu];
         record.must_look = false;
         record.enters_user(now);
+        if self.stats.first_user == 0 {
+            self.stats.first_user = now;
+        }
         Chosen { context, space }
     }
 
