@@ -407,3 +407,25 @@ fn a_thread_that_has_been_ended_makes_no_more_calls() {
         });
     }
 }
+
+#[test]
+fn a_thread_is_ended_even_when_its_turn_ends_too() {
+    System::new().cpus(2).run(|user| {
+        // Somebody is always ready, so whoever's turn ends has to go.
+        let busy: Vec<_> = (0..2).map(|_| user.fork(|user| user.work(1_000_000 * MS))).collect();
+        for _ in 0..20 {
+            let ended = fate(user, |user| {
+                user.thread(|user| user.work(1_000_000 * MS));
+                user.sleep(15);
+                // Everybody's turn is over, and before anybody has noticed, so is the process.
+                user.peek(|kernel| kernel.machine.pass(20 * MS));
+                user.exit(2);
+            });
+            assert_eq!(ended, Ended::Exited(2));
+        }
+        for pid in busy {
+            user.kill(pid as isize, SIGKILL).expect("it is there");
+            assert_eq!(user.wait_for(pid), killed_by(SIGKILL));
+        }
+    });
+}

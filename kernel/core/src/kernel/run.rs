@@ -186,11 +186,12 @@ impl<M: Machine> Kernel<M> {
         record.is_idle = false;
     }
 
-    /// The current thread while it may go on, else the next one.
+    /// The current thread while it may go on, else the next one. One that another CPU has ended is
+    /// kept, whoever's turn it is: it is only to be taken apart, and must not become ready again.
     fn keep_or_choose(&mut self, cpu: CpuId) -> Option<Caller> {
         let record = &mut self.cpus[cpu.0 as usize];
         if let Some(caller) = record.current {
-            if !record.must_yield {
+            if !record.must_yield || record.has_ended {
                 return Some(caller);
             }
             record.must_yield = false;
