@@ -4,6 +4,7 @@ use abi::exec::ExecArgs;
 use host_stories::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[test]
 fn a_parent_learns_how_its_child_ended() {
@@ -256,6 +257,34 @@ fn a_process_ends_with_all_its_threads_wherever_they_are() {
 }
 
 #[test]
+fn a_thread_that_is_ended_as_its_turn_ends_gets_no_other() {
+    for _ in 0..20 {
+        System::new().cpus(4).run(|user| {
+            // Somebody always waits for a turn.
+            let others: Vec<_> = (0..5).map(|_| user.fork(|user| user.work(200 * MS))).collect();
+            let ended = fate(user, |user| {
+                for _ in 0..3 {
+                    user.thread(|user| {
+                        loop {
+                            user.work(MS);
+                        }
+                    });
+                }
+                user.sleep(5);
+                // All turns end while nobody can take the lock.
+                user.peek(|kernel| {
+                    kernel.machine.pass(20 * MS);
+                    std::thread::sleep(Duration::from_micros(200));
+                });
+                user.exit(2);
+            });
+            assert_eq!(ended, Ended::Exited(2));
+            others.into_iter().for_each(|child| drop(user.wait_for(child)));
+        });
+    }
+}
+
+#[test]
 fn a_process_lives_as_long_as_its_last_thread() {
     story_on_any(|user| {
         let ended = fate(user, |user| {
@@ -406,26 +435,4 @@ fn a_thread_that_has_been_ended_makes_no_more_calls() {
             assert_eq!(ended, Ended::Exited(0));
         });
     }
-}
-
-#[test]
-fn a_thread_is_ended_even_when_its_turn_ends_too() {
-    System::new().cpus(2).run(|user| {
-        // Somebody is always ready, so whoever's turn ends has to go.
-        let busy: Vec<_> = (0..2).map(|_| user.fork(|user| user.work(1_000_000 * MS))).collect();
-        for _ in 0..20 {
-            let ended = fate(user, |user| {
-                user.thread(|user| user.work(1_000_000 * MS));
-                user.sleep(15);
-                // Everybody's turn is over, and before anybody has noticed, so is the process.
-                user.peek(|kernel| kernel.machine.pass(20 * MS));
-                user.exit(2);
-            });
-            assert_eq!(ended, Ended::Exited(2));
-        }
-        for pid in busy {
-            user.kill(pid as isize, SIGKILL).expect("it is there");
-            assert_eq!(user.wait_for(pid), killed_by(SIGKILL));
-        }
-    });
 }

@@ -186,11 +186,11 @@ impl<M: Machine> Kernel<M> {
         record.is_idle = false;
     }
 
-    /// The current thread while it may go on, else the next one. One that another CPU has ended is
-    /// kept, whoever's turn it is: it is only to be taken apart, and must not become ready again.
+    /// The current thread while it may go on, else the next one.
     fn keep_or_choose(&mut self, cpu: CpuId) -> Option<Caller> {
         let record = &mut self.cpus[cpu.0 as usize];
         if let Some(caller) = record.current {
+            // One that has been ended is not made ready again: it is reaped.
             if !record.must_yield || record.has_ended {
                 return Some(caller);
             }
