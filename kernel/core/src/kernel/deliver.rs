@@ -128,7 +128,9 @@ impl<M: Machine> Kernel<M> {
                 Reaction::Handle(action) => {
                     let is_owed = self.tasks[task.0].unfinished.owed.is_some();
                     if is_owed && self.cancel_request(task) {
-                        // The daemon's answer comes first; nothing it has done may be lost.
+                        // The daemon's answer comes first; nothing it has done may be lost. Then
+                        // this is looked at again.
+                        self.this_record().must_look = true;
                         return true;
                     }
                     let Some(info) = self.take_signal(task, signal) else { continue };

@@ -5,6 +5,7 @@
 //! kernel, `files` opens and closes, `life` starts and ends processes, `deliver` brings signals.
 
 mod copy;
+mod cpus;
 mod deliver;
 mod exec;
 mod files;
@@ -13,7 +14,8 @@ mod run;
 mod start;
 mod timers;
 
-pub use run::{CPUS_MAX, Chosen, Cpu, Cpus};
+pub use cpus::{CPUS_MAX, Cpu, Cpus};
+pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
@@ -256,17 +258,27 @@ impl<M: Machine> Kernel<M> {
         if let Some(queue) = wait.queue {
             self.waits.remove(&mut self.tasks, queue, task);
         }
-        if let Some(timer) = self.tasks[task.0].timer.take() {
-            self.timers.cancel(timer);
-        }
-        self.make_ready_first(task);
+        self.unpark(task);
     }
 
     /// Wakes everybody who waits in a queue.
     pub(crate) fn wake_all(&mut self, queue: QueueId) {
-        while let Some(task) = self.waits.first(queue) {
-            self.wake_task(task);
+        while let Some((task, are_more)) = self.waits.pop(&mut self.tasks, queue) {
+            self.unpark(task);
+            if !are_more {
+                return;
+            }
         }
+    }
+
+    /// Makes a thread ready that stands in no wait queue.
+    fn unpark(&mut self, task: TaskId) {
+        let thread = &mut self.tasks[task.0];
+        thread.state = State::Ready;
+        if let Some(timer) = thread.timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.run_soon(task);
     }
 
     /// Forgets a wait queue. Who waits in it finds out that what it waited for is gone.

@@ -189,8 +189,9 @@ impl<M: Machine> Kernel<M> {
             }
             // The program has changed what the call's arguments point at, or what its descriptors
             // name. An answer to something else is no answer.
-            Some(_) => {
-                self.abandon_request(caller.task);
+            Some(tag) => {
+                self.tasks[caller.task.0].unfinished.owed = None;
+                self.abandon_request(tag);
                 self.send_request(caller, scheme, request)
             }
             None => self.send_request(caller, scheme, request),
@@ -495,7 +496,10 @@ impl<M: Machine> Kernel<M> {
         match owed.client {
             Some(client) => {
                 owed.stage = Stage::Answered(result);
-                self.wake_task(client);
+                match result {
+                    Ok(_) => self.wake_task(client),
+                    Err(_) => self.refuse(client),
+                }
             }
             None => {
                 self.forget_request(scheme, number);
@@ -529,12 +533,18 @@ impl<M: Machine> Kernel<M> {
             // The daemon has not seen it: it never happened.
             owed.stage = Stage::Answered(Err(Errno(ECANCELED)));
             server.queue.retain(|m| !matches!(m, Message::Request(n) if *n == number));
-            self.wake_task(task);
+            self.refuse(task);
             return true;
         }
         let caller = owed.sqe.caller;
         self.notify_cancel(tag.scheme, number, caller);
         true
+    }
+
+    /// A client's request has ended in an error, which is all that its call has to come back to.
+    fn refuse(&mut self, client: TaskId) {
+        self.tasks[client.0].unfinished.is_refused = true;
+        self.wake_task(client);
     }
 
     /// The error that a daemon has answered to a thread's request, which is forgotten with it.
@@ -548,8 +558,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The client has ended, or its call has: nobody waits for the answer any more.
-    pub(crate) fn abandon_request(&mut self, task: TaskId) {
-        let Some(tag) = self.tasks[task.0].unfinished.owed.take() else { return };
+    pub(crate) fn abandon_request(&mut self, tag: Tag) {
         let Some(server) = self.user_schemes.get_mut(tag.scheme) else { return };
         let Some(owed) = server.find(tag.number) else { return };
         owed.client = None;
@@ -611,7 +620,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(space) = self.spaces.get_mut(space.0) {
             space.remove(&mut self.machine, &mut self.frames, window.pages());
         }
-        clients.into_iter().for_each(|task| self.wake_task(task));
+        clients.into_iter().for_each(|task| self.refuse(task));
         self.wake_all(room);
         self.wake_all(readable);
         for key in self.events.watched_in(SchemeId::User(scheme)) {

@@ -40,6 +40,8 @@ pub struct Unfinished {
     pub deadline: Option<u64>,
     /// The request a scheme daemon owes an answer to.
     pub owed: Option<Tag>,
+    /// The daemon has answered with an error, or is gone.
+    pub is_refused: bool,
     /// A futex wait has been woken.
     pub woken: bool,
 }
@@ -96,6 +98,12 @@ impl<M: Machine> Task<M> {
             timer: None,
             links: wait::Links::default(),
         }
+    }
+
+    /// Adds the ticks of a turn that has ended: in user code, in the kernel.
+    pub(crate) fn count_turn(&mut self, [user, kernel]: [u64; 2]) {
+        self.user_ticks += user;
+        self.kernel_ticks += kernel;
     }
 
     /// The registers, while no CPU has them.
