@@ -286,7 +286,8 @@ impl<M: Machine> Kernel<M> {
         if errno == Errno(ECANCELED) && thread.attention {
             // As if it had never been asked: the signal it was cancelled for decides whether the
             // call is tried again.
-            thread.unfinished = Unfinished { is_parked: true, is_refused: false, ..thread.unfinished };
+            thread.unfinished =
+                Unfinished { is_parked: true, is_refused: false, ..thread.unfinished };
             return None;
         }
         let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
