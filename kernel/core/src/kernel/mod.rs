@@ -254,31 +254,24 @@ impl<M: Machine> Kernel<M> {
 
     /// Makes a parked thread ready; its call runs again when it is chosen.
     pub(crate) fn wake_task(&mut self, task: TaskId) {
-        let State::Parked(wait) = self.tasks[task.0].state else { return };
+        let thread = &mut self.tasks[task.0];
+        let State::Parked(wait) = thread.state else { return };
+        let timer = thread.unpark();
         if let Some(queue) = wait.queue {
             self.waits.remove(&mut self.tasks, queue, task);
         }
-        self.unpark(task);
+        self.run_soon(task, timer);
     }
 
     /// Wakes everybody who waits in a queue.
     pub(crate) fn wake_all(&mut self, queue: QueueId) {
         while let Some((task, are_more)) = self.waits.pop(&mut self.tasks, queue) {
-            self.unpark(task);
+            let timer = self.tasks[task.0].unpark();
+            self.run_soon(task, timer);
             if !are_more {
                 return;
             }
         }
-    }
-
-    /// Makes a thread ready that stands in no wait queue.
-    fn unpark(&mut self, task: TaskId) {
-        let thread = &mut self.tasks[task.0];
-        thread.state = State::Ready;
-        if let Some(timer) = thread.timer.take() {
-            self.timers.cancel(timer);
-        }
-        self.run_soon(task);
     }
 
     /// Forgets a wait queue. Who waits in it finds out that what it waited for is gone.

@@ -6,7 +6,7 @@
 use super::cpus::{Cpu, Handoff};
 use super::{Caller, Kernel};
 use crate::error::*;
-use crate::kernel::Waiter;
+use crate::kernel::{TimerKey, Waiter};
 use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
 use crate::memory::SpaceId;
 use crate::schedule::Policy;
@@ -33,9 +33,14 @@ impl<M: Machine> Kernel<M> {
     pub fn next(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         self.top_up_heap();
         loop {
-            let caller = self.keep_or_choose(cpu)?;
-            self.cpus[cpu].must_look = false;
-            let mut thread = &mut self.tasks[caller.task.0];
+            let task = self.keep_or_choose(cpu)?;
+            let record = &mut self.cpus[cpu];
+            let mut thread = &mut self.tasks[task.0];
+            record.must_look = false;
+            if !record.has_thread {
+                record.take_on(task, thread, self.machine.ticks());
+            }
+            let caller = record.caller;
             if thread.attention {
                 if !self.attend(caller.task) {
                     continue;
@@ -66,7 +71,7 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         let caller = record.caller;
-        let context = syscall::dispatch(self, caller, context)?;
+        let context = syscall::dispatch(self, &caller, context)?;
         let has_reserve = self.machine.heap_reserve() > 0;
         let record = &mut self.cpus[cpu];
         if record.must_look || !has_reserve {
@@ -135,23 +140,22 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The current thread while it may go on, else the next one.
-    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<Caller> {
+    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
         if let Some(caller) = record.current() {
             // One that has been ended is not made ready again: it is reaped.
             if !record.must_yield || !record.may_call {
-                return Some(caller);
+                return Some(caller.task);
             }
             record.must_yield = false;
             if !self.is_somebody_ready(cpu) {
                 self.start_turn(cpu);
-                return Some(caller);
+                return Some(caller.task);
             }
             self.leave(cpu);
             self.make_ready(caller.task);
         }
-        let task = self.choose(cpu)?;
-        Some(self.give_cpu(cpu, task))
+        self.choose(cpu)
     }
 
     /// The thread that the last one handed its turn to, else the policy's next.
@@ -176,22 +180,6 @@ impl<M: Machine> Kernel<M> {
         Some(task)
     }
 
-    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) -> Caller {
-        let thread = &mut self.tasks[task.0];
-        thread.state = State::Running(cpu);
-        thread.switches += 1;
-        thread.last_cpu = cpu;
-        let caller = Caller { task, process: thread.process, space: thread.space };
-        let now = self.machine.ticks();
-        let record = &mut self.cpus[cpu];
-        record.caller = caller;
-        record.has_thread = true;
-        record.may_call = true;
-        record.given_at = [now, record.user];
-        record.stats.switches += 1;
-        caller
-    }
-
     fn start_turn(&mut self, cpu: CpuId) {
         let now = self.now();
         self.cpus[cpu].turn_ends = now + QUANTUM_NS;
@@ -203,6 +191,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Sets the clock for a thread that goes to user code; calls another CPU if work is left over.
+    #[inline(always)]
     fn hand_out(&mut self, cpu: CpuId, space: SpaceId, context: M::Context) -> Chosen<M> {
         if self.is_somebody_ready(cpu) {
             if !self.cpus.is_single() {
@@ -260,16 +249,15 @@ impl<M: Machine> Kernel<M> {
 
     /// Runs a parked call again, unless all that is left of it is a daemon's error. Returns the
     /// registers when that was all.
+    #[inline]
     fn call_again(&mut self, caller: Caller) -> Option<M::Context> {
         let thread = &mut self.tasks[caller.task.0];
         thread.unfinished.is_parked = false;
-        if thread.unfinished.is_refused
-            && let Some(errno) = self.take_refusal(caller.task)
-        {
-            return self.refuse_call(caller.task, errno);
+        if thread.unfinished.is_refused {
+            return self.refuse_call(caller.task);
         }
-        let context = self.tasks[caller.task.0].context.take()?;
-        let context = syscall::dispatch(self, caller, context)?;
+        let context = thread.context.take()?;
+        let context = syscall::dispatch(self, &caller, context)?;
         let unfinished = core::mem::take(&mut self.tasks[caller.task.0].unfinished);
         // The call may have ended without taking the answer it was waiting for: what it named then
         // may no longer be there.
@@ -281,7 +269,9 @@ impl<M: Machine> Kernel<M> {
 
     /// Ends a call with a daemon's error.
     #[cold]
-    fn refuse_call(&mut self, task: TaskId, errno: Errno) -> Option<M::Context> {
+    #[inline(never)]
+    fn refuse_call(&mut self, task: TaskId) -> Option<M::Context> {
+        let errno = self.take_refusal(task).unwrap_or(Errno(ENODEV));
         let thread = &mut self.tasks[task.0];
         if errno == Errno(ECANCELED) && thread.attention {
             // As if it had never been asked: the signal it was cancelled for decides whether the
@@ -337,9 +327,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A thread that was woken, and is `Ready`, goes first: whoever woke it may hand over its turn.
-    /// While there is one CPU and its turn ends by itself, nothing more need be done about it.
-    pub(crate) fn run_soon(&mut self, task: TaskId) {
+    /// A thread that was woken goes first: whoever woke it may hand over its turn. While there is one
+    /// CPU and its turn ends by itself, nothing more need be done about it.
+    #[inline(always)]
+    pub(crate) fn run_soon(&mut self, task: TaskId, timer: Option<TimerKey>) {
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
         let is_single = self.cpus.is_single();
         let record = self.this_record();
         record.must_look |= !is_single || record.timer > record.turn_ends;

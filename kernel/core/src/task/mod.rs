@@ -100,6 +100,13 @@ impl<M: Machine> Task<M> {
         }
     }
 
+    /// Its wait is over. Returns the timer that would have ended it.
+    #[inline(always)]
+    pub(crate) fn unpark(&mut self) -> Option<TimerKey> {
+        self.state = State::Ready;
+        self.timer.take()
+    }
+
     /// Adds the ticks of a turn that has ended: in user code, in the kernel.
     pub(crate) fn count_turn(&mut self, [user, kernel]: [u64; 2]) {
         self.user_ticks += user;

@@ -133,6 +133,7 @@ impl WaitQueues {
     }
 
     /// Takes out who has waited longest. Also tells whether somebody else waits.
+    #[inline(always)]
     pub(crate) fn pop<M: Machine>(
         &mut self,
         tasks: &mut Table<Task<M>>,
