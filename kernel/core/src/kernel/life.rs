@@ -49,6 +49,7 @@ impl<M: Machine> Kernel<M> {
             child_ended,
             past_ticks: [0; 2],
             started_ns,
+            refusals: 0,
             unknown_calls: 0,
         };
         let id = ProcessId(self.processes.insert(process));
@@ -69,6 +70,7 @@ impl<M: Machine> Kernel<M> {
         self.processes[process.0].threads.push(task);
         self.spaces[space.0].users += 1;
         self.stats.contexts_created += 1;
+        self.tasks[task.0].serial = self.stats.contexts_created;
         self.make_ready(task);
         task
     }
@@ -96,6 +98,7 @@ impl<M: Machine> Kernel<M> {
         if !self.has_room_for_task() {
             return fail(EAGAIN);
         }
+        self.check_clone(caller.task)?;
         let parent_space = &mut self.spaces[caller.space.0];
         let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
         let thread = &mut self.tasks[caller.task.0];
@@ -113,6 +116,7 @@ impl<M: Machine> Kernel<M> {
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
         (signals.mask, signals.interrupted) = (mask, interrupted);
+        self.made_thread(caller.task, task);
         Ok(self.processes[child.0].pid as usize)
     }
 
@@ -144,7 +148,7 @@ impl<M: Machine> Kernel<M> {
             State::Running(cpu) if cpu != this_cpu => {
                 self.tasks[task.0].state = State::Ending;
                 self.tasks[task.0].attention = true;
-                self.cpus[cpu.0 as usize].has_ended = true;
+                self.cpus[cpu.0 as usize].has_detour = true;
                 self.machine.kick(cpu);
             }
             State::Ending => {}
@@ -168,6 +172,13 @@ impl<M: Machine> Kernel<M> {
         let thread = self.tasks.remove(task.0);
         self.tids.remove(&thread.tid);
         let process = thread.process;
+        if let Some(session) = thread.session {
+            let ended = match self.processes[process.0].standing {
+                Standing::Ending(ended) => ended,
+                _ => Ended::Exited(0),
+            };
+            self.tracee_gone(session, ended);
+        }
         let record = &mut self.processes[process.0];
         record.threads.retain(|have| *have != task);
         record.past_ticks[0] += thread.user_ticks;

@@ -32,8 +32,8 @@ pub struct Cpu {
     handoff: Option<TaskId>,
     /// The current thread must let others go.
     must_yield: bool,
-    /// The current thread has been ended by another CPU: none of its calls happen any more.
-    pub(crate) has_ended: bool,
+    /// The current thread's calls take the long way: it is traced, or has been ended by another CPU.
+    pub(crate) has_detour: bool,
     /// When the current thread's turn ends, nanoseconds since boot.
     turn_ends: u64,
     /// What the one-shot timer is set to; `u64::MAX` for nothing.
@@ -57,7 +57,7 @@ impl Cpu {
             given_at: [0; 2],
             handoff: None,
             must_yield: false,
-            has_ended: false,
+            has_detour: false,
             turn_ends: 0,
             timer: u64::MAX,
             is_idle: false,
@@ -113,7 +113,7 @@ impl<M: Machine> Kernel<M> {
         record.stats.user += ticks.wrapping_sub(record.stamp);
         record.stamp = ticks;
         let caller = record.current.expect("a CPU brings back the thread it was given");
-        if trap == Trap::Call && !record.has_ended {
+        if trap == Trap::Call && !record.has_detour {
             let mut held = Some(context);
             let may_go_on = self.call(caller, &mut held);
             return if may_go_on { self.give_back(cpu, caller.task, held) } else { None };
@@ -123,7 +123,8 @@ impl<M: Machine> Kernel<M> {
         match trap {
             Trap::Fault { address, access } => self.user_fault(task, address, access),
             Trap::Exception(exception) => self.user_exception(task, exception),
-            Trap::Interrupt | Trap::Call => {}
+            Trap::Call => self.call_with_detour(task),
+            Trap::Interrupt => {}
         }
         None
     }
@@ -232,6 +233,7 @@ impl<M: Machine> Kernel<M> {
         let caller = Caller { task, process: thread.process, space: thread.space };
         let record = &mut self.cpus[cpu.0 as usize];
         record.current = Some(caller);
+        record.has_detour = thread.session.is_some();
         record.given_at = [record.stats.user, record.stats.kernel];
         record.stats.switches += 1;
         caller
@@ -265,7 +267,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu.0 as usize];
         let Some(Caller { task, .. }) = record.current.take() else { return };
         record.must_yield = false;
-        record.has_ended = false;
+        record.has_detour = false;
         let [user, kernel] = record.given_at;
         let thread = &mut self.tasks[task.0];
         thread.user_ticks += record.stats.user - user;
@@ -329,12 +331,19 @@ impl<M: Machine> Kernel<M> {
                 return;
             }
             let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
+            let number = thread.context().call().number;
             thread.context().set_answer(answer(Err(errno)));
             thread.unfinished = Unfinished::default();
+            if thread.session.is_some() {
+                self.call_ended(caller.task, number);
+            }
             return;
         }
-        let mut held = self.tasks[caller.task.0].context.take();
-        if self.call(caller, &mut held) {
+        let thread = &mut self.tasks[caller.task.0];
+        let traced = thread.session.map(|_| thread.context().call().number);
+        let mut held = thread.context.take();
+        let has_answer = self.call(caller, &mut held);
+        if has_answer {
             let thread = &mut self.tasks[caller.task.0];
             thread.context = held;
             // The call may have ended without taking the answer it was waiting for: what it named
@@ -344,12 +353,23 @@ impl<M: Machine> Kernel<M> {
             }
             self.tasks[caller.task.0].unfinished = Unfinished::default();
         }
+        if let Some(number) = traced
+            && (has_answer || self.is_replaced(caller.task))
+        {
+            self.call_ended(caller.task, number);
+        }
+    }
+
+    /// Whether a thread whose call gave no answer is not waiting either: it has new registers.
+    fn is_replaced(&self, task: TaskId) -> bool {
+        let thread = self.tasks.get(task.0);
+        thread.is_some_and(|thread| !thread.unfinished.is_parked && thread.context.is_some())
     }
 
     /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
     pub(crate) fn call_early(&mut self, task: TaskId) {
         let thread = &mut self.tasks[task.0];
-        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
+        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped | State::Traced);
         if is_at_rest && thread.unfinished.is_parked {
             thread.unfinished.is_parked = false;
             let caller = Caller { task, process: thread.process, space: thread.space };

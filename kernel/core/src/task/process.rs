@@ -80,6 +80,8 @@ pub struct Process {
     pub past_ticks: [u64; 2],
     /// When it started, nanoseconds since boot.
     pub started_ns: u64,
+    /// How often it wanted to trace what it may not.
+    pub refusals: u64,
     /// Unknown call numbers it has used; only the first is logged.
     pub unknown_calls: u64,
 }
