@@ -640,12 +640,13 @@ fn tracers_are_traced_and_killed_in_a_row() {
 fn clients_of_a_stopped_daemon_wait_and_lose_nothing() {
     story_on_any(|user| {
         let server = daemon(user, "slow", file_server(Notes::default()));
-        let client = user.fork(|user| {
+        let tracer = Tracer::attach(user, server);
+        tracer.registers(user);
+        let client = user.fork(move |user| {
+            tracer.end(user);
             let fd = user.open("slow:file", O_RDONLY).expect("it is served");
             assert_eq!(user.read(fd, 100), Ok(b"this is file 1".to_vec()));
         });
-        let tracer = Tracer::attach(user, server);
-        tracer.registers(user);
         user.sleep(2);
         let client_tracer = Tracer::attach(user, client);
         client_tracer.registers(user);

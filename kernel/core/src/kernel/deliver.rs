@@ -10,7 +10,6 @@ use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
 use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
 use abi::wait::Ended;
-use alloc::boxed::Box;
 
 /// The System V red zone: bytes below the stack pointer that a function may use.
 const RED_ZONE: usize = 128;
@@ -101,7 +100,12 @@ impl<M: Machine> Kernel<M> {
         self.tasks[task.0].attention = true;
         match self.tasks[task.0].state {
             State::Parked(_) => self.wake_task(task),
-            State::Running(cpu) if cpu != self.machine.this_cpu() => self.machine.kick(cpu),
+            State::Running(cpu) => {
+                self.cpus[cpu].must_look = true;
+                if cpu != self.machine.this_cpu() {
+                    self.machine.kick(cpu);
+                }
+            }
             _ => {}
         }
     }
@@ -245,7 +249,7 @@ impl<M: Machine> Kernel<M> {
         let thread = &mut self.tasks[task.0];
         let cpu_copy = thread.context.as_mut().expect("an attended thread has its registers");
         self.machine.suspend(cpu_copy);
-        let mut saved: Box<M::Context> = cpu_copy.clone();
+        let mut saved: M::Context = cpu_copy.clone();
         if thread.is_marked {
             // What a tracer wants belongs to the thread, not to where it was.
             saved.set_step(false);
@@ -281,7 +285,7 @@ impl<M: Machine> Kernel<M> {
         }
         thread.context = Some(context);
         thread.signals.mask = mask;
-        thread.attention = true;
+        self.demand_attention(caller.task);
         Err(Stop::Replaced)
     }
 

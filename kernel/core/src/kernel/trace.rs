@@ -89,7 +89,7 @@ impl<M: Machine> Kernel<M> {
             self.call_in(task);
         }
         if let State::Running(cpu) = self.tasks[task.0].state {
-            self.cpus[cpu.0 as usize].has_detour = true;
+            self.cpus[cpu].take_detour();
         }
         Ok(id)
     }
@@ -278,7 +278,6 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         thread.unfinished.is_parked = true;
-        thread.unfinished.is_begun = true;
         let pre = PtraceFlags::PTRACE_STOP_PRE_SYSCALL;
         if self.is_traced_for(task, pre) {
             let [a, b, c, d, e, _] = call.arguments;
@@ -467,7 +466,7 @@ impl<M: Machine> Kernel<M> {
     /// The same for a call that ends the thread: it is to be made again when the tracer says so.
     pub(crate) fn stop_at_exit(&mut self, task: TaskId, ended: Ended) -> Outcome<()> {
         match self.report_end(task, ended) {
-            true => Err(Stop::Park(Wait { reason: Reason::Tracer, queue: None, deadline: None })),
+            true => Err(Stop::Park(Wait { reason: Reason::Tracer, queue: None })),
             false => Ok(()),
         }
     }

@@ -118,8 +118,8 @@ fn wait<M: Machine>(k: &mut Kernel<M>, task: TaskId) -> Outcome<String> {
         State::Ending => "ending".to_string(),
     };
     let mut text = format!("state: {state}\n");
-    if let State::Parked(wait) = thread.state
-        && let Some(deadline) = wait.deadline
+    if let State::Parked(_) = thread.state
+        && let Some(deadline) = thread.unfinished.deadline
     {
         text += &format!("until: {deadline}\n");
     }
