@@ -64,7 +64,7 @@ impl<M: Machine> Scheme<M> for Proc {
         match k.texts.subject(number)? {
             Subject::Trace(id) => session::read(k, caller, id, into, at.is_nonblocking),
             Subject::Memory(memory) => memory::read(k, caller, memory, into, at.offset as usize),
-            Subject::Registers(key, set) => registers::read(k, caller, key, set, into),
+            Subject::Registers(key, set) => registers::read(k, caller, key, set, into, at.offset),
             _ => k.read_text(caller, number, into, at.offset, |k, subject| match subject {
                 Subject::ProcessRow(pid, row) => {
                     let process = k.find_process(pid).ok_or(Errno(ESRCH))?;

@@ -1,5 +1,5 @@
-//! `proc:PID/regs/` — a thread's registers, one file for each set. They are read and written
-//! whole. Reading takes a thread that no CPU runs; writing one that its tracer has stopped.
+//! `proc:PID/regs/` — a thread's registers, one file for each set. Each is written whole, wherever
+//! the file's position stands. Reading takes a thread that no CPU runs; writing one that its tracer has stopped.
 
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -42,27 +42,35 @@ impl Set {
     }
 }
 
-/// Reads the set from its start.
+/// Reads the set from `offset` on.
 pub(super) fn read<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
     key: ThreadKey,
     set: Set,
     into: UserSlice,
+    offset: u64,
 ) -> Outcome {
     let task = k.task_of(key)?;
     if set == Set::Integer {
         let registers = k.traced_registers(task)?;
-        return put(k, caller, into, &registers);
+        return put(k, caller, into, &registers, offset);
     }
     k.check_at_home(task)?;
     let bytes = bytes(k, task, set);
-    put(k, caller, into, &bytes)
+    put(k, caller, into, &bytes, offset)
 }
 
-fn put<M: Machine>(k: &mut Kernel<M>, caller: Caller, into: UserSlice, bytes: &[u8]) -> Outcome {
-    let count = bytes.len().min(into.length);
-    k.copy_out(caller.space, into, &bytes[..count])?;
+fn put<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    into: UserSlice,
+    bytes: &[u8],
+    offset: u64,
+) -> Outcome {
+    let rest = bytes.get(offset as usize..).unwrap_or_default();
+    let count = rest.len().min(into.length);
+    k.copy_out(caller.space, into, &rest[..count])?;
     Ok(count)
 }
 

@@ -99,7 +99,7 @@ pub(super) fn open<M: Machine>(
             let memory = k.traces.memories.insert(memory);
             Opened::positioned(k.texts.open(Subject::Memory(memory)))
         }
-        Wanted::Set(set) => Opened::stream(k.texts.open(Subject::Registers(key, set))),
+        Wanted::Set(set) => Opened::positioned(k.texts.open(Subject::Registers(key, set))),
         Wanted::Row(_) if flags & O_WRONLY != 0 => fail(EACCES),
         Wanted::Row(row) => Opened::positioned(k.texts.open(Subject::ThreadRow(key, row))),
         Wanted::RegisterList => fail(EISDIR),
