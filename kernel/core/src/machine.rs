@@ -6,7 +6,7 @@
 //! Two halves. [`Machine`] is reached only under the kernel lock, as `kernel.machine`. [`Port`]
 //! is what one CPU's own loop needs outside the lock.
 
-use crate::boot::Stage;
+use crate::boot::{Past, Stage};
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use abi::redox::IntRegisters;
@@ -195,6 +195,10 @@ pub trait Machine: Sized + 'static {
 
     /// The machine's own boot stages, which run before the kernel's.
     fn stages() -> Vec<Stage<Kernel<Self>>> {
+        Vec::new()
+    }
+    /// Those of them that had to run before there was a kernel, in the order they did.
+    fn past_stages() -> Vec<Past> {
         Vec::new()
     }
 

@@ -76,8 +76,8 @@ pub(crate) struct Cpu {
     pub(crate) lines: [Cell<u64>; 2],
     /// Somebody waits for this CPU to forget translations.
     pub(crate) flush_wanted: AtomicBool,
-    /// It has come up and runs the loop.
-    pub(crate) is_online: AtomicBool,
+    /// How far it has come up; see [`crate::smp`].
+    pub(crate) standing: AtomicU32,
 }
 
 // The offsets the entry code uses.
@@ -147,7 +147,7 @@ impl Cpu {
                 events: Cell::new(0),
                 lines: Default::default(),
                 flush_wanted: AtomicBool::new(false),
-                is_online: AtomicBool::new(false),
+                standing: AtomicU32::new(0),
             });
         }
     }
