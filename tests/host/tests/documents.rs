@@ -103,7 +103,9 @@ fn links(text: &str) -> Vec<&str> {
 fn every_link_leads_somewhere() {
     let pages = fs::read_dir(documents().join("schemes")).expect("the folder is there");
     let mut files: Vec<PathBuf> = pages.map(|page| page.expect("it is readable").path()).collect();
-    files.extend(["README.md", "abi.md", "boot.md", "walk-of-a-read.md"].map(|name| documents().join(name)));
+    files.extend(
+        ["README.md", "abi.md", "boot.md", "walk-of-a-read.md"].map(|name| documents().join(name)),
+    );
     for file in files {
         let text = fs::read_to_string(&file).expect("it is readable");
         let folder = file.parent().expect("it is in a folder");
