@@ -12,8 +12,12 @@ use abi::wait::Ended;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// The highest number of a process or thread.
+const PID_MAX: Pid = 99_999;
 /// Most processes and threads there may be, however much memory there is.
 const TASKS_MAX: usize = 32_768;
+/// The umask of the first process.
+const FIRST_UMASK: u32 = 0o022;
 /// One more process or thread for so many frames: the kernel's own records of it, and the least it
 /// needs to run, must not be all there is.
 const FRAMES_EACH: usize = 8;
@@ -45,9 +49,12 @@ impl<M: Machine> Kernel<M> {
             signals: base.map_or_else(Default::default, |p| p.signals.for_child()),
             standing: Standing::Alive,
             is_stopped: false,
+            change: None,
+            umask: base.map_or(FIRST_UMASK, |p| p.umask),
             child_ended,
             past_ticks: [0; 2],
             started_ns,
+            refusals: 0,
             is_warned: false,
         };
         let id = ProcessId(self.processes.insert(process));
@@ -68,6 +75,7 @@ impl<M: Machine> Kernel<M> {
         self.processes[process.0].threads.push(task);
         self.spaces[space.0].users += 1;
         self.stats.contexts_created += 1;
+        self.tasks[task.0].serial = self.stats.contexts_created;
         self.make_ready(task);
         task
     }
@@ -76,11 +84,29 @@ impl<M: Machine> Kernel<M> {
     fn take_pid(&mut self) -> Pid {
         loop {
             let pid = self.next_pid;
-            self.next_pid = if pid >= 99_999 { 2 } else { pid + 1 };
-            if !self.pids.contains_key(&pid) && !self.tids.contains_key(&pid) {
+            self.next_pid = pid + 1;
+            if pid >= PID_MAX {
+                (self.next_pid, self.are_pids_used) = (2, true);
+            }
+            // As long as every number is new there is nothing to look for.
+            if !self.are_pids_used || !self.is_taken(pid) {
                 return pid;
             }
         }
+    }
+
+    /// Goes on with a later number, as if those before it had been given out.
+    pub fn skip_pids(&mut self, next: Pid) {
+        self.next_pid = next.clamp(self.next_pid, PID_MAX);
+    }
+
+    /// Whether a process or a thread has this number, or one that has ended left it to a group or a
+    /// session.
+    fn is_taken(&self, pid: Pid) -> bool {
+        let is_group = |(_, p): (usize, &Process)| p.group == pid || p.session == pid;
+        self.pids.contains_key(&pid)
+            || self.tids.contains_key(&pid)
+            || self.processes.iter().any(is_group)
     }
 
     /// Whether there may be one more process or thread. Those that have ended and have not been
@@ -95,6 +121,7 @@ impl<M: Machine> Kernel<M> {
         if !self.has_room_for_task() {
             return fail(EAGAIN);
         }
+        self.check_clone(caller.task)?;
         let parent_space = &mut self.spaces[caller.space.0];
         let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
         let thread = &mut self.tasks[caller.task.0];
@@ -112,6 +139,7 @@ impl<M: Machine> Kernel<M> {
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
         (signals.mask, signals.interrupted) = (mask, interrupted);
+        self.made_thread(caller.task, task);
         Ok(self.processes[child.0].pid as usize)
     }
 
@@ -166,8 +194,18 @@ impl<M: Machine> Kernel<M> {
             self.abandon_request(tag);
         }
         let thread = self.tasks.remove(task.0);
-        self.tids.remove(&thread.tid);
+        // Not if another thread has taken the number over by `exec`.
+        if self.tids.get(&thread.tid) == Some(&task) {
+            self.tids.remove(&thread.tid);
+        }
         let process = thread.process;
+        if let Some(session) = thread.session {
+            let ended = match self.processes[process.0].standing {
+                Standing::Ending(ended) => ended,
+                _ => Ended::Exited(0),
+            };
+            self.tracee_gone(session, ended);
+        }
         let record = &mut self.processes[process.0];
         record.threads.retain(|have| *have != task);
         record.past_ticks[0] += thread.user_ticks;

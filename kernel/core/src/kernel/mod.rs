@@ -13,6 +13,7 @@ mod life;
 mod run;
 mod start;
 mod timers;
+mod trace;
 
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
 pub use run::Chosen;
@@ -34,6 +35,7 @@ use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId, place, user
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
+use crate::trace::Traces;
 use abi::redox::flag::EventFlags;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -98,6 +100,8 @@ pub struct Kernel<M: Machine> {
     /// Threads by number.
     pub tids: HashMap<u32, TaskId>,
     next_pid: Pid,
+    /// Every number has been given out once.
+    are_pids_used: bool,
     /// Open files.
     pub descriptions: Table<Description>,
     /// Namespaces; the first is everybody's until one makes its own.
@@ -112,6 +116,8 @@ pub struct Kernel<M: Machine> {
     pub user_schemes: Table<UserScheme>,
     /// Moments that somebody waits for.
     pub timers: Timers,
+    /// What tracers have open.
+    pub traces: Traces,
     /// Threads waiting for a word of memory.
     pub futexes: Futexes,
     /// Who runs next.
@@ -169,6 +175,7 @@ impl<M: Machine> Kernel<M> {
             pids: HashMap::new(),
             tids: HashMap::new(),
             next_pid: 1,
+            are_pids_used: false,
             descriptions: Table::new(),
             namespaces: Table::new(),
             waits,
@@ -176,6 +183,7 @@ impl<M: Machine> Kernel<M> {
             pipes: Pipes::default(),
             user_schemes: Table::new(),
             timers: Timers::default(),
+            traces: Traces::default(),
             futexes: Futexes::default(),
             policy: RoundRobin::default(),
             cpus,

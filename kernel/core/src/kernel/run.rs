@@ -67,7 +67,8 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu];
         record.leaves_user(now);
         if !record.may_call {
-            self.bring_back(cpu, context);
+            let task = self.bring_back(cpu, context);
+            self.call_with_detour(task);
             return None;
         }
         let caller = record.caller;
@@ -144,7 +145,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu];
         if let Some(caller) = record.current() {
             // One that has been ended is not made ready again: it is reaped.
-            if !record.must_yield || !record.may_call {
+            if !record.must_yield || self.tasks[caller.task.0].state == State::Ending {
                 return Some(caller.task);
             }
             record.must_yield = false;
@@ -252,11 +253,19 @@ impl<M: Machine> Kernel<M> {
     #[inline]
     fn call_again(&mut self, caller: Caller) -> Option<M::Context> {
         let thread = &mut self.tasks[caller.task.0];
+        if thread.session.is_some() {
+            return self.call_traced(caller);
+        }
         thread.unfinished.is_parked = false;
         if thread.unfinished.is_refused {
             return self.refuse_call(caller.task);
         }
         let context = thread.context.take()?;
+        self.run_again(caller, context)
+    }
+
+    #[inline(always)]
+    fn run_again(&mut self, caller: Caller, context: M::Context) -> Option<M::Context> {
         let context = syscall::dispatch(self, &caller, context)?;
         let unfinished = core::mem::take(&mut self.tasks[caller.task.0].unfinished);
         // The call may have ended without taking the answer it was waiting for: what it named then
@@ -265,6 +274,29 @@ impl<M: Machine> Kernel<M> {
             self.abandon_request(tag);
         }
         Some(context)
+    }
+
+    /// The same for a traced thread, whose tracer wants to know of the end. It comes by once more.
+    #[cold]
+    #[inline(never)]
+    fn call_traced(&mut self, caller: Caller) -> Option<M::Context> {
+        let thread = &mut self.tasks[caller.task.0];
+        thread.unfinished.is_parked = false;
+        let number = thread.context().call().number;
+        let context = if thread.unfinished.is_refused {
+            self.refuse_call(caller.task)
+        } else {
+            let context = thread.context.take()?;
+            self.run_again(caller, context)
+        };
+        let has_answer = context.is_some();
+        if has_answer {
+            self.tasks[caller.task.0].context = context;
+        }
+        if has_answer || self.is_replaced(caller.task) {
+            self.call_ended(caller.task, number);
+        }
+        None
     }
 
     /// Ends a call with a daemon's error.
@@ -287,10 +319,16 @@ impl<M: Machine> Kernel<M> {
         Some(context)
     }
 
+    /// Whether a thread whose call gave no answer is not waiting either: it has new registers.
+    fn is_replaced(&self, task: TaskId) -> bool {
+        let thread = self.tasks.get(task.0);
+        thread.is_some_and(|thread| !thread.unfinished.is_parked && thread.context.is_some())
+    }
+
     /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
     pub(crate) fn call_early(&mut self, task: TaskId) {
         let thread = &mut self.tasks[task.0];
-        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
+        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped | State::Traced);
         if is_at_rest && thread.unfinished.is_parked {
             let caller = Caller { task, process: thread.process, space: thread.space };
             if let Some(context) = self.call_again(caller) {
@@ -340,6 +378,12 @@ impl<M: Machine> Kernel<M> {
         if let Handoff::Held(other) = core::mem::replace(&mut record.handoff, Handoff::Held(task)) {
             self.policy.add_first(other);
         }
+    }
+
+    /// Makes a thread ready, to go first.
+    pub(crate) fn make_ready_first(&mut self, task: TaskId) {
+        self.tasks[task.0].state = State::Ready;
+        self.run_soon(task, None);
     }
 
     /// Adds a thread to the ready ones, at the end.

@@ -5,7 +5,7 @@ use crate::handle::FileTable;
 use crate::memory::SpaceId;
 use crate::namespace::NamespaceId;
 use crate::signal::ProcessSignals;
-use abi::wait::Ended;
+use abi::wait::{Change, Ended};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -79,12 +79,18 @@ pub struct Process {
     pub standing: Standing,
     /// Stopped by a signal until `SIGCONT`.
     pub is_stopped: bool,
-    /// Woken when a child ends.
+    /// The last stop or continuation, until the parent has been told.
+    pub change: Option<Change>,
+    /// Bits that new files do not get; the runtime applies it.
+    pub umask: u32,
+    /// Woken when a child ends, stops or goes on.
     pub child_ended: QueueId,
     /// Ticks of threads that have ended: user, kernel.
     pub past_ticks: [u64; 2],
     /// When it started, nanoseconds since boot.
     pub started_ns: u64,
+    /// How often it wanted to trace what it may not.
+    pub refusals: u64,
     /// The log has told that it uses call numbers that do not exist.
     pub is_warned: bool,
 }

@@ -26,6 +26,10 @@ pub enum Reason {
     Futex,
     /// A signal.
     Signal,
+    /// A traced thread to stop, or to do something its tracer wants to know.
+    Tracee,
+    /// The tracer to say go on.
+    Tracer,
 }
 
 impl fmt::Display for Reason {
@@ -40,6 +44,8 @@ impl fmt::Display for Reason {
             Reason::Time => "time",
             Reason::Futex => "futex",
             Reason::Signal => "signal",
+            Reason::Tracee => "tracee",
+            Reason::Tracer => "tracer",
         })
     }
 }

@@ -15,6 +15,7 @@
 //! between user and kernel `gs` finds the block from its own stack pointer instead: round down to
 //! the slot.
 
+pub(crate) mod debug;
 pub(crate) mod features;
 pub(crate) mod float;
 pub(crate) mod segments;
@@ -67,6 +68,8 @@ pub(crate) struct Cpu {
     pub(crate) stamp: Cell<u64>,
     /// Counts the stamps given out here.
     pub(crate) stamps: Cell<u64>,
+    /// Its debug registers watch something.
+    pub(crate) has_breakpoints: Cell<bool>,
     /// Kinds of interrupt that came and were not taken yet; see [`crate::interrupt`].
     pub(crate) events: Cell<u32>,
     /// Device lines that fired and were not taken yet, one bit each.
@@ -140,6 +143,7 @@ impl Cpu {
                 space: AtomicU64::new(tables.root().start().0),
                 stamp: Cell::new(0),
                 stamps: Cell::new(0),
+                has_breakpoints: Cell::new(false),
                 events: Cell::new(0),
                 lines: Default::default(),
                 flush_wanted: AtomicBool::new(false),
