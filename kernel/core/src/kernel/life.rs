@@ -50,6 +50,9 @@ impl<M: Machine> Kernel<M> {
             past_ticks: [0; 2],
             started_ns,
             unknown_calls: 0,
+            growth: Default::default(),
+            is_doomed: false,
+            next_in_job: None,
         };
         let id = ProcessId(self.processes.insert(process));
         self.pids.insert(pid, id);

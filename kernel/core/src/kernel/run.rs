@@ -66,6 +66,16 @@ impl Cpu {
             stats: CpuStats::default(),
         }
     }
+
+    /// The thread it runs must not go on without asking.
+    pub(crate) fn must_come_in(&mut self) {
+        self.must_yield = self.current.is_some();
+    }
+
+    /// The one-shot timer is not set, or not to what it should be.
+    pub(crate) fn timer_is_off(&mut self) {
+        self.timer = u64::MAX;
+    }
 }
 
 /// A thread to run, with all that running it takes.
@@ -79,6 +89,15 @@ pub struct Chosen<M: Machine> {
 impl<M: Machine> Kernel<M> {
     /// The thread this CPU runs next, or none: then it may halt.
     pub fn next(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
+        if self.frames.is_alarmed {
+            self.look_at_pressure();
+        }
+        if self.emergency.is_active() {
+            self.take_part(cpu);
+            if self.emergency.is_active() {
+                return None;
+            }
+        }
         self.top_up_heap();
         loop {
             let task = self.keep_or_choose(cpu)?.task;
@@ -159,6 +178,10 @@ impl<M: Machine> Kernel<M> {
     /// Takes this CPU's interrupts to whom they concern.
     pub fn poll_interrupts(&mut self, cpu: CpuId) {
         while let Some(interrupt) = self.machine.next_interrupt() {
+            if self.emergency.is_frozen() {
+                self.interrupted_frozen(cpu, interrupt);
+                continue;
+            }
             match interrupt {
                 Interrupt::Timer => self.timer_fired(cpu),
                 Interrupt::Kick => self.cpus[cpu.0 as usize].is_called = false,
@@ -169,7 +192,12 @@ impl<M: Machine> Kernel<M> {
 
     /// The CPU is about to halt. The time until [`Kernel::unhibernate`] counts as idle.
     pub fn hibernate(&mut self, cpu: CpuId) {
-        self.set_timer(cpu, self.timers.soonest());
+        let soonest = match self.emergency.driver {
+            Some(driver) if driver == cpu => self.emergency.wake_at.unwrap_or(u64::MAX),
+            _ if self.emergency.is_active() => u64::MAX,
+            _ => self.timers.soonest(),
+        };
+        self.set_timer(cpu, soonest);
         let ticks = self.machine.ticks();
         let record = &mut self.cpus[cpu.0 as usize];
         record.stats.kernel += ticks.wrapping_sub(record.stamp);
@@ -298,6 +326,14 @@ impl<M: Machine> Kernel<M> {
     fn call(&mut self, caller: Caller, held: &mut Option<Box<M::Context>>) -> bool {
         let value = match syscall::dispatch(self, caller, held) {
             Ok(value) => value,
+            Err(Stop::Error(_)) if self.frames.is_refused && self.takes_refusal() => {
+                if held.is_some() {
+                    self.tasks[caller.task.0].context = held.take();
+                }
+                self.park(caller.task, self.wait_for_memory());
+                self.want_emergency();
+                return false;
+            }
             Err(Stop::Error(errno)) => answer(Err(errno)),
             Err(Stop::Park(wait)) => {
                 if held.is_some() {
@@ -412,7 +448,8 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu.0 as usize];
         if record.timer != deadline {
             record.timer = deadline;
-            self.machine.set_timer((deadline != u64::MAX).then_some(deadline));
+            let paused = self.emergency.paused_ns;
+            self.machine.set_timer((deadline != u64::MAX).then(|| deadline.saturating_add(paused)));
         }
     }
 
@@ -441,7 +478,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Keeps a reserve for the kernel's own heap between operations, where frames can be had, so
     /// that allocations inside an operation find room.
-    fn top_up_heap(&mut self) {
+    pub(crate) fn top_up_heap(&mut self) {
         const ORDER: usize = (HEAP_RESERVE / abi::PAGE_SIZE).ilog2() as usize;
         if self.machine.heap_reserve() >= HEAP_RESERVE {
             return;

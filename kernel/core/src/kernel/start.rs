@@ -102,6 +102,13 @@ impl<M: Machine> Kernel<M> {
                 stop: nothing,
             },
             Stage {
+                name: "emergency",
+                phase: LifecyclePhase::CoreInit,
+                needs: &["memory"],
+                run: Self::prepare_emergency,
+                stop: nothing,
+            },
+            Stage {
                 name: "schemes",
                 phase: LifecyclePhase::LateInit,
                 needs: &["memory"],
@@ -111,7 +118,7 @@ impl<M: Machine> Kernel<M> {
             Stage {
                 name: "init",
                 phase: LifecyclePhase::LateInit,
-                needs: &["archive", "schemes"],
+                needs: &["archive", "emergency", "schemes"],
                 run: Self::run_init,
                 stop: nothing,
             },

@@ -6,6 +6,7 @@
 
 mod debug;
 pub mod directory;
+mod emergency;
 mod event;
 mod initfs;
 mod irq;
@@ -19,6 +20,7 @@ mod time;
 pub mod user;
 
 pub use debug::Console;
+pub(crate) use emergency::shows_pressure;
 pub use irq::Lines;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
 pub(crate) use sys::scheme_rows;
@@ -188,6 +190,7 @@ impl<M: Machine> KernelSchemes<M> {
         &proc::Proc,
         &initfs::Initfs,
         &namespace::NamespaceScheme,
+        &emergency::Emergency,
     ];
 
     /// The scheme at a place.
@@ -219,4 +222,6 @@ pub mod place {
     pub const SYS: SchemeId = SchemeId::Kernel(6);
     /// `namespace:`
     pub const NAMESPACE: SchemeId = SchemeId::Kernel(9);
+    /// `emergency:`
+    pub const EMERGENCY: SchemeId = SchemeId::Kernel(10);
 }

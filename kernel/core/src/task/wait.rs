@@ -26,6 +26,8 @@ pub enum Reason {
     Futex,
     /// A signal.
     Signal,
+    /// Memory: there was none left, and an emergency is to find some.
+    Memory,
 }
 
 impl fmt::Display for Reason {
@@ -40,6 +42,7 @@ impl fmt::Display for Reason {
             Reason::Time => "time",
             Reason::Futex => "futex",
             Reason::Signal => "signal",
+            Reason::Memory => "memory",
         })
     }
 }
