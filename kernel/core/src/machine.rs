@@ -92,7 +92,8 @@ pub struct Call {
     pub arguments: [usize; 6],
 }
 
-/// The saved registers of one thread: integer, segment bases, floating point.
+/// The saved registers of one thread: integer, segment bases, floating point. It is handed around
+/// by value, so it is small: what it holds is elsewhere.
 ///
 /// `Clone` copies everything, so the floating-point part must have been saved first
 /// ([`Machine::suspend`]).
@@ -243,6 +244,8 @@ pub trait Machine: Sized + 'static {
     fn ticks(&self) -> u64;
     /// Converts a difference or a moment of [`Machine::ticks`] to nanoseconds.
     fn nanoseconds(&self, ticks: u64) -> u64;
+    /// When the kernel's first instruction ran, in ticks.
+    fn entered(&self) -> u64;
     /// Seconds since 1970 at tick 0, from the hardware clock.
     fn boot_time(&self) -> u64;
     /// Makes [`Interrupt::Timer`] happen on this CPU at `deadline`, nanoseconds of

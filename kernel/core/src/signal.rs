@@ -5,7 +5,6 @@
 
 use crate::machine::Machine;
 use abi::signal::{SIG_DFL, SIG_IGN, SIGKILL, SIGNAL_MAX, SIGSTOP, SigAction, SigInfo};
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -98,7 +97,7 @@ impl ProcessSignals {
 /// A thread as a handler interrupted it.
 pub struct Interrupted<M: Machine> {
     /// Its registers.
-    pub context: Box<M::Context>,
+    pub context: M::Context,
     /// Its mask.
     pub mask: u64,
 }

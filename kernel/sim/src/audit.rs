@@ -78,7 +78,7 @@ fn check_threads(kernel: &Kernel<Sim>) {
         let is_known = process.threads.iter().any(|have| have.0 == index);
         assert!(is_known, "process {} does not know its thread {index}", process.pid);
         let is_on_cpu =
-            kernel.cpus.iter().any(|cpu| cpu.current.is_some_and(|have| have.task.0 == index));
+            kernel.cpus.iter().any(|cpu| cpu.current().is_some_and(|have| have.task.0 == index));
         let may_be_out = matches!(task.state, State::Running(_) | State::Ending);
         assert_eq!(is_on_cpu, may_be_out, "thread {index} is {:?}", task.state);
         assert!(task.context.is_some() || may_be_out, "thread {index} lost its registers");

@@ -148,6 +148,10 @@ impl Machine for Sim {
         ticks
     }
 
+    fn entered(&self) -> u64 {
+        0
+    }
+
     fn boot_time(&self) -> u64 {
         BOOT_TIME
     }

@@ -113,8 +113,12 @@ impl Context {
         unsafe { float::save(area) };
     }
 
-    /// Loads what `cpu`, the one this runs on, does not hold of the context.
+    /// Loads what `cpu`, the one this runs on, does not hold of the context, and makes traps push
+    /// the integer registers into it.
     pub(crate) fn resume(&mut self, cpu: &Cpu) {
+        // SAFETY: the registers stay where they are while the context is resident, and whatever is
+        // resident next comes by here.
+        unsafe { cpu.set_trap_stack(self.registers_pointer().add(1) as usize) };
         let area = self.float_area();
         let state = self.state_mut();
         state.is_resident = true;

@@ -13,7 +13,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel_core::boot::KernelState;
 use kernel_core::kernel::Kernel;
-use kernel_core::machine::{Call, Context as _};
+use kernel_core::machine::{Call, Context as _, CpuId};
 use kernel_core::panic::{Location, PanicAction, Report, StackFrame, Thread};
 use kernel_core::syscall::ROWS;
 use x86::controlregs::{cr0, cr2, cr3, cr4};
@@ -158,8 +158,8 @@ fn report(
 /// The thread this CPU works for, and the call it makes. Nothing here may panic: the kernel is
 /// broken.
 fn work(kernel: &Kernel<Pc>) -> Option<(Thread<'_>, Option<CallText>)> {
-    let cpu = kernel.cpus.get(cpu_id() as usize)?;
-    let task = kernel.tasks.get(cpu.current?.task.0)?;
+    let cpu = &kernel.cpus[CpuId(cpu_id())];
+    let task = kernel.tasks.get(cpu.current()?.task.0)?;
     let process = kernel.processes.get(task.process.0)?;
     let context = task.context.as_ref()?;
     let call = context.is_in_call().then(|| CallText(context.call()));

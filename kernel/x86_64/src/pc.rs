@@ -143,6 +143,10 @@ impl Machine for Pc {
         time::nanoseconds(ticks)
     }
 
+    fn entered(&self) -> u64 {
+        time::entered()
+    }
+
     fn boot_time(&self) -> u64 {
         time::boot_time()
     }

@@ -15,9 +15,8 @@ const FAULT_EXECUTE: u32 = 1 << 4;
 /// Runs user code on this CPU until it stops.
 #[inline]
 pub(crate) fn run(context: &mut Context) -> Trap {
-    let cpu = Cpu::this();
     if !context.is_resident() {
-        context.resume(cpu);
+        context.resume(Cpu::this());
     }
     loop {
         let (vector, error) = enter(context);
@@ -27,7 +26,7 @@ pub(crate) fn run(context: &mut Context) -> Trap {
         if vector < FIRST_INTERRUPT {
             return exception(vector, error);
         }
-        if interrupt::arrived(cpu, vector) {
+        if interrupt::arrived(Cpu::this(), vector) {
             return Trap::Interrupt;
         }
     }

@@ -9,7 +9,6 @@ use crate::signal::{Interrupted, UNSTOPPABLE, bit};
 use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
 use abi::signal::*;
 use abi::wait::Ended;
-use alloc::boxed::Box;
 
 /// The System V red zone: bytes below the stack pointer that a function may use.
 const RED_ZONE: usize = 128;
@@ -91,7 +90,12 @@ impl<M: Machine> Kernel<M> {
         self.tasks[task.0].attention = true;
         match self.tasks[task.0].state {
             State::Parked(_) => self.wake_task(task),
-            State::Running(cpu) if cpu != self.machine.this_cpu() => self.machine.kick(cpu),
+            State::Running(cpu) => {
+                self.cpus[cpu].must_look = true;
+                if cpu != self.machine.this_cpu() {
+                    self.machine.kick(cpu);
+                }
+            }
             _ => {}
         }
     }
@@ -240,7 +244,7 @@ impl<M: Machine> Kernel<M> {
         let thread = &mut self.tasks[task.0];
         let cpu_copy = thread.context.as_mut().expect("an attended thread has its registers");
         self.machine.suspend(cpu_copy);
-        let saved: Box<M::Context> = cpu_copy.clone();
+        let saved: M::Context = cpu_copy.clone();
         let mask = thread.signals.suspended_mask.take().unwrap_or(thread.signals.mask);
         thread.signals.interrupted.push(Interrupted { context: saved, mask });
         let blocked = if action.flags & SA_NODEFER != 0 { 0 } else { bit(info.signo as usize) };
@@ -267,7 +271,7 @@ impl<M: Machine> Kernel<M> {
         self.machine.suspend(thread.context());
         thread.context = Some(context);
         thread.signals.mask = mask;
-        thread.attention = true;
+        self.demand_attention(caller.task);
         Err(Stop::Replaced)
     }
 

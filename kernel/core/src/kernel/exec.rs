@@ -13,7 +13,6 @@ use crate::task::{ProcessId, TaskId};
 use abi::exec::*;
 use abi::{PAGE_SIZE, STACK_SIZE, STACK_TOP};
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -125,7 +124,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.processes[process.0];
         record.exe = path.to_owned();
         record.command_line = strings.args;
-        let context = Box::new(M::Context::start(loaded.entry, loaded.stack));
+        let context = M::Context::start(loaded.entry, loaded.stack);
         let task = self.add_thread(process, context);
         self.open_console(process, task, loaded.space).map_err(|e| alloc::format!("{e:?}"))
     }

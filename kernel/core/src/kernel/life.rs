@@ -9,7 +9,6 @@ use crate::namespace::NamespaceId;
 use crate::task::{Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
 use abi::wait::Ended;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -49,7 +48,7 @@ impl<M: Machine> Kernel<M> {
             child_ended,
             past_ticks: [0; 2],
             started_ns,
-            unknown_calls: 0,
+            is_warned: false,
             growth: Default::default(),
             is_doomed: false,
             next_in_job: None,
@@ -63,7 +62,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Adds a thread, ready to run. The first thread of a process gets the process's number.
-    pub(crate) fn add_thread(&mut self, process: ProcessId, context: Box<M::Context>) -> TaskId {
+    pub(crate) fn add_thread(&mut self, process: ProcessId, context: M::Context) -> TaskId {
         let record = &self.processes[process.0];
         let space = record.space.expect("a process that gets a thread has memory");
         let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
@@ -103,7 +102,7 @@ impl<M: Machine> Kernel<M> {
         let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
         let thread = &mut self.tasks[caller.task.0];
         self.machine.suspend(thread.context());
-        let mut context: Box<M::Context> = Box::new(thread.context().clone());
+        let mut context: M::Context = thread.context().clone();
         context.set_answer(0);
         let mask = thread.signals.mask;
         let interrupted = thread.signals.interrupted.clone();
@@ -147,7 +146,7 @@ impl<M: Machine> Kernel<M> {
             State::Running(cpu) if cpu != this_cpu => {
                 self.tasks[task.0].state = State::Ending;
                 self.tasks[task.0].attention = true;
-                self.cpus[cpu.0 as usize].has_ended = true;
+                self.cpus[cpu].end_current();
                 self.machine.kick(cpu);
             }
             State::Ending => {}
@@ -163,7 +162,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn reap_thread(&mut self, task: TaskId) {
         use crate::schedule::Policy;
         let this_cpu = self.machine.this_cpu();
-        if self.cpus[this_cpu.0 as usize].current.is_some_and(|caller| caller.task == task) {
+        if self.cpus[this_cpu].current().is_some_and(|caller| caller.task == task) {
             self.leave(this_cpu);
         }
         self.policy.remove(task);
@@ -261,6 +260,9 @@ impl<M: Machine> Kernel<M> {
     /// Removes an ended process for good, once its parent knows.
     pub(crate) fn forget_zombie(&mut self, process: ProcessId) {
         let record = self.processes.remove(process.0);
+        if self.last_unknown == process {
+            self.last_unknown = ProcessId::NONE;
+        }
         self.pids.remove(&record.pid);
         self.end_queue(record.child_ended);
         if let Some(parent) = self.find_process(record.parent) {

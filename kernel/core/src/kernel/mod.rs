@@ -14,7 +14,7 @@ mod run;
 mod start;
 mod timers;
 
-pub use run::{Chosen, Cpu};
+pub use run::{CPUS_MAX, Chosen, Cpu, Cpus};
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
@@ -23,7 +23,7 @@ use crate::event::{Events, Key};
 use crate::futex::Futexes;
 use crate::handle::Description;
 use crate::log::{Level, Line, Log};
-use crate::machine::{CpuId, Machine};
+use crate::machine::Machine;
 use crate::memory::{Frame, Frames, Space, SpaceId};
 use crate::namespace::{Namespace, NamespaceId, Root};
 use crate::pipe::Pipes;
@@ -54,6 +54,12 @@ pub struct Caller {
     pub process: ProcessId,
     /// Its memory.
     pub space: SpaceId,
+}
+
+impl Caller {
+    /// Of a CPU without a thread.
+    const NOBODY: Self =
+        Self { task: TaskId(usize::MAX), process: ProcessId::NONE, space: SpaceId(usize::MAX) };
 }
 
 /// The boot archive and where it lies in physical memory.
@@ -123,7 +129,7 @@ pub struct Kernel<M: Machine> {
     /// Who runs next.
     pub policy: RoundRobin,
     /// One record per CPU.
-    pub cpus: Vec<Cpu>,
+    pub cpus: Cpus,
     /// The boot archive.
     pub archive: Option<BootArchive>,
     /// Open files of `sys:` and `proc:`.
@@ -138,6 +144,8 @@ pub struct Kernel<M: Machine> {
     pub log: Log,
     /// Counters.
     pub stats: Stats,
+    /// Who last used a call number that does not exist.
+    pub(crate) last_unknown: ProcessId,
     /// The boot command line.
     pub command_line: String,
     /// What the kernel as a whole is doing.
@@ -165,7 +173,7 @@ impl<M: Machine> Kernel<M> {
         let console = Console::new(waits.create());
         let started = machine.ticks();
         let emergency = Emergency::new(waits.create(), reserve, frames.limit());
-        let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n), started)).collect();
+        let cpus = Cpus::new(machine.cpu_count(), started);
         Self {
             machine,
             frames,
@@ -193,6 +201,7 @@ impl<M: Machine> Kernel<M> {
             console,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
+            last_unknown: ProcessId::NONE,
             command_line,
             state: KernelState::default(),
             emergency,

@@ -38,8 +38,7 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// Notes that `waiter` waits until `deadline`, nanoseconds since boot.
-    pub fn add(&mut self, deadline: u64, waiter: Waiter) -> TimerKey {
+    fn add(&mut self, deadline: u64, waiter: Waiter) -> TimerKey {
         self.count += 1;
         let key = (deadline, self.count);
         self.waiting.insert(key, waiter);
@@ -83,6 +82,12 @@ impl Timers {
 }
 
 impl<M: Machine> Kernel<M> {
+    /// Notes that `waiter` waits until `deadline`, nanoseconds since boot.
+    pub(crate) fn add_timer(&mut self, deadline: u64, waiter: Waiter) -> TimerKey {
+        self.this_record().must_look = true;
+        self.timers.add(deadline, waiter)
+    }
+
     /// Wakes everybody whose moment has come.
     pub(crate) fn expire_timers(&mut self, now: u64) {
         while let Some(waiter) = self.timers.take_due(now) {

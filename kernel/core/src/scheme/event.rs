@@ -144,7 +144,7 @@ fn register<M: Machine>(
 
 fn set_timeout<M: Machine>(k: &mut Kernel<M>, number: usize, millis: usize) -> Outcome<()> {
     let deadline = k.now().saturating_add((millis as u64).saturating_mul(1_000_000));
-    let timer = k.timers.add(deadline, Waiter::EventQueue(number));
+    let timer = k.add_timer(deadline, Waiter::EventQueue(number));
     let queue = k.events.queue(number).ok_or(Errno(EBADF))?;
     queue.is_timed_out = false;
     if let Some(old) = queue.timer.replace(timer) {

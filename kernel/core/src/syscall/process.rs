@@ -9,7 +9,6 @@ use crate::task::{Ids, Pid, ProcessId, Reason, Standing, Wait};
 use abi::number::WNOHANG;
 use abi::wait::Ended;
 use abi::{PAGE_SIZE, USER_END, USER_START};
-use alloc::boxed::Box;
 
 /// `status`
 pub(super) fn exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
@@ -227,7 +226,7 @@ pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argum
     if !k.has_room_for_task() {
         return fail(EAGAIN);
     }
-    let mut context = Box::new(M::Context::start(entry, stack));
+    let mut context = M::Context::start(entry, stack);
     context.set_argument(0, argument);
     context.set_thread_pointer(thread_pointer);
     let mask = k.tasks[caller.task.0].signals.mask;

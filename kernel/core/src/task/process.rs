@@ -16,6 +16,11 @@ pub type Pid = u32;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProcessId(pub usize);
 
+impl ProcessId {
+    /// No process.
+    pub const NONE: ProcessId = ProcessId(usize::MAX);
+}
+
 /// Whose it is: real and effective user and group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Ids {
@@ -80,8 +85,8 @@ pub struct Process {
     pub past_ticks: [u64; 2],
     /// When it started, nanoseconds since boot.
     pub started_ns: u64,
-    /// Unknown call numbers it has used; only the first is logged.
-    pub unknown_calls: u64,
+    /// The log has told that it uses call numbers that do not exist.
+    pub is_warned: bool,
     /// How much memory it had, while memory was short.
     pub growth: Growth,
     /// Chosen to end when the world goes on.

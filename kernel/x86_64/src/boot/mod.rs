@@ -46,7 +46,8 @@ struct Early {
 }
 
 /// The first Rust code. Called by the entry code on the early stack.
-extern "C" fn early(start_info: u64) -> ! {
+extern "C" fn early(start_info: u64, entered: u64) -> ! {
+    time::set_entered(entered);
     serial::init();
     let mut missing = features::missing().peekable();
     if missing.peek().is_some() {

@@ -34,7 +34,7 @@ unsafe extern "C" {
 }
 
 /// Most CPUs that are started.
-pub(crate) const CPUS_MAX: usize = 128;
+pub(crate) const CPUS_MAX: usize = kernel_core::kernel::CPUS_MAX;
 /// Bytes of a slot.
 pub(crate) const SLOT: usize = 64 * 4096;
 
@@ -145,6 +145,19 @@ impl Cpu {
                 flush_wanted: AtomicBool::new(false),
                 is_online: AtomicBool::new(false),
             });
+        }
+    }
+
+    /// Makes traps from user mode and `syscall` push their registers below `end`.
+    ///
+    /// # Safety
+    /// This is the CPU it is called on, and there is room for a frame of registers.
+    #[inline]
+    pub(crate) unsafe fn set_trap_stack(&self, end: usize) {
+        // SAFETY: `gs` points to this block; only the processor and the entry code read the field.
+        unsafe {
+            asm!("mov gs:[{offset}], {end}", offset = const RSP0_OFFSET, end = in(reg) end,
+                options(nostack, preserves_flags));
         }
     }
 

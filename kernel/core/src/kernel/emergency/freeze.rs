@@ -4,7 +4,6 @@ use super::super::Kernel;
 use crate::emergency::record::Record;
 use crate::emergency::{Phase, Stage};
 use crate::machine::{CpuId, Interrupt, Machine};
-use crate::schedule::Policy;
 use crate::task::{ProcessId, Reason, State, TaskId, Wait};
 use abi::signal::SIGKILL;
 use abi::wait::Ended;
@@ -41,11 +40,10 @@ impl<M: Machine> Kernel<M> {
         self.emergency.phase = Phase::Gathering;
         self.emergency.record = Record { wanted_ns: self.now(), ..Record::default() };
         let this = self.machine.this_cpu();
-        for index in 0..self.cpus.len() {
-            self.cpus[index].must_come_in();
-            let id = self.cpus[index].id;
-            if id != this && self.cpus[index].current.is_some() {
-                self.machine.kick(id);
+        for cpu in self.cpus.iter_mut() {
+            cpu.must_come_in();
+            if cpu.id != this && cpu.current().is_some() {
+                self.machine.kick(cpu.id);
             }
         }
     }
@@ -54,7 +52,7 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     pub(crate) fn take_part(&mut self, cpu: CpuId) {
         self.come_in(cpu);
-        let is_last = self.cpus.iter().all(|cpu| cpu.current.is_none());
+        let is_last = self.cpus.iter().all(|cpu| cpu.current().is_none());
         if self.emergency.phase == Phase::Gathering && is_last {
             self.freeze(cpu);
         }
@@ -65,7 +63,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Parts a CPU from its thread, which will go on later.
     fn come_in(&mut self, cpu: CpuId) {
-        let Some(caller) = self.cpus[cpu.0 as usize].current else { return };
+        let Some(caller) = self.cpus[cpu].current() else { return };
         if self.tasks[caller.task.0].state == State::Ending {
             self.reap_thread(caller.task);
         } else {
@@ -94,7 +92,7 @@ impl<M: Machine> Kernel<M> {
     /// An interrupt while the world stands still. Devices wait; typed keys do not.
     pub(crate) fn interrupted_frozen(&mut self, cpu: CpuId, interrupt: Interrupt) {
         match interrupt {
-            Interrupt::Timer => self.cpus[cpu.0 as usize].timer_is_off(),
+            Interrupt::Timer => self.cpus[cpu].timer_is_off(),
             Interrupt::Kick => {}
             Interrupt::Line(line) if line == self.machine.console_line() => {
                 let mut bytes = [0; 32];
@@ -139,11 +137,8 @@ impl<M: Machine> Kernel<M> {
         for line in (0..=255).filter(|line| lines[line / 64] & 1 << (line % 64) != 0) {
             self.line_fired(this, line as u8);
         }
-        for index in 0..self.cpus.len() {
-            let id = self.cpus[index].id;
-            if id != this && !self.policy.is_empty() {
-                self.machine.kick(id);
-            }
+        for cpu in self.cpus.iter().filter(|cpu| cpu.id != this) {
+            self.machine.kick(cpu.id);
         }
     }
 

@@ -29,7 +29,7 @@ impl<M: Machine> Kernel<M> {
             self.emergency.is_ticking = true;
             self.emergency.sampled_s = 0;
             self.sample_growth();
-            self.timers.add(self.now() + TICK_NS, Waiter::Pressure);
+            self.add_timer(self.now() + TICK_NS, Waiter::Pressure);
         }
     }
 
@@ -55,7 +55,7 @@ impl<M: Machine> Kernel<M> {
             if seconds.is_multiple_of(SAMPLE_TICKS) {
                 self.sample_growth();
             }
-            self.timers.add(self.now() + TICK_NS, Waiter::Pressure);
+            self.add_timer(self.now() + TICK_NS, Waiter::Pressure);
         }
         self.look_at_pressure();
     }
