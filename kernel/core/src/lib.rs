@@ -33,3 +33,4 @@ pub mod stats;
 pub mod syscall;
 pub mod table;
 pub mod task;
+pub mod trace;

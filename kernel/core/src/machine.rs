@@ -6,7 +6,7 @@
 //! Two halves. [`Machine`] is reached only under the kernel lock, as `kernel.machine`. [`Port`]
 //! is what one CPU's own loop needs outside the lock.
 
-use crate::boot::Stage;
+use crate::boot::{Past, Stage};
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use abi::redox::IntRegisters;
@@ -56,8 +56,10 @@ pub enum Trap {
 pub enum Exception {
     /// Division by zero, or a quotient too large.
     Divide,
-    /// One instruction done under single-stepping, or a hardware breakpoint.
+    /// One instruction done under single-stepping.
     Step,
+    /// A hardware breakpoint or watchpoint: those of the mask's low four bits.
+    Watch(u8),
     /// `int3`.
     Breakpoint,
     /// An instruction that does not exist.
@@ -90,6 +92,17 @@ pub struct Call {
     pub number: usize,
     /// `rdi rsi rdx r10 r8 r9` on x86-64.
     pub arguments: [usize; 6],
+}
+
+/// What a thread's hardware breakpoints watch: DR0 to DR3, DR6 and DR7 on x86-64.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DebugRegisters {
+    /// Where.
+    pub addresses: [usize; 4],
+    /// What was hit.
+    pub status: usize,
+    /// Which are on, and for what.
+    pub control: usize,
 }
 
 /// The saved registers of one thread: integer, segment bases, floating point. It is handed around
@@ -126,6 +139,28 @@ pub trait Context: Clone + Send + 'static {
     fn set_thread_pointer(&mut self, value: usize);
     /// The thread pointer.
     fn thread_pointer(&self) -> usize;
+
+    // For tracers. The context has been suspended.
+
+    /// Makes it trap with [`Exception::Step`] after one instruction of user code, or no longer.
+    /// [`Context::registers`] does not show it.
+    fn set_step(&mut self, is_on: bool);
+    /// Whether it is to trap so.
+    fn is_stepping(&self) -> bool;
+    /// The second segment base (gs on x86-64); the thread pointer is the first.
+    fn second_base(&self) -> usize;
+    /// Sets it. The address is canonical.
+    fn set_second_base(&mut self, value: usize);
+    /// The floating-point and vector registers, as the machine saves them.
+    fn float(&self) -> &[u8];
+    /// Replaces as many of their bytes as are given. Returns false, changing nothing, when the
+    /// machine could not load that.
+    fn set_float(&mut self, bytes: &[u8]) -> bool;
+    /// Its hardware breakpoints.
+    fn debug(&self) -> DebugRegisters;
+    /// Sets them. Returns false, changing nothing, when they ask for anything but watching user
+    /// addresses.
+    fn set_debug(&mut self, debug: DebugRegisters) -> bool;
 }
 
 /// How the machine is to stop for good.
@@ -160,6 +195,10 @@ pub trait Machine: Sized + 'static {
 
     /// The machine's own boot stages, which run before the kernel's.
     fn stages() -> Vec<Stage<Kernel<Self>>> {
+        Vec::new()
+    }
+    /// Those of them that had to run before there was a kernel, in the order they did.
+    fn past_stages() -> Vec<Past> {
         Vec::new()
     }
 

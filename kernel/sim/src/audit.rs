@@ -7,6 +7,7 @@ use kernel_core::machine::{Access, Machine};
 use kernel_core::memory::{Frame, Kind, Page, Pages, SpaceId};
 use kernel_core::namespace::Root;
 use kernel_core::task::State;
+use kernel_core::trace::Phase;
 use std::collections::BTreeMap;
 
 /// Everything there is to map.
@@ -21,6 +22,31 @@ pub fn audit(kernel: &Kernel<Sim>) {
     check_spaces(kernel);
     check_threads(kernel);
     check_descriptions(kernel);
+    check_sessions(kernel);
+}
+
+/// Tracers and traced threads know each other; a thread is stopped exactly as long as its session
+/// says so, or as it waits to be let go.
+fn check_sessions(kernel: &Kernel<Sim>) {
+    let sessions = &kernel.traces.sessions;
+    for (index, session) in sessions.iter() {
+        let Some(task) = session.task else { continue };
+        let have = kernel.tasks.get(task.0).and_then(|task| task.session);
+        assert_eq!(have.map(|id| id.0), Some(index), "{task:?} does not know its session");
+    }
+    for (index, task) in kernel.tasks.iter() {
+        let phase = task.session.map(|id| sessions.get(id.0).expect("a session exists").phase);
+        let is_stopped = matches!(phase, Some(Phase::Stopped(_)));
+        if task.state == State::Traced {
+            assert!(is_stopped || task.is_held, "nobody holds the stopped thread {index}");
+        } else {
+            assert!(
+                !is_stopped,
+                "thread {index} is {:?} and its session says it is stopped",
+                task.state
+            );
+        }
+    }
 }
 
 /// Every frame has as many references as mappings, tables and reserves.

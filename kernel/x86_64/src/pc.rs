@@ -1,12 +1,16 @@
 //! The answers to what the portable kernel asks for.
 
+use crate::boot::stages;
 use crate::context::Context;
 use crate::cpu::{Cpu, features};
 use crate::interrupt::{self, io, local, vector};
 use crate::paging::space::Space;
 use crate::smp::{self, flush};
 use crate::{heap, physical, power, serial, time};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::boot::{Past, Stage};
+use kernel_core::kernel::Kernel;
 use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, PowerOff};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 
@@ -25,6 +29,14 @@ impl Pc {
 impl Machine for Pc {
     type Context = Context;
     type Space = Space;
+
+    fn stages() -> Vec<Stage<Kernel<Self>>> {
+        stages::all()
+    }
+
+    fn past_stages() -> Vec<Past> {
+        stages::past()
+    }
 
     #[inline]
     fn read(&self, at: PhysicalAddress, into: &mut [u8]) {

@@ -23,9 +23,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod exec;
 pub mod number;
 pub mod signal;
+pub mod trace;
 pub mod wait;
 
 /// The types, errors and flags this interface shares with Redox.

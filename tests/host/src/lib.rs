@@ -6,13 +6,14 @@
 mod census;
 mod daemon;
 pub mod emergency;
+pub mod tracer;
 
 pub use abi::redox::data::Map;
 pub use abi::redox::error::*;
 pub use abi::redox::flag::{
     CLOCK_MONOTONIC, CLOCK_REALTIME, CallFlags, EVENT_TIMEOUT_ID, EventFlags, FUTEX_WAIT64,
     MODE_CHR, MODE_DIR, MODE_FIFO, MODE_FILE, MapFlags, O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK,
-    O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
+    O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
 };
 pub use abi::redox::schemev2::{Cqe, CqeOpcode, Opcode, Sqe};
 pub use abi::signal::*;

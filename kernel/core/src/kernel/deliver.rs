@@ -3,10 +3,11 @@
 use super::{Caller, Kernel};
 use crate::error::*;
 use crate::log::Level;
-use crate::machine::{Access, Context, Exception, Machine};
+use crate::machine::{Access, Context, DebugRegisters, Exception, Machine};
 use crate::memory::{Page, UserSlice};
 use crate::signal::{Interrupted, UNSTOPPABLE, bit};
 use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
+use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
 use abi::wait::Ended;
 
@@ -43,9 +44,10 @@ impl<M: Machine> Kernel<M> {
         let is_dropped = action.handler == SIG_IGN
             || action.handler == SIG_DFL
                 && matches!(default(signal), Default::Ignore | Default::Continue);
-        if is_dropped {
+        if is_dropped && !self.is_watched(process) {
             return;
         }
+        let record = &mut self.processes[process.0];
         record.signals.pending.add(info);
         let threads = record.threads.clone();
         for task in threads {
@@ -54,6 +56,12 @@ impl<M: Machine> Kernel<M> {
                 self.demand_attention(task);
             }
         }
+    }
+
+    /// Whether a tracer wants to know of signals that would be dropped.
+    fn is_watched(&self, process: ProcessId) -> bool {
+        let threads = &self.processes[process.0].threads;
+        threads.iter().any(|task| self.is_traced_for(*task, PtraceFlags::PTRACE_STOP_SIGNAL))
     }
 
     /// Sends a signal to one thread.
@@ -74,6 +82,11 @@ impl<M: Machine> Kernel<M> {
         }
         if matches!(signal, SIGCONT | SIGKILL) {
             self.continue_process(process);
+        }
+        if signal == SIGKILL {
+            for task in self.processes[process.0].threads.clone() {
+                self.free_for_death(task);
+            }
         }
     }
 
@@ -110,6 +123,10 @@ impl<M: Machine> Kernel<M> {
                 self.reap_thread(task);
                 return false;
             }
+            let may_halt = thread.session.is_some() || thread.is_held || thread.is_marked;
+            if may_halt && self.halt(task) {
+                return false;
+            }
             if self.processes[process.0].is_stopped {
                 self.set_aside(task);
                 return false;
@@ -118,10 +135,17 @@ impl<M: Machine> Kernel<M> {
                 self.tasks[task.0].attention = false;
                 return true;
             };
+            if self.report_signal(task, signal) {
+                continue;
+            }
             match reaction {
                 Reaction::Ignore => drop(self.take_signal(task, signal)),
                 Reaction::End => {
-                    self.end_process(process, Ended::Signalled(signal as u8));
+                    let ended = Ended::Signalled(signal as u8);
+                    if signal != SIGKILL && self.report_end(task, ended) {
+                        continue;
+                    }
+                    self.end_process(process, ended);
                     return false;
                 }
                 Reaction::Stop => {
@@ -138,8 +162,10 @@ impl<M: Machine> Kernel<M> {
                         self.park_for_memory(task);
                         return false;
                     }
+                    if self.interrupt_call(task, action) {
+                        continue;
+                    }
                     let Some(info) = self.take_signal(task, signal) else { continue };
-                    self.interrupt_call(task, action);
                     if let Err(signal) = self.enter_handler(task, action, info) {
                         self.end_process(process, Ended::Signalled(signal as u8));
                         return false;
@@ -170,17 +196,19 @@ impl<M: Machine> Kernel<M> {
         Some((signal, reaction))
     }
 
-    fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
+    pub(super) fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
+        self.signal_taken(task, signal);
         let thread = &mut self.tasks[task.0];
         let own = thread.signals.pending.take(bit(signal));
         own.or_else(|| self.processes[thread.process.0].signals.pending.take(bit(signal)))
     }
 
-    /// Ends a parked call with `EINTR`, or moves the thread back to before it.
-    fn interrupt_call(&mut self, task: TaskId, action: SigAction) {
+    /// Ends a parked call with `EINTR`, or moves the thread back to before it. Returns whether its
+    /// tracer wants to see that first.
+    fn interrupt_call(&mut self, task: TaskId, action: SigAction) -> bool {
         let thread = &mut self.tasks[task.0];
         if !thread.unfinished.is_parked {
-            return;
+            return false;
         }
         self.tell_rest_of_sleep(task);
         let thread = &mut self.tasks[task.0];
@@ -189,12 +217,14 @@ impl<M: Machine> Kernel<M> {
             thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
         thread.unfinished = Unfinished::default();
         let context = thread.context();
-        if action.flags & SA_RESTART != 0 && may_restart {
-            let number = context.call().number;
+        let number = context.call().number;
+        let begins_anew = action.flags & SA_RESTART != 0 && may_restart;
+        if begins_anew {
             context.rewind_call(number);
         } else {
             context.set_answer((EINTR as usize).wrapping_neg());
         }
+        self.call_interrupted(task, number, begins_anew)
     }
 
     /// Whether there is no memory for what a handler finds on the stack, and an emergency is to
@@ -244,7 +274,12 @@ impl<M: Machine> Kernel<M> {
         let thread = &mut self.tasks[task.0];
         let cpu_copy = thread.context.as_mut().expect("an attended thread has its registers");
         self.machine.suspend(cpu_copy);
-        let saved: M::Context = cpu_copy.clone();
+        let mut saved: M::Context = cpu_copy.clone();
+        if thread.is_marked {
+            // What a tracer wants belongs to the thread, not to where it was.
+            saved.set_step(false);
+            saved.set_debug(DebugRegisters::default());
+        }
         let mask = thread.signals.suspended_mask.take().unwrap_or(thread.signals.mask);
         thread.signals.interrupted.push(Interrupted { context: saved, mask });
         let blocked = if action.flags & SA_NODEFER != 0 { 0 } else { bit(info.signo as usize) };
@@ -259,16 +294,20 @@ impl<M: Machine> Kernel<M> {
             let signals = &mut self.processes[process.0].signals;
             signals.set_action(info.signo as usize, SigAction::default());
         }
+        self.handler_entered(task);
         Ok(())
     }
 
     /// The handler is done: back to where the signal came.
     pub(crate) fn return_from_handler(&mut self, caller: Caller) -> Outcome {
         let thread = &mut self.tasks[caller.task.0];
-        let Some(Interrupted { context, mask }) = thread.signals.interrupted.pop() else {
+        let Some(Interrupted { mut context, mask }) = thread.signals.interrupted.pop() else {
             return fail(EINVAL);
         };
         self.machine.suspend(thread.context());
+        if thread.is_marked {
+            context.set_debug(thread.context().debug());
+        }
         thread.context = Some(context);
         thread.signals.mask = mask;
         self.demand_attention(caller.task);
@@ -302,10 +341,14 @@ impl<M: Machine> Kernel<M> {
 
     /// User code did what the processor refuses.
     pub(crate) fn user_exception(&mut self, task: TaskId, exception: Exception) {
+        if self.tasks[task.0].is_marked && self.take_exception(task, exception) {
+            return;
+        }
         let (signal, what) = match exception {
             Exception::Divide => (SIGFPE, "divided by zero"),
             Exception::Float => (SIGFPE, "floating-point exception"),
             Exception::Step => (SIGTRAP, "single step"),
+            Exception::Watch(_) => (SIGTRAP, "hardware breakpoint"),
             Exception::Breakpoint => (SIGTRAP, "breakpoint"),
             Exception::InvalidInstruction => (SIGILL, "invalid instruction"),
             Exception::Protection => (SIGSEGV, "protection fault"),
@@ -328,6 +371,12 @@ impl<M: Machine> Kernel<M> {
             let info =
                 SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
             self.signal_task(task, info);
+            return;
+        }
+        if self.is_traced_for(task, PtraceFlags::PTRACE_STOP_SIGNAL) {
+            let info =
+                SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
+            self.force_signal(task, info);
             return;
         }
         let at = self.tasks[task.0].context().instruction_pointer();

@@ -312,6 +312,7 @@ impl<M: Machine> Kernel<M> {
         thread.unfinished = Default::default();
         self.machine.suspend(thread.context());
         *thread.context() = M::Context::start(loaded.entry, loaded.stack);
+        self.program_changed(Caller { space: loaded.space, ..caller });
     }
 }
 

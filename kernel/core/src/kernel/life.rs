@@ -48,6 +48,7 @@ impl<M: Machine> Kernel<M> {
             child_ended,
             past_ticks: [0; 2],
             started_ns,
+            refusals: 0,
             is_warned: false,
             growth: Default::default(),
             is_doomed: false,
@@ -71,6 +72,7 @@ impl<M: Machine> Kernel<M> {
         self.processes[process.0].threads.push(task);
         self.spaces[space.0].users += 1;
         self.stats.contexts_created += 1;
+        self.tasks[task.0].serial = self.stats.contexts_created;
         self.make_ready(task);
         task
     }
@@ -98,6 +100,7 @@ impl<M: Machine> Kernel<M> {
         if !self.has_room_for_task() {
             return fail(EAGAIN);
         }
+        self.check_clone(caller.task)?;
         let parent_space = &mut self.spaces[caller.space.0];
         let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
         let thread = &mut self.tasks[caller.task.0];
@@ -115,6 +118,7 @@ impl<M: Machine> Kernel<M> {
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
         (signals.mask, signals.interrupted) = (mask, interrupted);
+        self.made_thread(caller.task, task);
         Ok(self.processes[child.0].pid as usize)
     }
 
@@ -170,6 +174,13 @@ impl<M: Machine> Kernel<M> {
         let thread = self.tasks.remove(task.0);
         self.tids.remove(&thread.tid);
         let process = thread.process;
+        if let Some(session) = thread.session {
+            let ended = match self.processes[process.0].standing {
+                Standing::Ending(ended) => ended,
+                _ => Ended::Exited(0),
+            };
+            self.tracee_gone(session, ended);
+        }
         let record = &mut self.processes[process.0];
         record.threads.retain(|have| *have != task);
         record.past_ticks[0] += thread.user_ticks;

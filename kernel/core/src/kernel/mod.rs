@@ -13,6 +13,7 @@ mod life;
 mod run;
 mod start;
 mod timers;
+mod trace;
 
 pub use run::{CPUS_MAX, Chosen, Cpu, Cpus};
 pub use timers::{TimerKey, Timers, Waiter};
@@ -34,6 +35,7 @@ use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId, place, user
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
+use crate::trace::Traces;
 use abi::redox::flag::EventFlags;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -124,6 +126,8 @@ pub struct Kernel<M: Machine> {
     pub user_schemes: Table<UserScheme>,
     /// Moments that somebody waits for.
     pub timers: Timers,
+    /// What tracers have open.
+    pub traces: Traces,
     /// Threads waiting for a word of memory.
     pub futexes: Futexes,
     /// Who runs next.
@@ -191,6 +195,7 @@ impl<M: Machine> Kernel<M> {
             pipes: Pipes::default(),
             user_schemes: Table::new(),
             timers: Timers::default(),
+            traces: Traces::default(),
             futexes: Futexes::default(),
             policy: RoundRobin::default(),
             cpus,

@@ -31,7 +31,7 @@ pub struct Cpu {
     caller: Caller,
     /// Whether it has one.
     has_thread: bool,
-    /// It has one, and no other CPU has ended it: its calls happen.
+    /// It has one whose calls happen at once: no other CPU has ended it, and nobody traces it.
     may_call: bool,
     /// When it got that thread, and `user` then.
     given_at: [u64; 2],
@@ -108,6 +108,11 @@ impl Cpu {
     pub(super) fn end_current(&mut self) {
         self.may_call = false;
         self.must_look = true;
+    }
+
+    /// Somebody traces its thread from now on.
+    pub(super) fn take_detour(&mut self) {
+        self.may_call = false;
     }
 
     /// Counts the time in user code until `now`.
@@ -217,7 +222,8 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu];
         record.leaves_user(now);
         if !record.may_call {
-            self.bring_back(cpu, context);
+            let task = self.bring_back(cpu, context);
+            self.call_with_detour(task);
             return None;
         }
         let caller = record.caller;
@@ -298,7 +304,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu];
         if let Some(caller) = record.current() {
             // One that has been ended is not made ready again: it is reaped.
-            if !record.must_yield || !record.may_call {
+            if !record.must_yield || self.tasks[caller.task.0].state == State::Ending {
                 return Some(caller);
             }
             record.must_yield = false;
@@ -342,7 +348,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu];
         record.caller = caller;
         record.has_thread = true;
-        record.may_call = true;
+        record.may_call = thread.session.is_none();
         record.given_at = [now, record.user];
         record.stats.switches += 1;
         caller
@@ -472,12 +478,20 @@ impl<M: Machine> Kernel<M> {
                 return;
             }
             let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
+            let number = thread.context().call().number;
             thread.context().set_answer(answer(Err(errno)));
             thread.unfinished = Unfinished::default();
+            if thread.session.is_some() {
+                self.call_ended(caller.task, number);
+            }
             return;
         }
-        let Some(context) = self.tasks[caller.task.0].context.take() else { return };
-        if let Some(context) = syscall::dispatch(self, caller, context) {
+        let thread = &mut self.tasks[caller.task.0];
+        let Some(context) = thread.context.take() else { return };
+        let traced = thread.session.map(|_| context.call().number);
+        let answered = syscall::dispatch(self, caller, context);
+        let has_answer = answered.is_some();
+        if let Some(context) = answered {
             let thread = &mut self.tasks[caller.task.0];
             thread.context = Some(context);
             // The call may have ended without taking the answer it was waiting for: what it named
@@ -487,12 +501,23 @@ impl<M: Machine> Kernel<M> {
             }
             self.tasks[caller.task.0].unfinished = Unfinished::default();
         }
+        if let Some(number) = traced
+            && (has_answer || self.is_replaced(caller.task))
+        {
+            self.call_ended(caller.task, number);
+        }
+    }
+
+    /// Whether a thread whose call gave no answer is not waiting either: it has new registers.
+    fn is_replaced(&self, task: TaskId) -> bool {
+        let thread = self.tasks.get(task.0);
+        thread.is_some_and(|thread| !thread.unfinished.is_parked && thread.context.is_some())
     }
 
     /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
     pub(crate) fn call_early(&mut self, task: TaskId) {
         let thread = &mut self.tasks[task.0];
-        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped);
+        let is_at_rest = matches!(thread.state, State::Ready | State::Stopped | State::Traced);
         if is_at_rest && thread.unfinished.is_parked {
             thread.unfinished.is_parked = false;
             let caller = Caller { task, process: thread.process, space: thread.space };

@@ -5,7 +5,7 @@
 
 use super::address::{Frame, Page, Pages};
 use super::frames::{Frames, NoMemory};
-use crate::error::{EFAULT, ENOMEM, Errno};
+use crate::error::{EACCES, EFAULT, ENOMEM, Errno};
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 use alloc::collections::BTreeMap;
@@ -234,6 +234,50 @@ impl<M: Machine> Space<M> {
         machine.flush(&self.tables, Pages::one(page));
         frames.release(frame);
         Ok(())
+    }
+
+    /// The frame of a page for somebody who may change more than the program itself: sharing is
+    /// broken as by a first write, also where the program may only read.
+    ///
+    /// # Errors
+    /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`.
+    pub fn own_page(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        page: Page,
+    ) -> Result<Frame, Errno> {
+        let region = *self.region(page).ok_or(Errno(EFAULT))?;
+        if region.access.is_empty() || matches!(region.kind, Kind::Device | Kind::Window) {
+            return Err(Errno(EFAULT));
+        }
+        let found = machine.lookup(&self.tables, page).map(|(frame, _)| frame);
+        if region.kind == Kind::Shared {
+            let is_open = region.access.contains(Access::WRITE);
+            return found.ok_or(Errno(EFAULT)).and_then(|frame| match is_open {
+                true => Ok(frame),
+                false => Err(Errno(EACCES)),
+            });
+        }
+        if let Some(frame) = found
+            && frames.references(frame) == 1
+        {
+            return Ok(frame);
+        }
+        let own = frames.allocate().ok_or(Errno(ENOMEM))?;
+        match found {
+            Some(frame) => {
+                machine.copy(frame.start(), own.start(), PAGE_SIZE);
+                machine.map(frames, &mut self.tables, page, own, region.access)?;
+                machine.flush(&self.tables, Pages::one(page));
+                frames.release(frame);
+            }
+            None => {
+                machine.zero(own);
+                self.map_new(machine, frames, page, own, region.access)?;
+            }
+        }
+        Ok(own)
     }
 
     /// Maps a frame whose reference the space takes over; gives it back when there is no memory

@@ -23,6 +23,7 @@ pub use debug::Console;
 pub(crate) use emergency::shows_pressure;
 pub use irq::Lines;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
+pub use proc::Set as RegisterSet;
 pub(crate) use sys::scheme_rows;
 pub use time::Clocks;
 
@@ -148,6 +149,18 @@ pub trait Scheme<M: Machine>: Sync {
         fail(ENODEV)
     }
 
+    /// A message: the payload, and up to three words beside it.
+    fn call(
+        &self,
+        _kernel: &mut Kernel<M>,
+        _caller: Caller,
+        _number: usize,
+        _payload: UserSlice,
+        _words: &[usize],
+    ) -> Outcome {
+        fail(EOPNOTSUPP)
+    }
+
     /// Removes a path inside the scheme.
     fn unlink(
         &self,
@@ -220,6 +233,8 @@ pub mod place {
     pub const TIME: SchemeId = SchemeId::Kernel(5);
     /// `sys:`
     pub const SYS: SchemeId = SchemeId::Kernel(6);
+    /// `proc:`
+    pub const PROC: SchemeId = SchemeId::Kernel(7);
     /// `namespace:`
     pub const NAMESPACE: SchemeId = SchemeId::Kernel(9);
     /// `emergency:`

@@ -26,7 +26,7 @@ use alloc::collections::VecDeque;
 /// Names one request: whose scheme, and the number the daemon sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tag {
-    scheme: usize,
+    pub(crate) scheme: usize,
     number: u32,
 }
 

@@ -203,6 +203,20 @@ calls! {
     52 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
 }
 
+/// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.
+const _: () = {
+    let mut slot = 0;
+    while slot < ROWS.len() {
+        let row = &ROWS[slot];
+        match abi::call::find(row.number) {
+            Some(call) => assert!(call.arguments.len() == row.count, "a call has other arguments"),
+            None => panic!("a call is missing in abi::call"),
+        }
+        slot += 1;
+    }
+    assert!(abi::call::CALLS.len() == ROWS.len(), "abi::call has a call that is none");
+};
+
 /// How many calls there are.
 pub const SLOTS: usize = ROWS.len();
 

@@ -12,7 +12,9 @@ use abi::{PAGE_SIZE, USER_END, USER_START};
 
 /// `status`
 pub(super) fn exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
-    k.end_process(caller.process, Ended::Exited(a[0] as u8));
+    let ended = Ended::Exited(a[0] as u8);
+    k.stop_at_exit(caller.task, ended)?;
+    k.end_process(caller.process, ended);
     Err(Stop::Replaced)
 }
 
@@ -226,18 +228,21 @@ pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argum
     if !k.has_room_for_task() {
         return fail(EAGAIN);
     }
+    k.check_clone(caller.task)?;
     let mut context = M::Context::start(entry, stack);
     context.set_argument(0, argument);
     context.set_thread_pointer(thread_pointer);
     let mask = k.tasks[caller.task.0].signals.mask;
     let task = k.add_thread(caller.process, context);
     k.tasks[task.0].signals.mask = mask;
+    k.made_thread(caller.task, task);
     Ok(k.tasks[task.0].tid as usize)
 }
 
 /// `address, length, *done`
 pub(super) fn thread_exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [address, length, done, ..] = a;
+    k.stop_at_exit(caller.task, Ended::Exited(0))?;
     if done != 0 {
         k.clear_and_wake(caller, done)?;
     }

@@ -56,7 +56,10 @@ pub(super) fn call<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
             };
             k.ask(caller, server, request).map(|answer| answer.value)
         }
-        SchemeId::Kernel(_) if !is_std_fs => fail(EOPNOTSUPP),
+        SchemeId::Kernel(place) if !is_std_fs => {
+            let scheme = KernelSchemes::<M>::get(place);
+            scheme.call(k, caller, number, payload, &words[..count])
+        }
         SchemeId::Kernel(place) => match StdFsCallKind::try_from_raw(words[0] as u8) {
             Some(StdFsCallKind::Getdents) => directory::read_entries(
                 k,

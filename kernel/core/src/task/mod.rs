@@ -11,6 +11,7 @@ use crate::machine::{CpuId, Machine};
 use crate::memory::SpaceId;
 use crate::scheme::user::Tag;
 use crate::signal::TaskSignals;
+use crate::trace::SessionId;
 
 /// The index of a thread in the kernel's table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -27,6 +28,8 @@ pub enum State {
     Parked(Wait),
     /// Stopped by a signal until `SIGCONT`.
     Stopped,
+    /// Stopped by its tracer until that one says go on.
+    Traced,
     /// Ended; only its CPU still has to notice.
     Ending,
 }
@@ -71,6 +74,14 @@ pub struct Task<M: Machine> {
     pub switches: u64,
     /// The CPU it ran on last.
     pub last_cpu: CpuId,
+    /// Who traces it, if anybody.
+    pub session: Option<SessionId>,
+    /// A traced thread made it, and its tracer has not let it go yet.
+    pub is_held: bool,
+    /// Its registers may carry what a tracer has put there.
+    pub is_marked: bool,
+    /// No other thread has ever had this number.
+    pub serial: u64,
     /// The timer that ends its wait.
     pub timer: Option<TimerKey>,
     /// Neighbours in the wait queue it is parked on.
@@ -93,6 +104,10 @@ impl<M: Machine> Task<M> {
             kernel_ticks: 0,
             switches: 0,
             last_cpu: CpuId(0),
+            session: None,
+            is_held: false,
+            is_marked: false,
+            serial: 0,
             timer: None,
             links: wait::Links::default(),
         }
@@ -113,6 +128,7 @@ impl<M: Machine> Task<M> {
             State::Parked(_) if self.unfinished.deadline.is_some() => 'S',
             State::Parked(_) => 'B',
             State::Stopped => 'T',
+            State::Traced => 't',
             State::Ending => 'Z',
         }
     }

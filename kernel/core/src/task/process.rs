@@ -85,6 +85,8 @@ pub struct Process {
     pub past_ticks: [u64; 2],
     /// When it started, nanoseconds since boot.
     pub started_ns: u64,
+    /// How often it wanted to trace what it may not.
+    pub refusals: u64,
     /// The log has told that it uses call numbers that do not exist.
     pub is_warned: bool,
     /// How much memory it had, while memory was short.

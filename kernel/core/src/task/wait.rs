@@ -28,6 +28,10 @@ pub enum Reason {
     Signal,
     /// Memory: there was none left, and an emergency is to find some.
     Memory,
+    /// A traced thread to stop, or to do something its tracer wants to know.
+    Tracee,
+    /// The tracer to say go on.
+    Tracer,
 }
 
 impl fmt::Display for Reason {
@@ -43,6 +47,8 @@ impl fmt::Display for Reason {
             Reason::Futex => "futex",
             Reason::Signal => "signal",
             Reason::Memory => "memory",
+            Reason::Tracee => "tracee",
+            Reason::Tracer => "tracer",
         })
     }
 }

@@ -3,6 +3,7 @@
 mod entry;
 pub(crate) mod memory;
 pub(crate) mod regions;
+pub(crate) mod stages;
 pub(crate) mod start_info;
 
 use crate::cpu::{self, Cpu, features, float};
@@ -23,6 +24,7 @@ use kernel_core::emergency::{BlockIo, reserve_words};
 use kernel_core::memory::{Frame, FrameInfo, PhysicalAddress, Range};
 use memory::BootMemory;
 use regions::{Region, Regions};
+use stages::{Step, timed};
 use spin::Mutex;
 use start_info::{ACPI_NVS, ACPI_TABLES, MapEntry, RAM, StartInfo};
 use x86::controlregs::{cr3, cr3_write};
@@ -48,7 +50,33 @@ struct Early {
 /// The first Rust code. Called by the entry code on the early stack.
 extern "C" fn early(start_info: u64, entered: u64) -> ! {
     time::set_entered(entered);
-    serial::init();
+    timed(Step::Serial, serial::init);
+    timed(Step::Processor, processor);
+    // SAFETY: low memory is mapped to itself until the kernel's own tables are loaded; nobody uses
+    // the trap table yet.
+    unsafe {
+        show_window();
+        timed(Step::Traps, || crate::trap::init());
+    }
+    // SAFETY: as above.
+    let Some(info) = (unsafe { StartInfo::read(start_info) }) else {
+        panic!("the loader gave no start information");
+    };
+    let mut memory = timed(Step::Ram, || free_memory(&info));
+    let tables = timed(Step::Paging, || {
+        let mut tables = own_tables(&info, &mut memory);
+        // SAFETY: the new tables map the image, this stack in it, and the window.
+        unsafe { cr3_write(tables.root().start().0) };
+        Cpu::make(&mut tables, &mut memory, 0);
+        tables
+    });
+    *BOOT.lock() = Some(Early { info, memory, tables });
+    // SAFETY: the stack was mapped with the tables.
+    unsafe { cpu::switch_to_stack(0, main) };
+}
+
+/// Checks that the processor has what the kernel is built on, and switches it on.
+fn processor() {
     let mut missing = features::missing().peekable();
     if missing.peek().is_some() {
         let _ = write!(serial::Now, "Lifeboat cannot run on this processor. It lacks:");
@@ -59,25 +87,11 @@ extern "C" fn early(start_info: u64, entered: u64) -> ! {
         power::exit_device(kernel_core::power::FAILURE);
         power::stop();
     }
-    // SAFETY: nothing is missing; the loader's promises are in `entry`.
+    // SAFETY: nothing is missing.
     unsafe {
         features::enable();
         float::enable();
-        show_window();
-        crate::trap::init();
     }
-    // SAFETY: low memory is mapped to itself until the kernel's own tables are loaded.
-    let Some(info) = (unsafe { StartInfo::read(start_info) }) else {
-        panic!("the loader gave no start information");
-    };
-    let mut memory = free_memory(&info);
-    let mut tables = own_tables(&info, &mut memory);
-    // SAFETY: the new tables map the image, this stack in it, and the window.
-    unsafe { cr3_write(tables.root().start().0) };
-    Cpu::make(&mut tables, &mut memory, 0);
-    *BOOT.lock() = Some(Early { info, memory, tables });
-    // SAFETY: the stack was mapped with the tables.
-    unsafe { cpu::switch_to_stack(0, main) };
 }
 
 /// Makes the loader's tables show low memory in the window too.
@@ -166,21 +180,28 @@ pub struct Boot {
 fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory) {
     let firmware = Firmware(RefCell::new((&mut *tables, &mut *memory)));
     let supplied = Some(info.rsdp.0).filter(|address| *address != 0);
-    let acpi = match Tables::read(&firmware, supplied) {
-        Ok(acpi) => acpi,
+    let acpi = timed(Step::Acpi, || match Tables::read(&firmware, supplied) {
+        Ok(acpi) => {
+            power::init(&acpi);
+            acpi
+        }
         Err(reason) => panic!("no ACPI tables: {reason}"),
-    };
+    });
     let Some(madt) = acpi.madt() else { panic!("the ACPI tables name no interrupt controller") };
-    local::find(tables, memory, madt.local_apic_address());
-    io::silence_old();
-    // SAFETY: the gates are there since `early`.
-    unsafe { local::enable() };
-    Cpu::this().set_apic_id(local::id());
-    io::init(tables, memory, &madt, local::id());
-    time::init(&reference(&acpi, tables, memory));
-    time::enable();
-    power::init(&acpi);
-    smp::start(tables, memory, &madt, start_page(info));
+    timed(Step::Interrupts, || {
+        local::find(tables, memory, madt.local_apic_address());
+        io::silence_old();
+        // SAFETY: the gates are there since `early`.
+        unsafe { local::enable() };
+        Cpu::this().set_apic_id(local::id());
+        io::init(tables, memory, &madt, local::id());
+    });
+    timed(Step::Clocks, || {
+        time::init(&reference(&acpi, tables, memory));
+        time::enable();
+    });
+    let patience = smp::Patience::read(info.command_line());
+    timed(Step::Cpus, || smp::start(tables, memory, &madt, start_page(info), &patience));
     io::unmask(serial::LINE);
     serial::service();
 }

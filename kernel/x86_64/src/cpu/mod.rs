@@ -15,6 +15,7 @@
 //! between user and kernel `gs` finds the block from its own stack pointer instead: round down to
 //! the slot.
 
+pub(crate) mod debug;
 pub(crate) mod features;
 pub(crate) mod float;
 pub(crate) mod segments;
@@ -67,14 +68,16 @@ pub(crate) struct Cpu {
     pub(crate) stamp: Cell<u64>,
     /// Counts the stamps given out here.
     pub(crate) stamps: Cell<u64>,
+    /// Its debug registers watch something.
+    pub(crate) has_breakpoints: Cell<bool>,
     /// Kinds of interrupt that came and were not taken yet; see [`crate::interrupt`].
     pub(crate) events: Cell<u32>,
     /// Device lines that fired and were not taken yet, one bit each.
     pub(crate) lines: [Cell<u64>; 2],
     /// Somebody waits for this CPU to forget translations.
     pub(crate) flush_wanted: AtomicBool,
-    /// It has come up and runs the loop.
-    pub(crate) is_online: AtomicBool,
+    /// How far it has come up; see [`crate::smp`].
+    pub(crate) standing: AtomicU32,
 }
 
 // The offsets the entry code uses.
@@ -140,10 +143,11 @@ impl Cpu {
                 space: AtomicU64::new(tables.root().start().0),
                 stamp: Cell::new(0),
                 stamps: Cell::new(0),
+                has_breakpoints: Cell::new(false),
                 events: Cell::new(0),
                 lines: Default::default(),
                 flush_wanted: AtomicBool::new(false),
-                is_online: AtomicBool::new(false),
+                standing: AtomicU32::new(0),
             });
         }
     }

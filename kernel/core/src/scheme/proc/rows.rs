@@ -42,6 +42,7 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         (_, Some(task)) => match task.state {
             State::Parked(_) => format!("{} (parked)", task.letter()),
             State::Stopped => "T (stopped)".to_owned(),
+            State::Traced => "t (traced)".to_owned(),
             State::Running(_) => "R+ (running)".to_owned(),
             _ => "R (ready)".to_owned(),
         },
@@ -57,9 +58,11 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     }
     let space = record.space.and_then(|space| k.spaces.get(space.0));
     let ids = record.ids;
+    let session = first.and_then(|task| task.session);
+    let tracer = session.map_or(0, |id| k.traces.sessions[id.0].tracer);
     format!(
         "Name: {}\nState: {state}\nPid: {}\nPPid: {}\nPgid: {}\nSession: {}\nUid: {} {}\n\
-         Gid: {} {}\nThreads: {}\nCpu: {}\nWait: {wait}\nUserTime: {}\nKernelTime: {}\n\
+         Gid: {} {}\nThreads: {}\nTracer: {tracer}\nCpu: {}\nWait: {wait}\nUserTime: {}\nKernelTime: {}\n\
          Started: {}\nSwitches: {switches}\nResident: {}\nVirtual: {}\nDescriptors: {}\n",
         record.name(),
         record.pid,
