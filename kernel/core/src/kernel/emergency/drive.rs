@@ -47,7 +47,8 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         let now = self.now();
-        if now >= self.emergency.drawn_ns + REDRAW_NS {
+        let has_come_to_rest = self.emergency.is_busy && !has_more;
+        if has_come_to_rest || now >= self.emergency.drawn_ns + REDRAW_NS {
             self.draw();
         }
         let is_shown = self.show();
