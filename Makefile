@@ -36,6 +36,8 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
 USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check schemes-check consoled logd nulld ramd randd
+# Once `make ports` has built them, strangers' programs are in every image.
+PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
@@ -127,11 +129,20 @@ check: fmt-check lint test-host
 
 # --- Strangers' programs ---
 
-.PHONY: runner sysroot run-parts
+.PHONY: runner sysroot run-parts ports test-ports
 runner: # `cargo lifeboat`: cargo for any package, whose programs run in here
 runner: run-parts
 	@mkdir -p $(CARGO_BIN); ln -sfn $(CURDIR)/tools/cargo-lifeboat $(CARGO_BIN)/cargo-lifeboat
 	@echo 'Now, in the folder of any package: cargo lifeboat test'
+
+ports: # Programs from crates.io (ports/list), and from then on in every image
+ports: setup sysroot
+	@$(setup_env); ports/build.sh
+	@$(MAKE) image
+
+test-ports: # Their stories
+test-ports: ports kernel
+	@$(XTASK) test --stories ports/stories $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 sysroot: # std and a C library to build programs with: build/sysroot
 sysroot: setup
@@ -171,7 +182,7 @@ runtime: setup
 image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
-		--manifest filesystem.toml --extra tests/guest/guest.toml --programs $(USER_BIN) --output $(INITFS)
+		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

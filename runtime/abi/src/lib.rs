@@ -39,6 +39,10 @@ pub const LOWEST_FREE: usize = usize::MAX;
 /// In place of a descriptor for `FMAP`: anonymous, zero-filled memory.
 pub const ANONYMOUS: usize = usize::MAX;
 
+/// A third flag for `event:`, beside readable and writable: the other side is gone for good. Told only
+/// to those who ask for it, and only by the kernel's own schemes.
+pub const EVENT_HANGUP: usize = 1 << 2;
+
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
 

@@ -7,6 +7,7 @@
 
 use super::{Opened, Position, Scheme, place};
 use crate::error::*;
+use crate::event::known_flags;
 use crate::kernel::{Caller, Kernel, Waiter};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
@@ -81,7 +82,7 @@ impl<M: Machine> Scheme<M> for Event {
         let mut done = 0;
         while done + SIZE <= from.length {
             let [id, flags, data] = k.copy_in_words(caller.space, from.part(done, SIZE).address)?;
-            let flags = EventFlags::from_bits_truncate(flags);
+            let flags = known_flags(flags);
             match register(k, caller, number, Record { id, flags, data }) {
                 Ok(()) => done += SIZE,
                 // What has been registered stays registered; the rest is written again.
