@@ -25,8 +25,8 @@ status  the store, the policy, the pressure, and figures of the last emergency
 log     the last emergencies: who decided, what ended, how long it took
 jobs    who had the memory when the world stopped last
 test    stop the world now: look at the picker, and go on with c
-demo    three documents of MIB each (4 unless given) and a leak; when the leak has
-        filled memory, end it: the documents check themselves
+demo    three documents of MIB each (4 unless given) and a leak; when the leak
+        has filled memory, end it: the documents check themselves
 
 Options:
   -h, --help  print this text
