@@ -9,7 +9,7 @@ use crate::signal::{Interrupted, UNSTOPPABLE, bit};
 use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
 use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
-use abi::wait::Ended;
+use abi::wait::{Change, Ended};
 
 /// The System V red zone: bytes below the stack pointer that a function may use.
 const RED_ZONE: usize = 128;
@@ -80,8 +80,11 @@ impl<M: Machine> Kernel<M> {
         if STOPPING & bit(signal) != 0 {
             self.forget_signals(process, bit(SIGCONT));
         }
-        if matches!(signal, SIGCONT | SIGKILL) {
+        if matches!(signal, SIGCONT | SIGKILL) && self.processes[process.0].is_stopped {
             self.continue_process(process);
+            if signal == SIGCONT {
+                self.tell_change(process, Change::Continued);
+            }
         }
         if signal == SIGKILL {
             for task in self.processes[process.0].threads.clone() {
@@ -150,7 +153,7 @@ impl<M: Machine> Kernel<M> {
                 }
                 Reaction::Stop => {
                     self.take_signal(task, signal);
-                    self.stop_process(process);
+                    self.stop_process(process, signal as u8);
                 }
                 Reaction::Handle(action) => {
                     let is_owed = self.tasks[task.0].unfinished.owed.is_some();
@@ -187,7 +190,11 @@ impl<M: Machine> Kernel<M> {
         let lowest = candidates.trailing_zeros() as usize + 1;
         let signal = if candidates & bit(SIGKILL) != 0 { SIGKILL } else { lowest };
         let action = signals.action(signal);
+        let is_init = self.processes[thread.process.0].pid == 1;
         let reaction = match (action.handler, default(signal)) {
+            // Nothing but its own faults ends or stops PID 1 if it has not asked for it: without
+            // it the system is over.
+            (SIG_DFL, _) if is_init => Reaction::Ignore,
             (SIG_IGN, _) | (SIG_DFL, Default::Ignore | Default::Continue) => Reaction::Ignore,
             (SIG_DFL, Default::End) => Reaction::End,
             (SIG_DFL, Default::Stop) => Reaction::Stop,
@@ -392,11 +399,34 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// All threads of a process stop until `SIGCONT`.
-    fn stop_process(&mut self, process: ProcessId) {
+    fn stop_process(&mut self, process: ProcessId, signal: u8) {
         self.processes[process.0].is_stopped = true;
         for task in self.processes[process.0].threads.clone() {
             self.demand_attention(task);
         }
+        self.tell_change(process, Change::Stopped(signal));
+    }
+
+    /// Lets the parent know that a process has stopped or goes on.
+    fn tell_change(&mut self, process: ProcessId, change: Change) {
+        self.processes[process.0].change = Some(change);
+        let record = &self.processes[process.0];
+        let (pid, ruid) = (record.pid, record.ids.ruid);
+        let Some(parent) = self.find_process(record.parent) else { return };
+        let action = self.processes[parent.0].signals.action(SIGCHLD);
+        if action.flags & SA_NOCLDSTOP == 0 {
+            let info = SigInfo {
+                signo: SIGCHLD as i32,
+                code: SI_KERNEL,
+                pid: pid as i32,
+                uid: ruid,
+                status: change.status(),
+                ..SigInfo::default()
+            };
+            self.signal_process(parent, info);
+        }
+        let queue = self.processes[parent.0].child_ended;
+        self.wake_all(queue);
     }
 
     fn continue_process(&mut self, process: ProcessId) {

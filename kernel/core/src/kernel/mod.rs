@@ -112,6 +112,8 @@ pub struct Kernel<M: Machine> {
     /// Threads by number.
     pub tids: HashMap<u32, TaskId>,
     next_pid: Pid,
+    /// Every number has been given out once.
+    are_pids_used: bool,
     /// Open files.
     pub descriptions: Table<Description>,
     /// Namespaces; the first is everybody's until one makes its own.
@@ -188,6 +190,7 @@ impl<M: Machine> Kernel<M> {
             pids: HashMap::new(),
             tids: HashMap::new(),
             next_pid: 1,
+            are_pids_used: false,
             descriptions: Table::new(),
             namespaces: Table::new(),
             waits,

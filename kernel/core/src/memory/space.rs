@@ -408,6 +408,8 @@ impl<M: Machine> Space<M> {
         if covered != pages.count() {
             return Err(Errno(ENOMEM));
         }
+        // What is not mapped no CPU remembers.
+        let is_mapped = machine.next_mapped(&self.tables, pages).is_some();
         for region in self.cut(pages) {
             // Shared frames stay read-only until the first write finds out whose they are.
             let shown = match region.kind {
@@ -417,7 +419,9 @@ impl<M: Machine> Space<M> {
             machine.protect(&mut self.tables, region.pages, shown);
             self.regions.insert(region.pages.start.0, Region { access, ..region });
         }
-        machine.flush(&self.tables, pages);
+        if is_mapped {
+            machine.flush(&self.tables, pages);
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::handle::FileTable;
 use crate::memory::SpaceId;
 use crate::namespace::NamespaceId;
 use crate::signal::ProcessSignals;
-use abi::wait::Ended;
+use abi::wait::{Change, Ended};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -79,7 +79,11 @@ pub struct Process {
     pub standing: Standing,
     /// Stopped by a signal until `SIGCONT`.
     pub is_stopped: bool,
-    /// Woken when a child ends.
+    /// The last stop or continuation, until the parent has been told.
+    pub change: Option<Change>,
+    /// Bits that new files do not get; the runtime applies it.
+    pub umask: u32,
+    /// Woken when a child ends, stops or goes on.
     pub child_ended: QueueId,
     /// Ticks of threads that have ended: user, kernel.
     pub past_ticks: [u64; 2],
