@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod errno;
 pub mod exec;
 pub mod number;
 pub mod signal;
