@@ -6,6 +6,7 @@
 //! Two halves. [`Machine`] is reached only under the kernel lock, as `kernel.machine`. [`Port`]
 //! is what one CPU's own loop needs outside the lock.
 
+use crate::acpi::PciWindow;
 use crate::boot::Stage;
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
@@ -81,6 +82,15 @@ pub enum Interrupt {
     Kick,
     /// A device line. It stays masked until [`Machine::unmask_line`].
     Line(u8),
+}
+
+/// What a device writes to memory to make a line fire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Where.
+    pub address: u64,
+    /// What.
+    pub data: u32,
 }
 
 /// A call as the registers hold it.
@@ -252,6 +262,13 @@ pub trait Machine: Sized + 'static {
     fn next_interrupt(&mut self) -> Option<Interrupt>;
     /// Lets a line interrupt again.
     fn unmask_line(&mut self, line: u8);
+    /// How a device makes `line` fire by writing to memory; `None` for lines that are wires, or
+    /// that the machine does not have.
+    fn message(&self, line: u8) -> Option<Message>;
+    /// Where drivers find PCI configuration space.
+    fn pci_windows(&self) -> Vec<PciWindow> {
+        Vec::new()
+    }
     /// Facts about a CPU.
     fn cpu_facts(&self, cpu: CpuId) -> CpuFacts;
     /// 64 bits from the hardware's random source, if it has one.

@@ -20,6 +20,7 @@ pub mod user;
 
 pub use debug::Console;
 pub use irq::Lines;
+pub use memory::Ranges;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
 pub(crate) use sys::scheme_rows;
 pub use time::Clocks;

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::Write;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
-use kernel_core::acpi::{PhysicalRead, Space, Tables};
+use kernel_core::acpi::{PciWindow, PhysicalRead, Space, Tables};
 use kernel_core::memory::{Frame, FrameInfo, PhysicalAddress, Range};
 use memory::BootMemory;
 use regions::{Region, Regions};
@@ -131,9 +131,9 @@ extern "C" fn main() -> ! {
         panic!("the first stage left nothing");
     };
     crate::panic::init(info.command_line());
-    devices(&info, &mut tables, &mut memory);
+    let pci_windows = devices(&info, &mut tables, &mut memory);
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
-    unsafe { kernel_main(hand_over(&info, tables, memory)) }
+    unsafe { kernel_main(hand_over(&info, tables, memory, pci_windows)) }
 }
 
 unsafe extern "Rust" {
@@ -154,8 +154,13 @@ pub struct Boot {
     pub command_line: String,
 }
 
-/// Finds and sets up the devices the kernel itself uses, and starts the other CPUs.
-fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory) {
+/// Finds and sets up the devices the kernel itself uses, and starts the other CPUs. Returns where
+/// drivers find theirs.
+fn devices(
+    info: &StartInfo,
+    tables: &mut KernelTables,
+    memory: &mut BootMemory,
+) -> Vec<PciWindow> {
     let firmware = Firmware(RefCell::new((&mut *tables, &mut *memory)));
     let supplied = Some(info.rsdp.0).filter(|address| *address != 0);
     let acpi = match Tables::read(&firmware, supplied) {
@@ -175,6 +180,7 @@ fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory)
     smp::start(tables, memory, &madt, start_page(info));
     io::unmask(serial::LINE);
     serial::service();
+    acpi.pci_windows()
 }
 
 /// The clock to measure others by.
@@ -219,7 +225,12 @@ impl PhysicalRead for Firmware<'_> {
     }
 }
 
-fn hand_over(info: &StartInfo, tables: KernelTables, mut memory: BootMemory) -> Boot {
+fn hand_over(
+    info: &StartInfo,
+    tables: KernelTables,
+    mut memory: BootMemory,
+    pci_windows: Vec<PciWindow>,
+) -> Boot {
     let ram = info.memory_map().iter().filter(|entry| entry.kind == RAM);
     let frames = ram.map(|entry| entry.end() / 4096).max().unwrap_or(0) as usize;
     let bytes = frames * size_of::<FrameInfo>();
@@ -236,7 +247,7 @@ fn hand_over(info: &StartInfo, tables: KernelTables, mut memory: BootMemory) -> 
         (from_raw_parts(physical::pointer::<u8>(at).cast_const(), length), at.frame())
     });
     Boot {
-        machine: Pc::new(tables.root()),
+        machine: Pc::new(tables.root(), pci_windows),
         frame_infos,
         ranges: memory.regions().iter().map(range).collect(),
         archive,
