@@ -34,7 +34,7 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check consoled pcid logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check consoled diskd pcid logd nulld ramd randd
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)

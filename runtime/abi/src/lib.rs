@@ -25,6 +25,7 @@
 
 pub mod exec;
 pub mod number;
+pub mod partition;
 pub mod signal;
 pub mod wait;
 

@@ -11,7 +11,9 @@ use scheme::{Daemon, Server, device};
 use syscall::Stat;
 use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
 use syscall::error::{EACCES, EBADF, EBUSY, EISDIR, ENOENT, ENOTDIR, EOPNOTSUPP, Error, Result};
-use syscall::flag::{MODE_CHR, MODE_DIR, MODE_FILE, O_ACCMODE, O_DIRECTORY, O_RDONLY as READ};
+use syscall::flag::{
+    MODE_CHR, MODE_DIR, MODE_FILE, O_ACCMODE, O_DIRECTORY, O_RDONLY as READ, O_STAT,
+};
 use syscall::schemev2::NewFdFlags;
 
 use crate::claim::Claim;
@@ -50,6 +52,8 @@ enum Handle {
     Info(usize),
     /// Its configuration space.
     Config(usize),
+    /// What a driver would hold it by, opened only to be looked at.
+    Unclaimed(usize),
     /// Its driver's hold on it.
     Claim(Box<Claim>),
 }
@@ -104,6 +108,8 @@ impl Pci {
             "" => Ok(Handle::Function(index)),
             "info" => Ok(Handle::Info(index)),
             "config" => Ok(Handle::Config(index)),
+            // Only looked at.
+            "claim" if flags & O_STAT != 0 => Ok(Handle::Unclaimed(index)),
             "claim" => self.claim(index),
             _ => Err(Error::new(ENOENT)),
         }
@@ -164,7 +170,7 @@ impl SchemeSync for Pci {
                 let handle = self.open(&path, flags, ctx.uid)?;
                 Ok(self.add(handle))
             }
-            Handle::Info(_) | Handle::Config(_) => Err(Error::new(ENOTDIR)),
+            Handle::Info(_) | Handle::Config(_) | Handle::Unclaimed(_) => Err(Error::new(ENOTDIR)),
         }
     }
 
@@ -191,7 +197,7 @@ impl SchemeSync for Pci {
             Handle::Root | Handle::Function(_) => return Err(Error::new(EISDIR)),
             Handle::Info(index) => self.functions[*index].info.to_string().into_bytes(),
             Handle::Config(index) => self.config(*index),
-            Handle::Claim(_) => return Err(Error::new(EBADF)),
+            Handle::Unclaimed(_) | Handle::Claim(_) => return Err(Error::new(EBADF)),
         };
         let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
         let length = rest.len().min(buffer.len());
@@ -206,6 +212,7 @@ impl SchemeSync for Pci {
             Handle::Function(index) => file(index, ""),
             Handle::Info(index) => file(index, "/info"),
             Handle::Config(index) => file(index, "/config"),
+            Handle::Unclaimed(index) => file(index, "/claim"),
             Handle::Claim(claim) => format!("{}/claim", claim.name()),
         };
         Ok(device::write_path("pci", &path, buffer))
@@ -224,7 +231,7 @@ impl SchemeSync for Pci {
                 (MODE_FILE | 0o444, self.functions[*index].info.to_string().len())
             }
             Handle::Config(_) => (MODE_FILE | 0o400, CONFIG),
-            Handle::Claim(_) => (MODE_CHR | 0o600, 0),
+            Handle::Unclaimed(_) | Handle::Claim(_) => (MODE_CHR | 0o600, 0),
         };
         *stat = Stat { st_mode: mode, st_nlink: 1, st_size: size as u64, ..Stat::default() };
         Ok(())
