@@ -12,6 +12,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 ## Variables, for any target that starts Lifeboat
 SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
+DISK    ?= build/disk.img# the disk, made when it is not there; none without one
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 APPEND  ?=#      more kernel command line
@@ -35,6 +36,7 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
 USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check consoled diskd pcid logd nulld ramd randd
+CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
@@ -93,9 +95,9 @@ gdb: setup-gdb kernel image
 
 # --- Check ---
 
-.PHONY: test test-host test-qemu bench check
+.PHONY: test test-host test-qemu test-runner bench check
 test: # Everything that judges: on the host, then in QEMU
-test: $(if $(strip $(T)),,test-host) test-qemu
+test: $(if $(strip $(T)),,test-host) test-qemu $(if $(strip $(T)),,test-runner)
 
 test-host: # The tests that need no QEMU
 test-host: setup
@@ -105,6 +107,10 @@ test-qemu: # The stories in tests/qemu, each on its own machine
 test-qemu: kernel image
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
+test-runner: # A stranger's crate through `cargo lifeboat`
+test-runner: run-parts
+	@tools/test-runner.sh
+
 bench: # Exact instruction counts, beside Linux and Redox
 bench: RELEASE := 1
 bench: kernel image
@@ -112,6 +118,23 @@ bench: kernel image
 
 check: # What to run before a commit: format, lints, host tests
 check: fmt-check lint test-host
+
+# --- Strangers' programs ---
+
+.PHONY: runner sysroot run-parts
+runner: # `cargo lifeboat`: cargo for any package, whose programs run in here
+runner: run-parts
+	@mkdir -p $(CARGO_BIN); ln -sfn $(CURDIR)/tools/cargo-lifeboat $(CARGO_BIN)/cargo-lifeboat
+	@echo 'Now, in the folder of any package: cargo lifeboat test'
+
+sysroot: # std and a C library to build programs with: build/sysroot
+sysroot: setup
+	@tools/sysroot/build.sh
+
+# The runner itself is copied, so that cargo may build xtask while another cargo uses it.
+run-parts: kernel image sysroot
+	@$(setup_env); cargo build $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask
+	@cmp -s $(HOST_TARGET)/debug/xtask $(BUILD)/xtask || install $(HOST_TARGET)/debug/xtask $(BUILD)/xtask
 
 # --- Build ---
 

@@ -37,6 +37,8 @@ mod system;
 mod terminal;
 mod thread;
 mod time;
+#[cfg_attr(feature = "unwind", path = "unwind/tables.rs")]
+#[cfg_attr(not(feature = "unwind"), path = "unwind/frames.rs")]
 mod unwind;
 
 use core::fmt::Write;

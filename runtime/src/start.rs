@@ -3,7 +3,7 @@
 use crate::sys::file::Output;
 use crate::thread::control::{self, TEMPLATE, Template};
 use crate::thread::record::FIRST;
-use crate::{environment, exit};
+use crate::{environment, exit, unwind};
 use abi::exec::{AT_NULL, AT_PHDR, AT_PHENT, AT_PHNUM};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
@@ -34,7 +34,7 @@ impl<T: Copy> Once<T> {
     /// # Safety
     ///
     /// Only from the start code.
-    unsafe fn set(&self, value: T) {
+    pub(crate) unsafe fn set(&self, value: T) {
         // SAFETY: there is one thread, and nothing was lent out.
         unsafe { *self.0.get() = value }
     }
@@ -101,15 +101,20 @@ impl Block {
         }
     }
 
-    /// The program's thread-local variables, from its `PT_TLS` header.
-    fn template(&self) -> Option<Template> {
+    /// The first of the program's headers that is of a kind.
+    fn header(&self, kind: u32) -> Option<&'static ProgramHeader> {
         let headers = self.auxiliary(AT_PHDR)?;
         let size = self.auxiliary(AT_PHENT)?;
         let count = self.auxiliary(AT_PHNUM)?;
         let headers = (0..count).map(|index| (headers + index * size) as *const ProgramHeader);
         // SAFETY: the kernel says that so many headers are mapped there.
         let mut headers = headers.map(|header| unsafe { &*header });
-        let header = headers.find(|header| header.kind == PT_TLS)?;
+        headers.find(|header| header.kind == kind)
+    }
+
+    /// The program's thread-local variables.
+    fn template(&self) -> Option<Template> {
+        let header = self.header(PT_TLS)?;
         Some(Template {
             image: header.address as *const u8,
             segment: Segment {
@@ -120,9 +125,15 @@ impl Block {
             },
         })
     }
+
+    /// Where the program's table of frames is.
+    fn frame_table(&self) -> usize {
+        self.header(PT_GNU_EH_FRAME).map_or(0, |header| header.address)
+    }
 }
 
 const PT_TLS: u32 = 7;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 
 /// `Elf64_Phdr`.
 #[repr(C)]
@@ -150,6 +161,8 @@ unsafe extern "C" fn start(block: *const usize) -> ! {
         let _ = writeln!(Output(2), "libc: no memory for the first thread: {error}");
         exit::leave(126)
     }
+    // SAFETY: this is the start code, and the header is the program's.
+    unsafe { unwind::adopt(block.frame_table()) };
     environment::adopt(block.envp);
     for (begin, end) in [
         (&raw const __preinit_array_start, &raw const __preinit_array_end),

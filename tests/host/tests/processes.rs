@@ -4,6 +4,7 @@ use abi::exec::ExecArgs;
 use host_stories::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[test]
 fn a_parent_learns_how_its_child_ended() {
@@ -253,6 +254,34 @@ fn a_process_ends_with_all_its_threads_wherever_they_are() {
             assert_eq!(ended, Ended::Exited(2));
         });
     });
+}
+
+#[test]
+fn a_thread_that_is_ended_as_its_turn_ends_gets_no_other() {
+    for _ in 0..20 {
+        System::new().cpus(4).run(|user| {
+            // Somebody always waits for a turn.
+            let others: Vec<_> = (0..5).map(|_| user.fork(|user| user.work(200 * MS))).collect();
+            let ended = fate(user, |user| {
+                for _ in 0..3 {
+                    user.thread(|user| {
+                        loop {
+                            user.work(MS);
+                        }
+                    });
+                }
+                user.sleep(5);
+                // All turns end while nobody can take the lock.
+                user.peek(|kernel| {
+                    kernel.machine.pass(20 * MS);
+                    std::thread::sleep(Duration::from_micros(200));
+                });
+                user.exit(2);
+            });
+            assert_eq!(ended, Ended::Exited(2));
+            others.into_iter().for_each(|child| drop(user.wait_for(child)));
+        });
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ Tasks:
   qemu              boot to the shell on this terminal; Ctrl-A X quits
   exec -- CMD       boot, run CMD in the shell, print its output, end with its status;
                     125 if Lifeboat itself failed
+  run -- PROGRAM    boot, run a program that was built on the host, with its arguments, its
+                    package's files and cargo's variables; end with its status
   test [-- FILTER]  run the stories in tests/qemu; takes libtest's arguments
   bench             count instructions, beside Linux and Redox
   gdb               boot stopped, with GDB attached
@@ -25,6 +27,7 @@ Options:
   --initrd FILE     the boot archive         (build/initfs.img)
   --smp N           CPUs                     (1)
   --mem MIB         memory                   (512)
+  --disk FILE       a disk image, read and written; may be repeated
   --kvm             hardware virtualisation instead of emulation
   --append TEXT     more kernel command line; may be repeated
   --timeout SECONDS until exec gives up      (60)
@@ -35,6 +38,12 @@ Options:
 Examples:
   cargo xtask exec --smp 4 -- 'ps; ls sys:'
   cargo xtask test -- pipes
+
+Environment, for run:
+  LIFEBOAT_SMP, LIFEBOAT_MEM   CPUs (2), MiB of memory (1024)
+  LIFEBOAT_TIMEOUT             seconds until it gives up (300)
+  LIFEBOAT_FILES               more files and folders to pack, with `:` between them
+  LIFEBOAT_ENV                 names of variables to pass on; CARGO_* and RUST_* always are
 ";
 
 /// One call of xtask, understood.
@@ -49,6 +58,7 @@ pub(crate) enum Task {
     Qemu,
     Gdb,
     Exec { command: String, limit: Duration },
+    Run { words: Vec<OsString> },
     Test { arguments: Vec<OsString> },
     Bench,
 }
@@ -67,6 +77,7 @@ impl Request {
                 Long("initrd") => machine.initrd = parser.value()?.into(),
                 Long("smp") => machine.cpus = parser.value()?.parse()?,
                 Long("mem") => machine.memory_mib = parser.value()?.parse()?,
+                Long("disk") => machine.disks.push(parser.value()?.into()),
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,
                 Long("append") => machine.append.push(parser.value()?.string()?),
                 Long("timeout") => limit = Duration::from_secs(parser.value()?.parse()?),
@@ -91,6 +102,7 @@ impl Request {
                     .map_err(|_| "exec takes one command line: exec -- 'ls sys:'")?;
                 Ok(Task::Exec { command: command.string()?, limit })
             }
+            Some("run") => Ok(Task::Run { words: rest }),
             Some("test") => Ok(Task::Test { arguments: rest }),
             Some(name) if !rest.is_empty() => Err(format!("{name} takes no arguments").into()),
             Some("qemu") => Ok(Task::Qemu),

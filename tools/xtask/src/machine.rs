@@ -41,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
+    /// Disk images, in the order of their PCI devices.
+    pub(crate) disks: Vec<PathBuf>,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -57,6 +59,7 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
+            disks: Vec::new(),
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -82,6 +85,11 @@ impl Machine {
             command.arg("-no-reboot");
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        for (number, disk) in self.disks.iter().enumerate() {
+            let drive = format!("if=none,format=raw,id=disk{number},file=");
+            command.arg("-drive").arg(with_path(&drive, disk));
+            command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+        }
         command.args(serial_arguments(serial));
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", &self.append.join(" ")]);

@@ -11,6 +11,7 @@ mod gdb;
 mod guest;
 mod interactive;
 mod machine;
+mod run;
 mod stories;
 mod story;
 
@@ -46,6 +47,7 @@ fn perform(request: Request) -> anyhow::Result<ExitCode> {
         Task::Qemu => interactive::run(&machine),
         Task::Gdb => gdb::run(&machine),
         Task::Exec { command, limit } => exec::run_for_shell(&machine, &command, limit),
+        Task::Run { words } => run::run(&machine, words),
         Task::Test { arguments } => stories::run(&machine, arguments),
         Task::Bench => bench::run(&machine),
     }

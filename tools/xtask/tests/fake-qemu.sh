@@ -6,6 +6,7 @@ append=${*: -5:1} resets=${*: -1}
 [ "${*: -6:1}" = -append ] || { echo "fake QEMU: unexpected arguments: $*" >&2; exit 1; }
 
 act= command= interactive=1
+while [ $# -gt 0 ]; do [ "$1" != -initrd ] || initrd=$2; shift; done
 for word in $append; do
     case $word in
     act=*) act=${word#act=} ;;
@@ -18,6 +19,7 @@ no-kernel) echo "qemu: could not load kernel" >&2; exit 1 ;;
 triple-fault) echo "booting"; printf 'CPU Reset\nTriple fault\n' >"$resets"; exit 0 ;;
 reset) echo "booting"; exit 0 ;;
 hang) echo "booting"; exec sleep 1000 ;;
+keep) cp "$initrd" "$initrd.kept" ;;
 esac
 
 printf 'booting\r\n'

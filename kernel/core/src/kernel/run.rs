@@ -190,7 +190,8 @@ impl<M: Machine> Kernel<M> {
     fn keep_or_choose(&mut self, cpu: CpuId) -> Option<Caller> {
         let record = &mut self.cpus[cpu.0 as usize];
         if let Some(caller) = record.current {
-            if !record.must_yield {
+            // One that has been ended is not made ready again: it is reaped.
+            if !record.must_yield || record.has_ended {
                 return Some(caller);
             }
             record.must_yield = false;

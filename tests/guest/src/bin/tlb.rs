@@ -132,7 +132,7 @@ extern "C" fn use_page(work: usize) -> ! {
 fn deadly(access: Access, taken: Taken) -> Check {
     for round in 0..ROUNDS {
         let child = Child::start(|| take_away(access, taken))?;
-        let ended = child.wait_within(30_000)?;
+        let ended = child.wait_within(60_000)?;
         let wanted = Some(Ended::Signalled(SIGSEGV as u8));
         equal(&format!("round {round}, how the child ended"), ended, wanted)?;
     }
@@ -153,8 +153,12 @@ fn take_away(access: Access, taken: Taken) -> ! {
             Taken::ReadOnly => must(protect(page.address, PAGE_SIZE, MapFlags::PROT_READ)),
         }
     };
-    // Were the CPUs told, every thread dies at its next access.
-    sleep_ms(50);
+    // Were the CPUs told, the next access of any thread ends all. A thread may be between an access
+    // and counting it, and on a busy host it may be long before it runs again.
+    let last = work.count.load(Ordering::SeqCst) + THREADS as u64;
+    while work.count.load(Ordering::SeqCst) <= last {
+        sleep_ms(1);
+    }
     exit(STALE)
 }
 

@@ -13,6 +13,13 @@ const NO_REASON: c_int = 0;
 /// Most frames that are walked, so that a broken chain ends.
 const FRAMES_MAX: usize = 256;
 
+/// Nothing to note: the chain of frames says everything.
+///
+/// # Safety
+///
+/// None is needed; the other unwinder's has a condition.
+pub(crate) unsafe fn adopt(_table: usize) {}
+
 /// One frame; C calls it `_Unwind_Context`.
 struct Context {
     instruction: usize,

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Builds what a program for Lifeboat is compiled and linked against: build/sysroot.
+#
+#   tools/sysroot/build.sh
+#
+# In it are std (with both ways to panic, and libtest) and a C library that can unwind. rustc takes
+# it with --sysroot, so a program needs neither -Zbuild-std nor a nightly compiler. std is the
+# pinned compiler's own source but for std.patch: on this target std knows neither the program's
+# file, so that backtraces have no names, nor the number of CPUs.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=/dev/null # written by setup.sh
+. build/setup.env
+
+target=x86_64-unknown-redox
+work=build/sysroot-work
+sysroot=build/sysroot
+libraries=$sysroot/lib/rustlib/$target/lib
+host_sysroot=$(rustc --print sysroot)
+export RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS
+
+# std: again only when the compiler, the patch or this script changed.
+stamp=$({ rustc -vV; cat tools/sysroot/std.patch "$0"; } | sha256sum)
+if [ "$(cat "$libraries/stamp" 2>/dev/null)" != "$stamp" ]; then
+    rm -rf "$work/library" "$libraries"
+    mkdir -p "$work" "$libraries"
+    cp -r "$host_sysroot/lib/rustlib/src/rust/library" "$work/library"
+    patch --quiet --directory "$work/library" --strip 1 <tools/sysroot/std.patch
+    CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="-Zforce-unstable-if-unmarked \
+-Cforce-unwind-tables=yes --remap-path-prefix=$PWD/$work/library=/rust/library"
+    # The features and the profile are those that the compiler's own builds use.
+    __CARGO_DEFAULT_LIB_METADATA=lifeboat CARGO_PROFILE_DIST_DEBUG=line-tables-only \
+        cargo build --quiet --locked --manifest-path "$work/library/sysroot/Cargo.toml" \
+        --target $target --target-dir "$work/target" --profile dist \
+        --features 'backtrace compiler-builtins-mem panic-unwind'
+    cp "$work/target/$target/dist/deps/"*.rlib "$libraries/"
+    printf '%s\n' "$stamp" >"$libraries/stamp"
+fi
+
+# The C library, compiled against the core in there. `libgcc_eh` is what std asks the linker for;
+# the unwinder is in libc.a.
+CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="--sysroot=$PWD/$sysroot \
+-Cforce-unwind-tables=yes -Cforce-frame-pointers=yes"
+cargo build --quiet --locked --package runtime --features unwind --profile runtime \
+    --target $target --target-dir "$work/target"
+cmp -s "$work/target/$target/runtime/libc.a" "$libraries/libc.a" ||
+    cp "$work/target/$target/runtime/libc.a" "$libraries/libc.a"
+[ -e "$libraries/libgcc_eh.a" ] || printf '!<arch>\n' >"$libraries/libgcc_eh.a"
