@@ -12,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 ## Variables, for any target that starts Lifeboat
 SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
-DISK    ?= build/disk.img# the disk, made when it is not there; none without one
+DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.disk)
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 APPEND  ?=#      more kernel command line
@@ -46,7 +46,11 @@ quiet = $(if $(V),--verbose,$(if $(wildcard $(1)),--quiet))
 # What every recipe that calls cargo begins with: the toolchain that set-up found.
 setup_env = . $(BUILD)/setup.env
 XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
+# The disk of `make qemu` is a copy that is kept: what a person wrote is there the next time.
+QEMU_DISK   := $(BUILD)/qemu.disk
+DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
+	$(addprefix --disk ,$(strip $(DISK))) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 
 # The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
@@ -67,8 +71,9 @@ help: # List the targets
 
 .PHONY: qemu exec gdb
 qemu: # Boot to a shell on this terminal (Ctrl-A X quits)
-qemu: kernel image
-	@$(XTASK) qemu $(MACHINE)
+qemu: kernel image disk
+	@[ -e $(QEMU_DISK) ] || cp --sparse=always $(DISK_IMAGE) $(QEMU_DISK)
+	@$(XTASK) qemu $(MACHINE) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
 
 exec: # Run one command line and end with its status: make exec CMD='ls sys:'
 exec: run-command
@@ -104,7 +109,7 @@ test-host: setup
 	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
-test-qemu: kernel image
+test-qemu: kernel image disk
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 test-runner: # A stranger's crate through `cargo lifeboat`
@@ -138,7 +143,7 @@ run-parts: kernel image sysroot
 
 # --- Build ---
 
-.PHONY: kernel user runtime image setup setup-gdb
+.PHONY: kernel user runtime image disk setup setup-gdb
 kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
@@ -166,6 +171,11 @@ image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
 		--manifest filesystem.toml --extra tests/guest/guest.toml --programs $(USER_BIN) --output $(INITFS)
+
+disk: # The disk image: build/disk.img
+disk: setup
+	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
+		--manifest filesystem.toml --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

@@ -31,7 +31,7 @@ Examples:
   filed disk:0p2 &
   echo kept > file:/home/note; sync
 
-See also: df, lsblk, docs/schemes/file.md
+See also: lsblk, sync, docs/schemes/file.md
 ",
 };
 

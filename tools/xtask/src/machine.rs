@@ -43,6 +43,8 @@ pub(crate) struct Machine {
     pub(crate) append: Vec<String>,
     /// Disk images, in the order of their PCI devices.
     pub(crate) disks: Vec<PathBuf>,
+    /// What a story's own disk is copied from.
+    pub(crate) image: PathBuf,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -60,6 +62,7 @@ impl Default for Machine {
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
             disks: Vec::new(),
+            image: "build/disk.img".into(),
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }

@@ -11,12 +11,15 @@ mod free;
 mod grep;
 mod hexdump;
 mod kill;
+mod lsblk;
+mod lspci;
 mod mount;
 mod process;
 mod ps;
 mod schemes;
 mod source;
 mod stop;
+mod sync;
 mod top;
 mod units;
 mod uptime;
@@ -37,17 +40,20 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 16] = [
     dmesg::TOOL,
     free::TOOL,
     grep::TOOL,
     hexdump::TOOL,
     kill::TOOL,
+    lsblk::TOOL,
+    lspci::TOOL,
     mount::TOOL,
     ps::TOOL,
     stop::REBOOT,
     schemes::TOOL,
     stop::SHUTDOWN,
+    sync::TOOL,
     top::TOOL,
     mount::UNMOUNT,
     uptime::TOOL,

@@ -1,11 +1,11 @@
 //! The partition table: what lies where, and the GPT that says so.
 
 use crate::manifest::Disk;
+use abi::partition;
 use anyhow::anyhow;
 use gpt::disk::LogicalBlockSize;
 use gpt::mbr::ProtectiveMBR;
 use gpt::partition_types::{OperatingSystem, Type};
-use abi::partition;
 use std::fs::File;
 use uuid::Uuid;
 
