@@ -15,6 +15,7 @@ MEM     ?= 512#  MiB of memory
 DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.disk)
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
+STORE   ?=#      1: a disk for the emergency store
 APPEND  ?=#      more kernel command line
 TIMEOUT ?= 60#   seconds until `make exec` gives up
 T       ?=#      with test, test-host, test-qemu: only tests whose name has this in it
@@ -35,7 +36,9 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools bench guest-tests runtime-check consoled diskd filed pcid logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools strace bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
+# Once `make ports` has built them, strangers' programs are in every image.
+PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
@@ -51,6 +54,7 @@ QEMU_DISK   := $(BUILD)/qemu.disk
 DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
 	$(addprefix --disk ,$(strip $(DISK))) \
+	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 
 # The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
@@ -87,6 +91,11 @@ ifneq (,$(filter exec,$(MAKECMDGOALS)))
 $(BUILD)/make-exit.so: tools/make-exit.rs | setup
 	@$(setup_env); rustc --edition 2024 -O -C strip=symbols --crate-type cdylib -o $@ $< || true
 endif
+
+.PHONY: oom-demo
+oom-demo: # A small machine to fill: type `emerg demo`, then end the leak
+oom-demo: kernel image
+	@$(XTASK) qemu --smp $(strip $(SMP)) --mem 96 --store
 
 .PHONY: run-command
 run-command: kernel image
@@ -126,11 +135,20 @@ check: fmt-check lint test-host
 
 # --- Strangers' programs ---
 
-.PHONY: runner sysroot run-parts
+.PHONY: runner sysroot run-parts ports test-ports
 runner: # `cargo lifeboat`: cargo for any package, whose programs run in here
 runner: run-parts
 	@mkdir -p $(CARGO_BIN); ln -sfn $(CURDIR)/tools/cargo-lifeboat $(CARGO_BIN)/cargo-lifeboat
 	@echo 'Now, in the folder of any package: cargo lifeboat test'
+
+ports: # Programs from crates.io (ports/list), and from then on in every image
+ports: setup sysroot
+	@$(setup_env); ports/build.sh
+	@$(MAKE) image
+
+test-ports: # Their stories
+test-ports: ports kernel
+	@$(XTASK) test --stories ports/stories $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 sysroot: # std and a C library to build programs with: build/sysroot
 sysroot: setup
@@ -170,7 +188,7 @@ runtime: setup
 image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
-		--manifest filesystem.toml --extra tests/guest/guest.toml --programs $(USER_BIN) --output $(INITFS)
+		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
 
 disk: # The disk image: build/disk.img
 disk: setup

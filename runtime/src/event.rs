@@ -19,6 +19,9 @@ const IN: c_short = libc::POLLIN | libc::POLLRDNORM;
 /// Ready for writing.
 const OUT: c_short = libc::POLLOUT | libc::POLLWRNORM;
 
+/// The other side is gone, told whether it was asked for or not.
+pub(crate) const HANGUP: EventFlags = EventFlags::from_bits_retain(abi::EVENT_HANGUP);
+
 /// Events taken from a queue at a time.
 const BATCH: usize = 16;
 
@@ -80,7 +83,7 @@ impl Queue {
 fn wishes(list: &[pollfd], fd: c_int) -> EventFlags {
     let same = list.iter().filter(|entry| entry.fd == fd);
     let wanted = same.fold(0, |all, entry| all | entry.events);
-    let mut flags = EventFlags::empty();
+    let mut flags = HANGUP;
     flags.set(EVENT_READ, wanted & IN != 0);
     flags.set(EVENT_WRITE, wanted & OUT != 0);
     flags
@@ -91,7 +94,7 @@ fn register(queue: &Queue, list: &[pollfd], index: usize) -> Result<c_short> {
     let pollfd { fd, events, .. } = list[index];
     let flags = wishes(list, fd);
     let first = list[..index].iter().all(|entry| entry.fd != fd);
-    if fd < 0 || flags.is_empty() || !first {
+    if fd < 0 || !first {
         return Ok(0);
     }
     let told = queue.tell(&Event { id: fd as usize, flags, data: 0 });
@@ -113,8 +116,9 @@ fn note(list: &mut [pollfd], event: &Event) {
     if event.flags.contains(EVENT_WRITE) {
         ready |= OUT;
     }
+    let hangup = if event.flags.contains(HANGUP) { libc::POLLHUP } else { 0 };
     for entry in list.iter_mut().filter(|entry| entry.fd >= 0 && entry.fd as usize == event.id) {
-        entry.revents |= entry.events & ready;
+        entry.revents |= entry.events & ready | hangup;
     }
 }
 
@@ -300,7 +304,7 @@ unsafe fn select_sets(count: c_int, sets: [Set; 3], patience: Patience) -> Resul
     let mut ready = 0;
     for entry in list.iter() {
         for (set, event) in [(sets[0], libc::POLLIN), (sets[1], libc::POLLOUT)] {
-            if entry.revents & event != 0 {
+            if entry.events & entry.revents & event != 0 {
                 // SAFETY: as promised by the caller.
                 unsafe { set.set(entry.fd as usize, true) };
                 ready += 1;

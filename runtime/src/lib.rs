@@ -15,6 +15,7 @@ extern crate alloc;
 
 mod accounts;
 mod environment;
+mod epoll;
 mod errno;
 mod event;
 mod exit;

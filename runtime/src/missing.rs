@@ -25,7 +25,6 @@ macro_rules! missing {
 missing! {
     accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmsg
     sendmsg sendto setsockopt shutdown socket
-    epoll_create epoll_create1 epoll_ctl epoll_wait
     alarm getitimer setitimer timer_create timer_delete timer_settime timer_gettime sigwait sigtimedwait sigqueue
     chroot mlock munlock mlockall munlockall msync
     sem_clockwait sem_close sem_timedwait

@@ -14,6 +14,16 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 
+/// The other side is gone for good.
+pub const HANGUP: EventFlags = EventFlags::from_bits_retain(abi::EVENT_HANGUP);
+/// What may be watched for.
+const KNOWN: EventFlags = EventFlags::all().union(HANGUP);
+
+/// The flags in a word that a program gave; others are left out.
+pub fn known_flags(word: usize) -> EventFlags {
+    EventFlags::from_bits_retain(word & KNOWN.bits())
+}
+
 /// A file as schemes know it.
 pub type Key = (SchemeId, usize);
 

@@ -7,10 +7,11 @@
 //! is what one CPU's own loop needs outside the lock.
 
 use crate::acpi::PciWindow;
-use crate::boot::Stage;
+use crate::boot::{Past, Stage};
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use abi::redox::IntRegisters;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::ops::DerefMut;
@@ -57,8 +58,10 @@ pub enum Trap {
 pub enum Exception {
     /// Division by zero, or a quotient too large.
     Divide,
-    /// One instruction done under single-stepping, or a hardware breakpoint.
+    /// One instruction done under single-stepping.
     Step,
+    /// A hardware breakpoint or watchpoint: those of the mask's low four bits.
+    Watch(u8),
     /// `int3`.
     Breakpoint,
     /// An instruction that does not exist.
@@ -102,7 +105,19 @@ pub struct Call {
     pub arguments: [usize; 6],
 }
 
-/// The saved registers of one thread: integer, segment bases, floating point.
+/// What a thread's hardware breakpoints watch: DR0 to DR3, DR6 and DR7 on x86-64.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct DebugRegisters {
+    /// Where.
+    pub addresses: [usize; 4],
+    /// What was hit.
+    pub status: usize,
+    /// Which are on, and for what.
+    pub control: usize,
+}
+
+/// The saved registers of one thread: integer, segment bases, floating point. It is handed around
+/// by value, so it is small: what it holds is elsewhere.
 ///
 /// `Clone` copies everything, so the floating-point part must have been saved first
 /// ([`Machine::suspend`]).
@@ -135,6 +150,28 @@ pub trait Context: Clone + Send + 'static {
     fn set_thread_pointer(&mut self, value: usize);
     /// The thread pointer.
     fn thread_pointer(&self) -> usize;
+
+    // For tracers. The context has been suspended.
+
+    /// Makes it trap with [`Exception::Step`] after one instruction of user code, or no longer.
+    /// [`Context::registers`] does not show it.
+    fn set_step(&mut self, is_on: bool);
+    /// Whether it is to trap so.
+    fn is_stepping(&self) -> bool;
+    /// The second segment base (gs on x86-64); the thread pointer is the first.
+    fn second_base(&self) -> usize;
+    /// Sets it. The address is canonical.
+    fn set_second_base(&mut self, value: usize);
+    /// The floating-point and vector registers, as the machine saves them.
+    fn float(&self) -> &[u8];
+    /// Replaces as many of their bytes as are given. Returns false, changing nothing, when the
+    /// machine could not load that.
+    fn set_float(&mut self, bytes: &[u8]) -> bool;
+    /// Its hardware breakpoints.
+    fn debug(&self) -> DebugRegisters;
+    /// Sets them. Returns false, changing nothing, when they ask for anything but watching user
+    /// addresses.
+    fn set_debug(&mut self, debug: DebugRegisters) -> bool;
 }
 
 /// How the machine is to stop for good.
@@ -171,6 +208,10 @@ pub trait Machine: Sized + 'static {
     fn stages() -> Vec<Stage<Kernel<Self>>> {
         Vec::new()
     }
+    /// Those of them that had to run before there was a kernel, in the order they did.
+    fn past_stages() -> Vec<Past> {
+        Vec::new()
+    }
 
     // Physical memory. Every address handed in lies in memory that `Frames` owns, or in the boot
     // archive, or in firmware tables; anything else is a bug of the kernel.
@@ -181,6 +222,8 @@ pub trait Machine: Sized + 'static {
     fn write(&mut self, at: PhysicalAddress, from: &[u8]);
     /// Copies inside physical memory; the ranges do not overlap.
     fn copy(&mut self, from: PhysicalAddress, to: PhysicalAddress, length: usize);
+    /// Lets `look` see a frame as words.
+    fn words<T>(&self, frame: Frame, look: impl FnOnce(&[u64; 512]) -> T) -> T;
     /// Fills a frame with zeroes.
     fn zero(&mut self, frame: Frame);
     /// If the 4-byte aligned word at `at` is `old`, makes it `new`; returns what was there.
@@ -251,6 +294,8 @@ pub trait Machine: Sized + 'static {
     fn ticks(&self) -> u64;
     /// Converts a difference or a moment of [`Machine::ticks`] to nanoseconds.
     fn nanoseconds(&self, ticks: u64) -> u64;
+    /// When the kernel's first instruction ran, in ticks.
+    fn entered(&self) -> u64;
     /// Seconds since 1970 at tick 0, from the hardware clock.
     fn boot_time(&self) -> u64;
     /// Makes [`Interrupt::Timer`] happen on this CPU at `deadline`, nanoseconds of
@@ -268,6 +313,10 @@ pub trait Machine: Sized + 'static {
     /// Where drivers find PCI configuration space.
     fn pci_windows(&self) -> Vec<PciWindow> {
         Vec::new()
+    }
+    /// The name of a PCI device that the kernel drives itself, and no driver may have.
+    fn kept_device(&self) -> Option<String> {
+        None
     }
     /// Facts about a CPU.
     fn cpu_facts(&self, cpu: CpuId) -> CpuFacts;
@@ -289,6 +338,8 @@ pub trait Machine: Sized + 'static {
 
     // The kernel's own heap.
 
+    /// Allocations from the kernel heap since boot.
+    fn heap_allocations(&self) -> u64;
     /// Bytes free in the kernel heap.
     fn heap_free(&self) -> usize;
     /// Bytes in use in the kernel heap.

@@ -5,7 +5,6 @@
 
 use crate::machine::Machine;
 use abi::signal::{SIG_DFL, SIG_IGN, SIGKILL, SIGNAL_MAX, SIGSTOP, SigAction, SigInfo};
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -84,6 +83,16 @@ impl ProcessSignals {
         }
     }
 
+    /// The signals that are ignored on purpose, and those that have a handler.
+    pub fn dispositions(&self) -> (u64, u64) {
+        self.actions.iter().fold((0, 0), |(ignored, caught), (signal, action)| {
+            match action.handler == SIG_IGN {
+                true => (ignored | bit(*signal), caught),
+                false => (ignored, caught | bit(*signal)),
+            }
+        })
+    }
+
     /// What `fork` passes on: actions, not pending signals.
     pub fn for_child(&self) -> Self {
         Self { actions: self.actions.clone(), pending: Pending::default() }
@@ -98,7 +107,7 @@ impl ProcessSignals {
 /// A thread as a handler interrupted it.
 pub struct Interrupted<M: Machine> {
     /// Its registers.
-    pub context: Box<M::Context>,
+    pub context: M::Context,
     /// Its mask.
     pub mask: u64,
 }

@@ -1,14 +1,19 @@
 //! `sys:stat` — counters.
 
-/// What one CPU has done. Times are in the machine's ticks.
+/// How one CPU has spent its time, in the machine's ticks.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct CpuStats {
+pub struct Times {
     /// In user code.
     pub user: u64,
     /// In the kernel.
     pub kernel: u64,
     /// Halted.
     pub idle: u64,
+}
+
+/// What one CPU has done.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct CpuStats {
     /// Interrupts taken.
     pub interrupts: u64,
     /// Threads given to it.
@@ -17,6 +22,8 @@ pub struct CpuStats {
 
 /// What the whole kernel has counted.
 pub struct Stats {
+    /// When user code first ran, in ticks; 0 before.
+    pub first_user: u64,
     /// Processes and threads ever made.
     pub contexts_created: u64,
     /// Page faults of user code.
@@ -30,6 +37,7 @@ pub struct Stats {
 impl Default for Stats {
     fn default() -> Self {
         Self {
+            first_user: 0,
             contexts_created: 0,
             faults: 0,
             calls: [0; crate::syscall::SLOTS + 1],

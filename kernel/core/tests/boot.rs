@@ -3,7 +3,7 @@
 use kernel_core::boot::order::order;
 use kernel_core::boot::{
     BootError, BootState, Context, Event, IllegalChange, KernelState, LifecyclePhase, OrderError,
-    Ordered, Pipeline, Stage,
+    Ordered, Past, Pipeline, Stage,
 };
 use proptest::prelude::*;
 
@@ -151,6 +151,34 @@ fn a_failure_can_be_asked_for() {
     assert!(pipeline.inject_failure("irq"));
     assert!(pipeline.run(&mut mock).is_err());
     assert!(shown(&pipeline).starts_with("BOOT FAILED at stage 3 (irq): failure asked for\n"));
+}
+
+fn past(name: &'static str, start: u64, end: u64) -> Past {
+    Past { name, start, end }
+}
+
+#[test]
+fn what_ran_before_is_shown_and_undone_but_not_run() {
+    let mut mock = Mock { ticks: 100.into(), ..Mock::default() };
+    let mut pipeline = Pipeline::new(usual()).unwrap();
+    assert_eq!(pipeline.adopt(&[past("heap", 1, 3), past("acpi", 3, 7)]), Ok(()));
+    assert!(!pipeline.inject_failure("acpi"), "it is too late for that");
+    pipeline.run(&mut mock).unwrap();
+    assert_eq!(mock.told[..2], ["irq", "irq done"]);
+    let text = shown(&pipeline);
+    assert!(text.contains("heap EarlyInit - 2 4 done\nacpi CoreInit heap 6 8 done\n"), "{text}");
+    pipeline.stop_all(&mut mock);
+    assert_eq!(mock.told[mock.told.len() - 2..], ["acpi stopped", "heap stopped"]);
+}
+
+#[test]
+fn what_ran_before_must_have_run_in_order() {
+    let adopt = |past: &[Past]| Pipeline::new(usual()).unwrap().adopt(past);
+    let early = OrderError::TooEarly { name: "acpi", need: "heap" };
+    assert_eq!(adopt(&[past("acpi", 3, 7)]), Err(early.clone()));
+    assert_eq!(adopt(&[past("heap", 1, 4), past("acpi", 3, 7)]), Err(early));
+    let unknown = OrderError::Unknown { name: "the machine", need: "ghost" };
+    assert_eq!(adopt(&[past("ghost", 1, 4)]), Err(unknown));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use kernel_core::machine::{Access, Machine};
 use kernel_core::memory::{Frame, Kind, Page, Pages, SpaceId};
 use kernel_core::namespace::Root;
 use kernel_core::task::State;
+use kernel_core::trace::Phase;
 use std::collections::BTreeMap;
 
 /// Everything there is to map.
@@ -21,12 +22,38 @@ pub fn audit(kernel: &Kernel<Sim>) {
     check_spaces(kernel);
     check_threads(kernel);
     check_descriptions(kernel);
+    check_sessions(kernel);
+}
+
+/// Tracers and traced threads know each other; a thread is stopped exactly as long as its session
+/// says so, or as it waits to be let go.
+fn check_sessions(kernel: &Kernel<Sim>) {
+    let sessions = &kernel.traces.sessions;
+    for (index, session) in sessions.iter() {
+        let Some(task) = session.task else { continue };
+        let have = kernel.tasks.get(task.0).and_then(|task| task.session);
+        assert_eq!(have.map(|id| id.0), Some(index), "{task:?} does not know its session");
+    }
+    for (index, task) in kernel.tasks.iter() {
+        let phase = task.session.map(|id| sessions.get(id.0).expect("a session exists").phase);
+        let is_stopped = matches!(phase, Some(Phase::Stopped(_)));
+        if task.state == State::Traced {
+            assert!(is_stopped || task.is_held, "nobody holds the stopped thread {index}");
+        } else {
+            assert!(
+                !is_stopped,
+                "thread {index} is {:?} and its session says it is stopped",
+                task.state
+            );
+        }
+    }
 }
 
 /// Every frame has as many references as mappings, tables and reserves.
 fn check_frames(kernel: &Kernel<Sim>) {
     let mut expected: BTreeMap<Frame, u32> = BTreeMap::new();
     *expected.entry(kernel.zero).or_default() += 1;
+    kernel.emergency.store.own_frames().for_each(|f| *expected.entry(f).or_default() += 1);
     for tables in kernel.machine.spaces.values() {
         tables.frames.iter().for_each(|frame| *expected.entry(*frame).or_default() += 1);
         let mapped = tables.mapped(EVERYTHING).filter(|(.., how)| !how.contains(Access::DEVICE));
@@ -77,7 +104,7 @@ fn check_threads(kernel: &Kernel<Sim>) {
         let is_known = process.threads.iter().any(|have| have.0 == index);
         assert!(is_known, "process {} does not know its thread {index}", process.pid);
         let is_on_cpu =
-            kernel.cpus.iter().any(|cpu| cpu.current.is_some_and(|have| have.task.0 == index));
+            kernel.cpus.iter().any(|cpu| cpu.current().is_some_and(|have| have.task.0 == index));
         let may_be_out = matches!(task.state, State::Running(_) | State::Ending);
         assert_eq!(is_on_cpu, may_be_out, "thread {index} is {:?}", task.state);
         assert!(task.context.is_some() || may_be_out, "thread {index} lost its registers");

@@ -12,6 +12,10 @@ pub(crate) struct Go {
     pub(crate) registers: IntRegisters,
     pub(crate) cpu: CpuId,
     pub(crate) space: SpaceNumber,
+    /// It is to stop after one access.
+    pub(crate) is_stepping: bool,
+    /// The registers are not those it stopped with, and are not meant to be.
+    pub(crate) is_rewritten: bool,
 }
 
 /// What the CPU gets back with it.

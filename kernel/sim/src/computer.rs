@@ -140,7 +140,13 @@ impl Port for Computer {
         }
         context.load_float(cpu);
         let handle = self.thread_of(context);
-        let stop = handle.0.run(Go { registers: context.registers, cpu, space: *space });
+        let stop = handle.0.run(Go {
+            registers: context.registers,
+            cpu,
+            space: *space,
+            is_stepping: context.is_stepping,
+            is_rewritten: std::mem::take(&mut context.is_rewritten),
+        });
         context.registers = stop.registers;
         context.link = match stop.child {
             Some(child) => Link::Fork { parent: handle, child },

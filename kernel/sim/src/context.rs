@@ -4,11 +4,13 @@ use crate::baton::Handle;
 use crate::code::Code;
 use abi::redox::IntRegisters;
 use abi::{USER_END, USER_START};
-use kernel_core::machine::{Call, Context, CpuId};
+use kernel_core::machine::{Call, Context, CpuId, DebugRegisters};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a call instruction (`syscall` is `0F 05`).
 pub(crate) const CALL_BYTES: usize = 2;
+/// Bytes of a breakpoint instruction (`int3` is `CC`).
+pub(crate) const BREAKPOINT_BYTES: usize = 1;
 
 /// One thread's registers.
 pub struct SimContext {
@@ -18,7 +20,17 @@ pub struct SimContext {
     /// The CPU that has the floating-point registers. They are not simulated, but who has them is:
     /// on hardware, forgetting to save them costs a program its numbers.
     float_on: Option<CpuId>,
+    /// What a tracer sees of them.
+    float: Vec<u8>,
+    second_base: usize,
+    debug: DebugRegisters,
+    pub(crate) is_stepping: bool,
+    /// Somebody has replaced the integer registers since the program stopped.
+    pub(crate) is_rewritten: bool,
 }
+
+/// Bytes of the simulated floating-point state.
+const FLOAT_BYTES: usize = 512;
 
 impl SimContext {
     /// A CPU is about to run it.
@@ -44,6 +56,11 @@ impl Clone for SimContext {
             link: self.link.clone(),
             thread_pointer: self.thread_pointer,
             float_on: None,
+            float: self.float.clone(),
+            second_base: self.second_base,
+            debug: self.debug,
+            is_stepping: self.is_stepping,
+            is_rewritten: self.is_rewritten,
         }
     }
 }
@@ -89,7 +106,17 @@ impl Child {
 impl Context for SimContext {
     fn start(entry: usize, stack: usize) -> Self {
         let registers = IntRegisters { rip: entry, rsp: stack, ..IntRegisters::default() };
-        Self { registers, link: Link::Start, thread_pointer: 0, float_on: None }
+        Self {
+            registers,
+            link: Link::Start,
+            thread_pointer: 0,
+            float_on: None,
+            float: vec![0; FLOAT_BYTES],
+            second_base: 0,
+            debug: DebugRegisters::default(),
+            is_stepping: false,
+            is_rewritten: false,
+        }
     }
 
     fn call(&self) -> Call {
@@ -121,6 +148,7 @@ impl Context for SimContext {
         let is_good = is_user(registers.rip) && is_user(registers.rsp);
         if is_good {
             self.registers = *registers;
+            self.is_rewritten = true;
         }
         is_good
     }
@@ -144,5 +172,44 @@ impl Context for SimContext {
 
     fn thread_pointer(&self) -> usize {
         self.thread_pointer
+    }
+
+    fn set_step(&mut self, is_on: bool) {
+        self.is_stepping = is_on;
+    }
+
+    fn is_stepping(&self) -> bool {
+        self.is_stepping
+    }
+
+    fn second_base(&self) -> usize {
+        self.second_base
+    }
+
+    fn set_second_base(&mut self, value: usize) {
+        self.second_base = value;
+    }
+
+    fn float(&self) -> &[u8] {
+        assert!(self.float_on.is_none(), "registers are looked at that have not been saved");
+        &self.float
+    }
+
+    fn set_float(&mut self, bytes: &[u8]) -> bool {
+        assert!(self.float_on.is_none(), "registers are changed that have not been saved");
+        self.float[..bytes.len()].copy_from_slice(bytes);
+        true
+    }
+
+    fn debug(&self) -> DebugRegisters {
+        self.debug
+    }
+
+    fn set_debug(&mut self, debug: DebugRegisters) -> bool {
+        let is_good = debug.addresses.iter().all(|address| *address < USER_END);
+        if is_good {
+            self.debug = debug;
+        }
+        is_good
     }
 }

@@ -11,7 +11,9 @@ pub fn describe(kernel: &mut Kernel<Sim>) -> String {
     for (index, task) in kernel.tasks.iter() {
         let process = &kernel.processes[task.process.0];
         let doing = match task.state {
-            State::Parked(wait) => format!("waits for {}, until {:?}", wait.reason, wait.deadline),
+            State::Parked(wait) => {
+                format!("waits for {}, until {:?}", wait.reason, task.unfinished.deadline)
+            }
             state => format!("{state:?}"),
         };
         line(
@@ -32,8 +34,11 @@ pub fn describe(kernel: &mut Kernel<Sim>) -> String {
         let waiting = scheme.waiting();
         line(&mut text, format_args!("scheme {index} of process {} owes {waiting}", scheme.owner));
     }
-    for cpu in &kernel.cpus {
-        line(&mut text, format_args!("{:?} runs {:?}, idle {}", cpu.id, cpu.current, cpu.is_idle));
+    for cpu in kernel.cpus.iter() {
+        line(
+            &mut text,
+            format_args!("{:?} runs {:?}, idle {}", cpu.id, cpu.current(), cpu.is_idle),
+        );
     }
     text + &log(kernel)
 }

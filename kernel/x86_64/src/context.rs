@@ -10,18 +10,20 @@
 //! is nothing to load. Anything that changes what was saved takes the stamp away.
 
 use crate::cpu::segments::{USER_CODE, USER_DATA};
-use crate::cpu::{Cpu, float};
-use crate::trap::entry::LONG_WAY;
+use crate::cpu::{Cpu, debug, float};
+use crate::trap::entry::{LONG_WAY, TRAP_FLAG};
 use abi::USER_END;
 use abi::redox::IntRegisters;
 use alloc::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use core::arch::asm;
 use core::ptr::NonNull;
-use kernel_core::machine::Call;
+use kernel_core::machine::{Call, DebugRegisters};
 
 /// Flags a program may set by having its registers replaced: the arithmetic ones, single-step,
-/// direction, alignment check, CPU identification.
-const SETTABLE_FLAGS: usize = 0x24_0DD5;
+/// direction, resume, alignment check, CPU identification.
+const SETTABLE_FLAGS: usize = 0x25_0DD5;
+/// Lets one instruction run in spite of a hardware breakpoint on it.
+const RESUME_FLAG: usize = 1 << 16;
 /// Interrupts on, and the bit that is always 1.
 const FIXED_FLAGS: usize = 0x202;
 /// Bytes of `syscall` and of `int 0x80`.
@@ -37,6 +39,9 @@ pub(crate) struct State {
     stamp: u64,
     /// The CPU's registers are newer than what is here.
     is_resident: bool,
+    /// The trap flag was set for a tracer.
+    is_stepping: bool,
+    debug: DebugRegisters,
 }
 
 /// See the module's text.
@@ -113,11 +118,18 @@ impl Context {
         unsafe { float::save(area) };
     }
 
-    /// Loads what `cpu`, the one this runs on, does not hold of the context.
+    /// Loads what `cpu`, the one this runs on, does not hold of the context, and makes traps push
+    /// the integer registers into it.
     pub(crate) fn resume(&mut self, cpu: &Cpu) {
+        // SAFETY: the registers stay where they are while the context is resident, and whatever is
+        // resident next comes by here.
+        unsafe { cpu.set_trap_stack(self.registers_pointer().add(1) as usize) };
         let area = self.float_area();
         let state = self.state_mut();
         state.is_resident = true;
+        if state.debug.control != 0 || cpu.has_breakpoints.get() {
+            debug::load(cpu, &state.debug);
+        }
         let held = cpu.stamp.replace(0);
         if held != 0 && held == state.stamp {
             return;
@@ -131,6 +143,16 @@ impl Context {
     /// Makes the next entry use the way that loads every register.
     fn take_long_way(&mut self) {
         self.state_mut().registers.rflags |= LONG_WAY as usize;
+    }
+
+    /// What of its hardware breakpoints was hit; one on an instruction lets that run next time.
+    pub(crate) fn note_hits(&mut self, status: usize) -> u8 {
+        self.state_mut().debug.status = status;
+        let hits = (status & 0xF) as u8;
+        if debug::is_on_instruction(&self.state().debug, hits) {
+            self.state_mut().registers.rflags |= RESUME_FLAG;
+        }
+        hits
     }
 
     fn set_instruction_pointer(&mut self, address: usize) {
@@ -221,6 +243,9 @@ impl kernel_core::machine::Context for Context {
     fn registers(&self) -> IntRegisters {
         let mut registers = self.state().registers;
         registers.rflags &= !(LONG_WAY as usize);
+        if self.state().is_stepping {
+            registers.rflags &= !(TRAP_FLAG as usize);
+        }
         registers
     }
 
@@ -232,6 +257,9 @@ impl kernel_core::machine::Context for Context {
         new.cs = usize::from(USER_CODE);
         new.ss = usize::from(USER_DATA);
         new.rflags = registers.rflags & SETTABLE_FLAGS | FIXED_FLAGS;
+        if self.state().is_stepping {
+            new.rflags |= TRAP_FLAG as usize;
+        }
         self.state_mut().registers = new;
         self.take_long_way();
         true
@@ -264,6 +292,70 @@ impl kernel_core::machine::Context for Context {
 
     fn thread_pointer(&self) -> usize {
         if self.is_resident() { fs_base() } else { self.state().fs_base }
+    }
+
+    fn set_step(&mut self, is_on: bool) {
+        let state = self.state_mut();
+        if is_on == state.is_stepping {
+            return;
+        }
+        state.is_stepping = is_on;
+        if is_on {
+            state.registers.rflags |= TRAP_FLAG as usize;
+        } else {
+            if state.registers.r11 == state.registers.rflags & !(LONG_WAY as usize) {
+                // `syscall` has shown it to the program.
+                state.registers.r11 &= !(TRAP_FLAG as usize);
+            }
+            state.registers.rflags &= !(TRAP_FLAG as usize);
+        }
+        self.take_long_way();
+    }
+
+    fn is_stepping(&self) -> bool {
+        self.state().is_stepping
+    }
+
+    fn second_base(&self) -> usize {
+        if self.is_resident() { user_gs_base() } else { self.state().gs_base }
+    }
+
+    fn set_second_base(&mut self, value: usize) {
+        let value = value.min(USER_END);
+        if self.is_resident() {
+            set_user_gs_base(value);
+        } else {
+            let state = self.state_mut();
+            state.gs_base = value;
+            state.stamp = 0;
+        }
+    }
+
+    fn float(&self) -> &[u8] {
+        debug_assert!(!self.is_resident(), "what the CPU holds is newer");
+        // SAFETY: the area has that size, was zeroed or filled, and lives as long as the context.
+        unsafe { core::slice::from_raw_parts(self.float_area(), float::size()) }
+    }
+
+    fn set_float(&mut self, bytes: &[u8]) -> bool {
+        debug_assert!(!self.is_resident(), "the CPU would overwrite it");
+        self.state_mut().stamp = 0;
+        // SAFETY: as for `float`, and `self` is borrowed mutably.
+        let area = unsafe { core::slice::from_raw_parts_mut(self.float_area(), float::size()) };
+        float::replace(area, bytes)
+    }
+
+    fn debug(&self) -> DebugRegisters {
+        self.state().debug
+    }
+
+    fn set_debug(&mut self, debug: DebugRegisters) -> bool {
+        let Some(debug) = debug::sanitised(debug) else { return false };
+        self.state_mut().debug = debug;
+        if self.is_resident() {
+            debug::load(Cpu::this(), &debug);
+        }
+        true
     }
 }
 

@@ -3,7 +3,6 @@
 //! Nothing here allocates or takes a lock. A panic inside a panic says so and stops.
 
 use crate::cpu::Cpu;
-use crate::interrupt::local;
 use crate::pc::Pc;
 use crate::{backtrace, port, power, serial, smp};
 use abi::redox::IntRegisters;
@@ -13,22 +12,18 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use kernel_core::boot::KernelState;
 use kernel_core::kernel::Kernel;
-use kernel_core::machine::{Call, Context as _};
+use kernel_core::machine::{Call, Context as _, CpuId};
 use kernel_core::panic::{Location, PanicAction, Report, StackFrame, Thread};
 use kernel_core::syscall::ROWS;
 use x86::controlregs::{cr0, cr2, cr3, cr4};
 
 /// Longest backtrace.
 const FRAMES_MAX: usize = 32;
-/// How long to wait for the other CPUs to stop, in turns of a loop.
-const PATIENCE: u32 = 10_000_000;
 /// What the exit device tells the tests.
 const EXIT_CODE: u8 = kernel_core::power::FAILURE;
 
 /// The CPU that panics, plus 1; 0 while all is well.
 static OWNER: AtomicU32 = AtomicU32::new(0);
-/// How many others have stopped.
-static STOPPED: AtomicU32 = AtomicU32::new(0);
 /// The boot option `panic=reboot` was given.
 static MUST_REBOOT: AtomicBool = AtomicBool::new(false);
 
@@ -37,15 +32,6 @@ pub(crate) fn init(command_line: &str) {
     let option = command_line.split_whitespace().find_map(|word| word.strip_prefix("panic="));
     let action = option.and_then(PanicAction::parse);
     MUST_REBOOT.store(action == Some(PanicAction::Reboot), Ordering::Relaxed);
-}
-
-/// A non-maskable interrupt: some other CPU panics, or the hardware has a complaint that is not
-/// for the kernel.
-pub(crate) fn non_maskable() {
-    if OWNER.load(Ordering::Relaxed) != 0 {
-        STOPPED.fetch_add(1, Ordering::Relaxed);
-        power::stop();
-    }
 }
 
 /// The kernel caused a trap.
@@ -77,26 +63,12 @@ fn cpu_id() -> u32 {
 fn claim() {
     let own = cpu_id() + 1;
     match OWNER.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => stop_others(),
+        Ok(_) => smp::stop_others(),
         Err(owner) if owner == own => {
             serial::report(format_args!("\n=== PANIC INSIDE THE PANIC REPORT ==="));
             end(PanicAction::Halt)
         }
         Err(_) => power::stop(),
-    }
-}
-
-fn stop_others() {
-    let others = smp::count() - 1;
-    if others == 0 {
-        return;
-    }
-    local::send(0, local::command::NON_MASKABLE | local::command::OTHERS);
-    for _ in 0..PATIENCE {
-        if STOPPED.load(Ordering::Relaxed) == others {
-            return;
-        }
-        core::hint::spin_loop();
     }
 }
 
@@ -158,8 +130,8 @@ fn report(
 /// The thread this CPU works for, and the call it makes. Nothing here may panic: the kernel is
 /// broken.
 fn work(kernel: &Kernel<Pc>) -> Option<(Thread<'_>, Option<CallText>)> {
-    let cpu = kernel.cpus.get(cpu_id() as usize)?;
-    let task = kernel.tasks.get(cpu.current?.task.0)?;
+    let cpu = &kernel.cpus[CpuId(cpu_id())];
+    let task = kernel.tasks.get(cpu.current()?.task.0)?;
     let process = kernel.processes.get(task.process.0)?;
     let context = task.context.as_ref()?;
     let call = context.is_in_call().then(|| CallText(context.call()));

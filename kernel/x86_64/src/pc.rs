@@ -1,14 +1,18 @@
 //! The answers to what the portable kernel asks for.
 
+use crate::boot::stages;
 use crate::context::Context;
 use crate::cpu::{Cpu, features};
 use crate::interrupt::{self, io, local, message, vector};
 use crate::paging::space::Space;
 use crate::smp::{self, flush};
-use crate::{heap, physical, power, serial, time};
+use crate::{heap, physical, power, serial, store, time};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::acpi::PciWindow;
+use kernel_core::boot::{Past, Stage};
+use kernel_core::kernel::Kernel;
 use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 
@@ -30,6 +34,14 @@ impl Machine for Pc {
     type Context = Context;
     type Space = Space;
 
+    fn stages() -> Vec<Stage<Kernel<Self>>> {
+        stages::all()
+    }
+
+    fn past_stages() -> Vec<Past> {
+        stages::past()
+    }
+
     #[inline]
     fn read(&self, at: PhysicalAddress, into: &mut [u8]) {
         // SAFETY: the window shows all memory that the kernel may name; `into` is the caller's.
@@ -46,6 +58,13 @@ impl Machine for Pc {
     fn copy(&mut self, from: PhysicalAddress, to: PhysicalAddress, length: usize) {
         // SAFETY: as for `write`; the caller says that the ranges do not overlap.
         unsafe { physical::copy(physical::pointer(from), physical::pointer(to), length) };
+    }
+
+    #[inline]
+    fn words<T>(&self, frame: Frame, look: impl FnOnce(&[u64; 512]) -> T) -> T {
+        // SAFETY: the window shows the frame, and any bits are valid. Who may write to it stands
+        // still while somebody looks at it this way.
+        look(unsafe { &*physical::frame::<[u64; 512]>(frame) })
     }
 
     #[inline]
@@ -140,6 +159,10 @@ impl Machine for Pc {
         time::nanoseconds(ticks)
     }
 
+    fn entered(&self) -> u64 {
+        time::entered()
+    }
+
     fn boot_time(&self) -> u64 {
         time::boot_time()
     }
@@ -169,6 +192,10 @@ impl Machine for Pc {
         message::of(line)
     }
 
+    fn kept_device(&self) -> Option<String> {
+        store::kept()
+    }
+
     fn pci_windows(&self) -> Vec<PciWindow> {
         self.pci_windows.clone()
     }
@@ -196,6 +223,10 @@ impl Machine for Pc {
 
     fn power_off(&mut self, how: PowerOff) {
         power::off(how);
+    }
+
+    fn heap_allocations(&self) -> u64 {
+        heap::allocations()
     }
 
     fn heap_free(&self) -> usize {

@@ -15,9 +15,8 @@ const FAULT_EXECUTE: u32 = 1 << 4;
 /// Runs user code on this CPU until it stops.
 #[inline]
 pub(crate) fn run(context: &mut Context) -> Trap {
-    let cpu = Cpu::this();
     if !context.is_resident() {
-        context.resume(cpu);
+        context.resume(Cpu::this());
     }
     loop {
         let (vector, error) = enter(context);
@@ -25,9 +24,9 @@ pub(crate) fn run(context: &mut Context) -> Trap {
             return Trap::Call;
         }
         if vector < FIRST_INTERRUPT {
-            return exception(vector, error);
+            return exception(context, vector, error);
         }
-        if interrupt::arrived(cpu, vector) {
+        if interrupt::arrived(Cpu::this(), vector) {
             return Trap::Interrupt;
         }
     }
@@ -35,13 +34,10 @@ pub(crate) fn run(context: &mut Context) -> Trap {
 
 /// What the portable kernel is told of an exception.
 #[cold]
-fn exception(vector: u8, error: u32) -> Trap {
+fn exception(context: &mut Context, vector: u8, error: u32) -> Trap {
     Trap::Exception(match vector {
         0 => Exception::Divide,
-        1 => {
-            clear_debug_status();
-            Exception::Step
-        }
+        1 => crate::cpu::debug::exception(context),
         3 => Exception::Breakpoint,
         6 => Exception::InvalidInstruction,
         11..=13 => Exception::Protection,
@@ -62,12 +58,6 @@ fn fault(error: u32) -> Trap {
     };
     // SAFETY: reading CR2 changes nothing; no other fault has come since.
     Trap::Fault { address: unsafe { x86::controlregs::cr2() }, access }
-}
-
-/// The processor only ever sets bits in DR6.
-fn clear_debug_status() {
-    // SAFETY: the value is the one after reset (SDM 3B, 17.2.3).
-    unsafe { asm!("mov dr6, {}", in(reg) 0xFFFF_0FF0usize, options(nomem, nostack)) };
 }
 
 #[inline]

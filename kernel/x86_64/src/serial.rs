@@ -128,7 +128,10 @@ pub(crate) fn init() {
     write(register::DATA, 1);
     write(register::INTERRUPTS, 0);
     write(register::FORMAT, 0x03);
-    write(register::QUEUES, 0xC7);
+    // Queues on and empty, an interrupt for the first byte of a burst: the whole burst is taken
+    // then. With a higher mark its last few bytes would wait for the port's time-out, four
+    // characters long, and for ever where the clock stands while all CPUs sleep.
+    write(register::QUEUES, 0x07);
     write(register::MODEM, 0x0B);
 }
 

@@ -23,10 +23,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod call;
+pub mod errno;
 pub mod exec;
 pub mod number;
 pub mod partition;
 pub mod signal;
+pub mod trace;
 pub mod wait;
 
 /// The types, errors and flags this interface shares with Redox.
@@ -37,6 +40,10 @@ pub const LOWEST_FREE: usize = usize::MAX;
 
 /// In place of a descriptor for `FMAP`: anonymous, zero-filled memory.
 pub const ANONYMOUS: usize = usize::MAX;
+
+/// A third flag for `event:`, beside readable and writable: the other side is gone for good. Told only
+/// to those who ask for it, and only by the kernel's own schemes.
+pub const EVENT_HANGUP: usize = 1 << 2;
 
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;

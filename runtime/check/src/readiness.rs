@@ -2,7 +2,7 @@
 
 use crate::{Check, Outcome, holds, same};
 use std::io::{PipeWriter, Read, Write, pipe};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,11 @@ pub(crate) const CHECKS: &[Check] = &[
     ("readiness/the-same-descriptor-twice", twice),
     ("readiness/select-says-the-same", select),
     ("readiness/a-pair-goes-both-ways", pair),
+    ("readiness/epoll-tells-edges-once", epoll_edge),
+    ("readiness/epoll-tells-levels-until-read", epoll_level),
+    ("readiness/epoll-keeps-its-timeout", epoll_timeout),
+    ("readiness/epoll-ends-a-watch", epoll_end),
+    ("readiness/epoll-tells-bytes-from-the-end", epoll_hangup),
 ];
 
 fn entry(fd: RawFd, events: i16) -> libc::pollfd {
@@ -60,7 +65,7 @@ fn end() -> Outcome {
     drop(writer);
     let mut list = [entry(reader.as_raw_fd(), libc::POLLIN)];
     same!(poll(&mut list, -1), 1);
-    holds!(list[0].revents & (libc::POLLIN | libc::POLLHUP) != 0);
+    same!(list[0].revents, libc::POLLIN | libc::POLLHUP);
     Ok(())
 }
 
@@ -142,5 +147,95 @@ fn pair() -> Outcome {
     same!(one.read(&mut word)?, 0);
     let kind = one.write_all(b"x").map_err(|error| error.kind()).err();
     same!(kind, Some(std::io::ErrorKind::BrokenPipe));
+    Ok(())
+}
+
+/// A queue of `epoll`, closed at the end.
+struct Epoll(OwnedFd);
+
+impl Epoll {
+    fn new() -> std::io::Result<Self> {
+        // SAFETY: no memory is involved.
+        match unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) } {
+            -1 => Err(std::io::Error::last_os_error()),
+            // SAFETY: the number is new, and nobody else closes it.
+            fd => Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) })),
+        }
+    }
+
+    fn control(&self, operation: i32, fd: RawFd, events: i32, word: u64) -> i32 {
+        let mut event = libc::epoll_event { events: events as u32, u64: word, _pad: 0 };
+        // SAFETY: the event is ours.
+        unsafe { libc::epoll_ctl(self.0.as_raw_fd(), operation, fd, &mut event) }
+    }
+
+    /// What happened: which events, with which word.
+    fn wait(&self, timeout: i32) -> Vec<(i32, u64)> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0, _pad: 0 }; 8];
+        // SAFETY: there is room for as many events as told.
+        let count =
+            unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 8, timeout) };
+        let count = usize::try_from(count).unwrap_or(0);
+        events[..count].iter().map(|event| (event.events as i32, event.u64)).collect()
+    }
+}
+
+const READABLE: i32 = libc::EPOLLIN | libc::EPOLLRDNORM;
+
+fn epoll_edge() -> Outcome {
+    let (queue, (reader, mut writer)) = (Epoll::new()?, pipe()?);
+    let wanted = libc::EPOLLIN | libc::EPOLLET;
+    same!(queue.control(libc::EPOLL_CTL_ADD, reader.as_raw_fd(), wanted, u64::MAX), 0);
+    same!(queue.wait(0), []);
+    writer.write_all(b"x")?;
+    same!(queue.wait(-1), [(READABLE, u64::MAX)]);
+    same!(queue.wait(0), []);
+    writer.write_all(b"y")?;
+    same!(queue.wait(-1), [(READABLE, u64::MAX)]);
+    Ok(())
+}
+
+fn epoll_level() -> Outcome {
+    let (queue, (mut reader, mut writer)) = (Epoll::new()?, pipe()?);
+    same!(queue.control(libc::EPOLL_CTL_ADD, reader.as_raw_fd(), libc::EPOLLIN, 7), 0);
+    writer.write_all(b"x")?;
+    same!(queue.wait(-1), [(READABLE, 7)]);
+    same!(queue.wait(-1), [(READABLE, 7)]);
+    reader.read_exact(&mut [0])?;
+    same!(queue.wait(0), []);
+    Ok(())
+}
+
+fn epoll_timeout() -> Outcome {
+    let queue = Epoll::new()?;
+    let start = Instant::now();
+    same!(queue.wait(30), []);
+    holds!(start.elapsed() >= Duration::from_millis(30), "{:?}", start.elapsed());
+    Ok(())
+}
+
+fn epoll_end() -> Outcome {
+    let (queue, (reader, mut writer)) = (Epoll::new()?, pipe()?);
+    let fd = reader.as_raw_fd();
+    same!(queue.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN | libc::EPOLLONESHOT, 1), 0);
+    writer.write_all(b"x")?;
+    same!(queue.wait(-1), [(READABLE, 1)]);
+    same!(queue.wait(0), []);
+    same!(queue.control(libc::EPOLL_CTL_MOD, fd, libc::EPOLLIN, 2), 0);
+    same!(queue.wait(-1), [(READABLE, 2)]);
+    same!(queue.control(libc::EPOLL_CTL_DEL, fd, 0, 0), 0);
+    same!(queue.wait(0), []);
+    Ok(())
+}
+
+/// Bytes and the end arrive as one event, which must say both: whoever reads the bytes waits for
+/// another edge, and there will be none.
+fn epoll_hangup() -> Outcome {
+    let (queue, (reader, mut writer)) = (Epoll::new()?, pipe()?);
+    let wanted = libc::EPOLLIN | libc::EPOLLET;
+    same!(queue.control(libc::EPOLL_CTL_ADD, reader.as_raw_fd(), wanted, 1), 0);
+    writer.write_all(b"x")?;
+    drop(writer);
+    same!(queue.wait(-1), [(READABLE | libc::EPOLLHUP | libc::EPOLLRDHUP, 1)]);
     Ok(())
 }

@@ -53,7 +53,9 @@ fn drive(name: &str) -> Option<Disk> {
             let partitions = partition::read(&mut *drive);
             Some(Disk { drive, partitions, is_changed: false })
         }
-        Err(reason) => {
+        // Another driver's, or the kernel's own.
+        Err(virtio::Refusal::Taken) => None,
+        Err(virtio::Refusal::Unusable(reason)) => {
             eprintln!("diskd: pci:{name}: {reason}");
             None
         }

@@ -34,7 +34,8 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
         functions.extend(bus::scan(&windows, segment, first, last));
     }
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
-    let mut pci = Pci { windows, functions, handles: BTreeMap::new(), next: ROOT + 1 };
+    let kept = text.lines().find_map(|line| line.strip_prefix("KEPT ")).map(str::to_owned);
+    let mut pci = Pci { windows, functions, kept, handles: BTreeMap::new(), next: ROOT + 1 };
     pci.handles.insert(ROOT, Handle::Root);
     server.register("pci", ROOT).map_err(|error| Failure::fatal("pci", error))?;
     server.run(&mut pci).map_err(|error| Failure::fatal("serving", error))
@@ -64,6 +65,8 @@ const FILES: [&str; 3] = ["info", "config", "claim"];
 struct Pci {
     windows: Windows,
     functions: Vec<Function>,
+    /// The function that the kernel drives itself.
+    kept: Option<String>,
     handles: BTreeMap<usize, Handle>,
     next: usize,
 }
@@ -119,7 +122,7 @@ impl Pci {
         let function = &self.functions[index];
         let name = function.name();
         let is_taken = |handle: &Handle| matches!(handle, Handle::Claim(c) if c.name() == name);
-        if self.handles.values().any(is_taken) {
+        if self.handles.values().any(is_taken) || self.kept.as_deref() == Some(name.as_str()) {
             return Err(Error::new(EBUSY));
         }
         Ok(Handle::Claim(Box::new(Claim::new(&self.windows, function)?)))

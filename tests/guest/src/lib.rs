@@ -15,6 +15,7 @@ pub mod report;
 pub mod scheme;
 pub mod signal;
 pub mod time;
+pub mod trace;
 
 pub use abi;
 pub use abi::redox::error::{Error, Result};

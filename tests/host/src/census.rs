@@ -15,6 +15,7 @@ pub struct Census {
     timers: usize,
     events: (usize, usize),
     wait_queues: usize,
+    traces: (usize, usize),
 }
 
 /// Counts.
@@ -30,6 +31,7 @@ pub fn census(user: &User) -> Census {
         timers: kernel.timers.len(),
         events: kernel.events.counts(),
         wait_queues: kernel.waits.count(),
+        traces: (kernel.traces.sessions.len(), kernel.traces.memories.len()),
     })
 }
 

@@ -5,13 +5,15 @@
 
 mod census;
 mod daemon;
+pub mod emergency;
+pub mod tracer;
 
 pub use abi::redox::data::Map;
 pub use abi::redox::error::*;
 pub use abi::redox::flag::{
     CLOCK_MONOTONIC, CLOCK_REALTIME, CallFlags, EVENT_TIMEOUT_ID, EventFlags, FUTEX_WAIT64,
     MODE_CHR, MODE_DIR, MODE_FIFO, MODE_FILE, MapFlags, O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK,
-    O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
+    O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, SEEK_CUR, SEEK_END, SEEK_SET,
 };
 pub use abi::redox::schemev2::{Cqe, CqeOpcode, Opcode, Sqe};
 pub use abi::signal::*;
@@ -20,7 +22,7 @@ pub use abi::{ANONYMOUS, LOWEST_FREE, PAGE_SIZE, STACK_SIZE, STACK_TOP, USER_END
 pub use census::{Census, census, leaves_nothing};
 pub use daemon::{Notes, daemon, daemon_that, file_server, is, kill};
 pub use kernel_core::error::Errno;
-pub use kernel_sim::{Action, Answer, Finished, Socket, System, User, audit};
+pub use kernel_sim::{Action, Answer, Disk, Fault, Finished, Socket, System, User, audit};
 
 /// A millisecond in nanoseconds.
 pub const MS: u64 = 1_000_000;

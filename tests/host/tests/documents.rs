@@ -47,6 +47,23 @@ fn every_scheme_of_the_kernel_has_its_page() {
 }
 
 #[test]
+fn every_daemon_has_its_page() {
+    let manifest = documents().join("../filesystem.toml");
+    let manifest = fs::read_to_string(manifest).expect("it is there");
+    let index = read("README.md");
+    let values = manifest.lines().filter_map(|line| line.strip_prefix("scheme = "));
+    let names: Vec<&str> = values.flat_map(|value| value.split('"').skip(1).step_by(2)).collect();
+    assert!(names.len() >= 6, "the manifest has services: {names:?}");
+    for name in names {
+        let row = index.lines().find(|line| line.contains(&format!("`{name}:`")));
+        let row = row.unwrap_or_else(|| panic!("docs/README.md does not list {name}:"));
+        let page = links(row).first().copied().expect("the row is a link").to_owned();
+        let title = read(&page).lines().next().unwrap_or_default().to_owned();
+        assert!(title.contains(&format!("`{name}:`")), "the title of {page}: {title}");
+    }
+}
+
+#[test]
 fn the_pages_of_sys_and_proc_name_every_file() {
     host_stories::story(|user| {
         for (page, directory) in [("sys", "sys:"), ("proc", "proc:1")] {
@@ -86,7 +103,9 @@ fn links(text: &str) -> Vec<&str> {
 fn every_link_leads_somewhere() {
     let pages = fs::read_dir(documents().join("schemes")).expect("the folder is there");
     let mut files: Vec<PathBuf> = pages.map(|page| page.expect("it is readable").path()).collect();
-    files.extend(["README.md", "abi.md", "walk-of-a-read.md"].map(|name| documents().join(name)));
+    files.extend(
+        ["README.md", "abi.md", "boot.md", "walk-of-a-read.md"].map(|name| documents().join(name)),
+    );
     for file in files {
         let text = fs::read_to_string(&file).expect("it is readable");
         let folder = file.parent().expect("it is in a folder");

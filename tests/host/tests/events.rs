@@ -59,6 +59,22 @@ fn the_end_of_a_pipe_is_an_event_too() {
 }
 
 #[test]
+fn bytes_and_the_end_behind_them_are_told_apart() {
+    story_on_any(|user| {
+        let (queue, hangup) = (user.event_queue(), EventFlags::from_bits_retain(abi::EVENT_HANGUP));
+        let (reader, writer) = user.pipe();
+        user.watch(queue, reader, READ | hangup, 0).expect("it can be watched");
+        user.write(writer, b"x").expect("there is room");
+        user.close(writer).expect("it is open");
+        assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(READ | hangup));
+        let (reader, writer) = user.pipe();
+        user.close(reader).expect("it is open");
+        user.watch(queue, writer, hangup, 0).expect("it can be watched");
+        assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(hangup));
+    });
+}
+
+#[test]
 fn nobody_is_told_what_he_no_longer_wants() {
     story(|user| {
         let queue = user.event_queue();

@@ -118,7 +118,9 @@ fn every_file_of_a_process_can_be_read_and_is_in_the_list() {
         assert_eq!(pids, ["1".to_owned(), child.to_string()]);
         until_waiting(user, child, "time");
         let names = user.list(&format!("proc:{child}")).expect("it is a directory");
-        for name in names.iter().filter(|name| *name != "fd") {
+        // Lists, and files that hold no text.
+        let others = ["fd", "mem", "regs", "thread", "trace"];
+        for name in names.iter().filter(|name| !others.contains(&name.as_str())) {
             let text = user.read_text(&format!("proc:{child}/{name}"));
             assert!(text.is_ok(), "proc:{child}/{name}: {text:?}");
         }
@@ -126,6 +128,12 @@ fn every_file_of_a_process_can_be_read_and_is_in_the_list() {
             user.list(&format!("proc:{child}/fd")),
             Ok(["0", "1", "2"].map(String::from).to_vec())
         );
+        let threads = format!("proc:{child}/thread");
+        assert_eq!(user.list(&threads), Ok(vec![child.to_string()]));
+        let files = user.list(&format!("{threads}/{child}")).expect("it is a directory");
+        assert_eq!(files, ["wait", "usage", "syscall", "trace", "regs"]);
+        let call = user.read_text(&format!("{threads}/{child}/syscall")).expect("root may");
+        assert!(call.starts_with("nanosleep(0x"), "{call}");
         let fd = user.read_text("proc:self/fd/0").expect("it is open");
         assert!(fd.starts_with("path: debug:\n"), "{fd}");
         assert!(user.read_text("proc:1/maps").is_ok_and(|maps| maps.contains("r-x private")));

@@ -45,6 +45,8 @@ pub(crate) struct Machine {
     pub(crate) disks: Vec<PathBuf>,
     /// What a story's own disk is copied from.
     pub(crate) image: PathBuf,
+    /// A fresh disk for the emergency store, made in the folder for logs.
+    pub(crate) has_store: bool,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -63,6 +65,7 @@ impl Default for Machine {
             append: Vec::new(),
             disks: Vec::new(),
             image: "build/disk.img".into(),
+            has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -78,7 +81,7 @@ impl Machine {
     }
 
     /// The QEMU command that makes this machine.
-    pub(crate) fn command(&self, serial: Serial) -> Command {
+    pub(crate) fn command(&self, serial: Serial, store: Option<&Path>) -> Command {
         let mut command = Command::new(&self.program);
         command.args(self.processor_arguments());
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.cpus.to_string()]);
@@ -94,6 +97,11 @@ impl Machine {
             command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
         }
         command.args(serial_arguments(serial));
+        if let Some(image) = store {
+            let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
+            command.arg("-drive").arg(with_path(drive, image));
+            command.args(["-device", "virtio-blk-pci,drive=store"]);
+        }
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", &self.append.join(" ")]);
         command
@@ -149,7 +157,7 @@ mod tests {
     use super::*;
 
     fn words(machine: &Machine, serial: Serial) -> String {
-        let command = machine.command(serial);
+        let command = machine.command(serial, None);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }

@@ -12,8 +12,11 @@
 //! BENCH pipe_rt n=2000 min=1.0 med=1.0 mean=1.0 p99=1.0
 //! CURVE ring_hop N=8 value=1.0
 //! MEM pipes used=0 free=123
+//! BOOT first_user=1
 //! ```
 //!
+//! `BOOT` is `first_user_ticks` of `sys:boot`: the kernel's first instruction, where firmware hands
+//! over, to the first one of user code.
 //! `CURVE` repeats a median as a point of a curve. `MEM` tells how much more memory is in use than
 //! before a group, and how much is free, in bytes.
 
@@ -60,6 +63,7 @@ Options:
       --version  name and version
 
 Lines of output:
+  BOOT   from the kernel's first instruction to the first one of user code
   CAL    what nothing, 1,000 instructions and string instructions take
   BENCH  name, samples, then ticks: least, median, mean, 99th percentile
   CURVE  a median as a point of a curve
@@ -112,6 +116,9 @@ fn main() -> ExitCode {
 fn measure(wanted: &[String]) -> ExitCode {
     let mut bench = Bench::new();
     println!("{}", calibrate::line(bench.overhead()));
+    if let Some(ticks) = boot_ticks() {
+        println!("BOOT first_user={ticks}");
+    }
     let mut status = ExitCode::SUCCESS;
     for (name, group) in GROUPS {
         if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
@@ -129,6 +136,13 @@ fn measure(wanted: &[String]) -> ExitCode {
         }
     }
     status
+}
+
+/// From the kernel's first instruction to the first one of user code.
+fn boot_ticks() -> Option<u64> {
+    let mut text = [0; 4096];
+    let text = file::read_path("sys:boot", &mut text).ok()?;
+    file::number_of(text, "first_user_ticks")
 }
 
 /// Bytes of memory in use, and free.

@@ -6,6 +6,7 @@
 mod arguments;
 mod columns;
 mod dmesg;
+mod emerg;
 mod failure;
 mod free;
 mod grep;
@@ -40,14 +41,17 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 19] = [
     dmesg::TOOL,
+    emerg::DOCUMENT,
+    emerg::TOOL,
     free::TOOL,
     grep::TOOL,
     hexdump::TOOL,
     kill::TOOL,
     lsblk::TOOL,
     lspci::TOOL,
+    emerg::LEAK,
     mount::TOOL,
     ps::TOOL,
     stop::REBOOT,

@@ -47,6 +47,17 @@ impl<C> Ordered<'static> for Stage<C> {
     }
 }
 
+/// A stage that ran before there was a pipeline to run it: the machine's own first steps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Past {
+    /// The stage.
+    pub name: &'static str,
+    /// When it began, in ticks.
+    pub start: u64,
+    /// When it was done.
+    pub end: u64,
+}
+
 /// What stages work on.
 pub trait Context {
     /// A counter that only grows, for timing.
@@ -180,9 +191,43 @@ impl<C: Context> Pipeline<C> {
         self.phase
     }
 
-    /// Makes a stage fail, as the boot option `fail=STAGE` asks; false when there is none.
+    /// Takes over stages that have run. They are not run again, but shown and undone as the others.
+    ///
+    /// # Errors
+    ///
+    /// One is not among the stages, or began before one that it needs was done.
+    pub fn adopt(&mut self, past: &[Past]) -> Result<(), OrderError<'static>> {
+        for done in past {
+            let name = done.name;
+            let needs = match self.row(name) {
+                Some(row) => {
+                    (row.progress, row.start, row.end) = (Progress::Done, done.start, done.end);
+                    row.stage.needs
+                }
+                None => return Err(OrderError::Unknown { name: "the machine", need: name }),
+            };
+            let is_done = |need: &&&str| {
+                let mut rows = self.rows.iter();
+                rows.any(|row| {
+                    let is_over = row.progress == Progress::Done && row.end <= done.start;
+                    row.stage.name == **need && is_over
+                })
+            };
+            if let Some(need) = needs.iter().find(|need| !is_done(need)) {
+                return Err(OrderError::TooEarly { name, need });
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, name: &str) -> Option<&mut Row<C>> {
+        self.rows.iter_mut().find(|row| row.stage.name == name)
+    }
+
+    /// Makes a stage fail, as the boot option `fail=STAGE` asks; false when there is none that
+    /// is still to run.
     pub fn inject_failure(&mut self, stage: &str) -> bool {
-        let row = self.rows.iter_mut().find(|row| row.stage.name == stage);
+        let row = self.row(stage).filter(|row| row.progress == Progress::Waiting);
         row.map(|row| row.is_broken = true).is_some()
     }
 
@@ -201,6 +246,9 @@ impl<C: Context> Pipeline<C> {
             let stage = row.stage.name;
             self.state = BootState::Running { stage };
             self.phase.advance(row.stage.phase);
+            if row.progress == Progress::Done {
+                continue;
+            }
             if let Err(reason) = row.run(context) {
                 self.state = BootState::Failed { stage, number: index + 1, reason };
                 self.stop_all(context);

@@ -3,16 +3,19 @@
 use super::{Caller, Kernel};
 use crate::error::*;
 use crate::log::Level;
-use crate::machine::{Access, Context, Exception, Machine};
+use crate::machine::{Access, Context, DebugRegisters, Exception, Machine};
 use crate::memory::{Page, UserSlice};
 use crate::signal::{Interrupted, UNSTOPPABLE, bit};
 use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
+use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
-use abi::wait::Ended;
-use alloc::boxed::Box;
+use abi::wait::{Change, Ended};
 
 /// The System V red zone: bytes below the stack pointer that a function may use.
 const RED_ZONE: usize = 128;
+
+/// More than what a handler finds on the stack: return address, details, registers.
+const HANDLER_FRAME: usize = 512;
 
 /// The signals that stop a process.
 const STOPPING: u64 = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
@@ -41,9 +44,10 @@ impl<M: Machine> Kernel<M> {
         let is_dropped = action.handler == SIG_IGN
             || action.handler == SIG_DFL
                 && matches!(default(signal), Default::Ignore | Default::Continue);
-        if is_dropped {
+        if is_dropped && !self.is_watched(process) {
             return;
         }
+        let record = &mut self.processes[process.0];
         record.signals.pending.add(info);
         let threads = record.threads.clone();
         for task in threads {
@@ -52,6 +56,12 @@ impl<M: Machine> Kernel<M> {
                 self.demand_attention(task);
             }
         }
+    }
+
+    /// Whether a tracer wants to know of signals that would be dropped.
+    fn is_watched(&self, process: ProcessId) -> bool {
+        let threads = &self.processes[process.0].threads;
+        threads.iter().any(|task| self.is_traced_for(*task, PtraceFlags::PTRACE_STOP_SIGNAL))
     }
 
     /// Sends a signal to one thread.
@@ -70,8 +80,16 @@ impl<M: Machine> Kernel<M> {
         if STOPPING & bit(signal) != 0 {
             self.forget_signals(process, bit(SIGCONT));
         }
-        if matches!(signal, SIGCONT | SIGKILL) {
+        if matches!(signal, SIGCONT | SIGKILL) && self.processes[process.0].is_stopped {
             self.continue_process(process);
+            if signal == SIGCONT {
+                self.tell_change(process, Change::Continued);
+            }
+        }
+        if signal == SIGKILL {
+            for task in self.processes[process.0].threads.clone() {
+                self.free_for_death(task);
+            }
         }
     }
 
@@ -88,7 +106,12 @@ impl<M: Machine> Kernel<M> {
         self.tasks[task.0].attention = true;
         match self.tasks[task.0].state {
             State::Parked(_) => self.wake_task(task),
-            State::Running(cpu) if cpu != self.machine.this_cpu() => self.machine.kick(cpu),
+            State::Running(cpu) => {
+                self.cpus[cpu].must_look = true;
+                if cpu != self.machine.this_cpu() {
+                    self.machine.kick(cpu);
+                }
+            }
             _ => {}
         }
     }
@@ -103,6 +126,10 @@ impl<M: Machine> Kernel<M> {
                 self.reap_thread(task);
                 return false;
             }
+            let may_halt = thread.session.is_some() || thread.is_held || thread.is_marked;
+            if may_halt && self.halt(task) {
+                return false;
+            }
             if self.processes[process.0].is_stopped {
                 self.set_aside(task);
                 return false;
@@ -111,15 +138,22 @@ impl<M: Machine> Kernel<M> {
                 self.tasks[task.0].attention = false;
                 return true;
             };
+            if self.report_signal(task, signal) {
+                continue;
+            }
             match reaction {
                 Reaction::Ignore => drop(self.take_signal(task, signal)),
                 Reaction::End => {
-                    self.end_process(process, Ended::Signalled(signal as u8));
+                    let ended = Ended::Signalled(signal as u8);
+                    if signal != SIGKILL && self.report_end(task, ended) {
+                        continue;
+                    }
+                    self.end_process(process, ended);
                     return false;
                 }
                 Reaction::Stop => {
                     self.take_signal(task, signal);
-                    self.stop_process(process);
+                    self.stop_process(process, signal as u8);
                 }
                 Reaction::Handle(action) => {
                     let is_owed = self.tasks[task.0].unfinished.owed.is_some();
@@ -127,8 +161,14 @@ impl<M: Machine> Kernel<M> {
                         // The daemon's answer comes first; nothing it has done may be lost.
                         return true;
                     }
+                    if self.lacks_room_for_handler(task) {
+                        self.park_for_memory(task);
+                        return false;
+                    }
+                    if self.interrupt_call(task, action) {
+                        continue;
+                    }
                     let Some(info) = self.take_signal(task, signal) else { continue };
-                    self.interrupt_call(task, action);
                     if let Err(signal) = self.enter_handler(task, action, info) {
                         self.end_process(process, Ended::Signalled(signal as u8));
                         return false;
@@ -150,7 +190,11 @@ impl<M: Machine> Kernel<M> {
         let lowest = candidates.trailing_zeros() as usize + 1;
         let signal = if candidates & bit(SIGKILL) != 0 { SIGKILL } else { lowest };
         let action = signals.action(signal);
+        let is_init = self.processes[thread.process.0].pid == 1;
         let reaction = match (action.handler, default(signal)) {
+            // Nothing but its own faults ends or stops PID 1 if it has not asked for it: without
+            // it the system is over.
+            (SIG_DFL, _) if is_init => Reaction::Ignore,
             (SIG_IGN, _) | (SIG_DFL, Default::Ignore | Default::Continue) => Reaction::Ignore,
             (SIG_DFL, Default::End) => Reaction::End,
             (SIG_DFL, Default::Stop) => Reaction::Stop,
@@ -159,17 +203,19 @@ impl<M: Machine> Kernel<M> {
         Some((signal, reaction))
     }
 
-    fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
+    pub(super) fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
+        self.signal_taken(task, signal);
         let thread = &mut self.tasks[task.0];
         let own = thread.signals.pending.take(bit(signal));
         own.or_else(|| self.processes[thread.process.0].signals.pending.take(bit(signal)))
     }
 
-    /// Ends a parked call with `EINTR`, or moves the thread back to before it.
-    fn interrupt_call(&mut self, task: TaskId, action: SigAction) {
+    /// Ends a parked call with `EINTR`, or moves the thread back to before it. Returns whether its
+    /// tracer wants to see that first.
+    fn interrupt_call(&mut self, task: TaskId, action: SigAction) -> bool {
         let thread = &mut self.tasks[task.0];
         if !thread.unfinished.is_parked {
-            return;
+            return false;
         }
         self.tell_rest_of_sleep(task);
         let thread = &mut self.tasks[task.0];
@@ -178,12 +224,32 @@ impl<M: Machine> Kernel<M> {
             thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
         thread.unfinished = Unfinished::default();
         let context = thread.context();
-        if action.flags & SA_RESTART != 0 && may_restart {
-            let number = context.call().number;
+        let number = context.call().number;
+        let begins_anew = action.flags & SA_RESTART != 0 && may_restart;
+        if begins_anew {
             context.rewind_call(number);
         } else {
             context.set_answer((EINTR as usize).wrapping_neg());
         }
+        self.call_interrupted(task, number, begins_anew)
+    }
+
+    /// Whether there is no memory for what a handler finds on the stack, and an emergency is to
+    /// find some.
+    fn lacks_room_for_handler(&mut self, task: TaskId) -> bool {
+        let thread = &mut self.tasks[task.0];
+        let space = thread.space;
+        let top = thread.context().stack_pointer();
+        let ends = [top.wrapping_sub(RED_ZONE), top.wrapping_sub(RED_ZONE + HANDLER_FRAME)];
+        ends.into_iter().any(|address| {
+            let page = Page::containing(address);
+            let tables = &self.spaces[space.0].tables;
+            let is_there = self.machine.lookup(tables, page);
+            is_there.is_none_or(|(_, have)| !have.contains(Access::WRITE))
+                && self.bring_page(space, page, Access::WRITE).is_err()
+                && self.frames.is_refused
+                && self.takes_refusal()
+        })
     }
 
     /// Points the thread at its handler. When the handler cannot be entered: the signal that ends
@@ -215,7 +281,12 @@ impl<M: Machine> Kernel<M> {
         let thread = &mut self.tasks[task.0];
         let cpu_copy = thread.context.as_mut().expect("an attended thread has its registers");
         self.machine.suspend(cpu_copy);
-        let saved: Box<M::Context> = cpu_copy.clone();
+        let mut saved: M::Context = cpu_copy.clone();
+        if thread.is_marked {
+            // What a tracer wants belongs to the thread, not to where it was.
+            saved.set_step(false);
+            saved.set_debug(DebugRegisters::default());
+        }
         let mask = thread.signals.suspended_mask.take().unwrap_or(thread.signals.mask);
         thread.signals.interrupted.push(Interrupted { context: saved, mask });
         let blocked = if action.flags & SA_NODEFER != 0 { 0 } else { bit(info.signo as usize) };
@@ -230,19 +301,23 @@ impl<M: Machine> Kernel<M> {
             let signals = &mut self.processes[process.0].signals;
             signals.set_action(info.signo as usize, SigAction::default());
         }
+        self.handler_entered(task);
         Ok(())
     }
 
     /// The handler is done: back to where the signal came.
     pub(crate) fn return_from_handler(&mut self, caller: Caller) -> Outcome {
         let thread = &mut self.tasks[caller.task.0];
-        let Some(Interrupted { context, mask }) = thread.signals.interrupted.pop() else {
+        let Some(Interrupted { mut context, mask }) = thread.signals.interrupted.pop() else {
             return fail(EINVAL);
         };
         self.machine.suspend(thread.context());
+        if thread.is_marked {
+            context.set_debug(thread.context().debug());
+        }
         thread.context = Some(context);
         thread.signals.mask = mask;
-        thread.attention = true;
+        self.demand_attention(caller.task);
         Err(Stop::Replaced)
     }
 
@@ -252,6 +327,9 @@ impl<M: Machine> Kernel<M> {
         let space = self.tasks[task.0].space;
         let brought = UserSlice::new(address, 1)
             .and_then(|_| self.bring_page(space, Page::containing(address), access));
+        if brought.is_err() && self.frames.is_refused && self.takes_refusal() {
+            return self.park_for_memory(task);
+        }
         if let Err(errno) = brought {
             let what = match errno {
                 Errno(ENOMEM) => "no memory left for",
@@ -270,10 +348,14 @@ impl<M: Machine> Kernel<M> {
 
     /// User code did what the processor refuses.
     pub(crate) fn user_exception(&mut self, task: TaskId, exception: Exception) {
+        if self.tasks[task.0].is_marked && self.take_exception(task, exception) {
+            return;
+        }
         let (signal, what) = match exception {
             Exception::Divide => (SIGFPE, "divided by zero"),
             Exception::Float => (SIGFPE, "floating-point exception"),
             Exception::Step => (SIGTRAP, "single step"),
+            Exception::Watch(_) => (SIGTRAP, "hardware breakpoint"),
             Exception::Breakpoint => (SIGTRAP, "breakpoint"),
             Exception::InvalidInstruction => (SIGILL, "invalid instruction"),
             Exception::Protection => (SIGSEGV, "protection fault"),
@@ -298,6 +380,12 @@ impl<M: Machine> Kernel<M> {
             self.signal_task(task, info);
             return;
         }
+        if self.is_traced_for(task, PtraceFlags::PTRACE_STOP_SIGNAL) {
+            let info =
+                SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
+            self.force_signal(task, info);
+            return;
+        }
         let at = self.tasks[task.0].context().instruction_pointer();
         let record = &self.processes[process.0];
         let (name, pid) = (alloc::string::String::from(record.name()), record.pid);
@@ -311,11 +399,34 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// All threads of a process stop until `SIGCONT`.
-    fn stop_process(&mut self, process: ProcessId) {
+    fn stop_process(&mut self, process: ProcessId, signal: u8) {
         self.processes[process.0].is_stopped = true;
         for task in self.processes[process.0].threads.clone() {
             self.demand_attention(task);
         }
+        self.tell_change(process, Change::Stopped(signal));
+    }
+
+    /// Lets the parent know that a process has stopped or goes on.
+    fn tell_change(&mut self, process: ProcessId, change: Change) {
+        self.processes[process.0].change = Some(change);
+        let record = &self.processes[process.0];
+        let (pid, ruid) = (record.pid, record.ids.ruid);
+        let Some(parent) = self.find_process(record.parent) else { return };
+        let action = self.processes[parent.0].signals.action(SIGCHLD);
+        if action.flags & SA_NOCLDSTOP == 0 {
+            let info = SigInfo {
+                signo: SIGCHLD as i32,
+                code: SI_KERNEL,
+                pid: pid as i32,
+                uid: ruid,
+                status: change.status(),
+                ..SigInfo::default()
+            };
+            self.signal_process(parent, info);
+        }
+        let queue = self.processes[parent.0].child_ended;
+        self.wake_all(queue);
     }
 
     fn continue_process(&mut self, process: ProcessId) {

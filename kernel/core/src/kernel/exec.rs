@@ -13,7 +13,6 @@ use crate::task::{ProcessId, TaskId};
 use abi::exec::*;
 use abi::{PAGE_SIZE, STACK_SIZE, STACK_TOP};
 use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -125,7 +124,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.processes[process.0];
         record.exe = path.to_owned();
         record.command_line = strings.args;
-        let context = Box::new(M::Context::start(loaded.entry, loaded.stack));
+        let context = M::Context::start(loaded.entry, loaded.stack);
         let task = self.add_thread(process, context);
         self.open_console(process, task, loaded.space).map_err(|e| alloc::format!("{e:?}"))
     }
@@ -299,6 +298,7 @@ impl<M: Machine> Kernel<M> {
         record.command_line = args;
         record.signals.forget_handlers();
         record.space = Some(loaded.space);
+        let pid = record.pid;
         let closing: Vec<usize> =
             record.files.iter().filter(|(_, fd)| fd.is_close_on_exec).map(|(n, _)| n).collect();
         for fd in closing {
@@ -309,10 +309,17 @@ impl<M: Machine> Kernel<M> {
         self.stop_using(caller.space);
         self.moved_to(caller.task, loaded.space);
         let thread = &mut self.tasks[caller.task.0];
+        // Whichever thread it was, it is the first one now, with the number that goes with that.
+        let old_tid = core::mem::replace(&mut thread.tid, pid);
+        if old_tid != pid {
+            self.tids.remove(&old_tid);
+            self.tids.insert(pid, caller.task);
+        }
         thread.signals.interrupted.clear();
         thread.unfinished = Default::default();
         self.machine.suspend(thread.context());
         *thread.context() = M::Context::start(loaded.entry, loaded.stack);
+        self.program_changed(Caller { space: loaded.space, ..caller });
     }
 }
 

@@ -9,12 +9,15 @@ use crate::namespace::NamespaceId;
 use crate::task::{Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
 use abi::wait::Ended;
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// The highest number of a process or thread.
+const PID_MAX: Pid = 99_999;
 /// Most processes and threads there may be, however much memory there is.
 const TASKS_MAX: usize = 32_768;
+/// The umask of the first process.
+const FIRST_UMASK: u32 = 0o022;
 /// One more process or thread for so many frames: the kernel's own records of it, and the least it
 /// needs to run, must not be all there is.
 const FRAMES_EACH: usize = 8;
@@ -46,10 +49,16 @@ impl<M: Machine> Kernel<M> {
             signals: base.map_or_else(Default::default, |p| p.signals.for_child()),
             standing: Standing::Alive,
             is_stopped: false,
+            change: None,
+            umask: base.map_or(FIRST_UMASK, |p| p.umask),
             child_ended,
             past_ticks: [0; 2],
             started_ns,
-            unknown_calls: 0,
+            refusals: 0,
+            is_warned: false,
+            growth: Default::default(),
+            is_doomed: false,
+            next_in_job: None,
         };
         let id = ProcessId(self.processes.insert(process));
         self.pids.insert(pid, id);
@@ -60,7 +69,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Adds a thread, ready to run. The first thread of a process gets the process's number.
-    pub(crate) fn add_thread(&mut self, process: ProcessId, context: Box<M::Context>) -> TaskId {
+    pub(crate) fn add_thread(&mut self, process: ProcessId, context: M::Context) -> TaskId {
         let record = &self.processes[process.0];
         let space = record.space.expect("a process that gets a thread has memory");
         let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
@@ -69,6 +78,7 @@ impl<M: Machine> Kernel<M> {
         self.processes[process.0].threads.push(task);
         self.spaces[space.0].users += 1;
         self.stats.contexts_created += 1;
+        self.tasks[task.0].serial = self.stats.contexts_created;
         self.make_ready(task);
         task
     }
@@ -77,11 +87,29 @@ impl<M: Machine> Kernel<M> {
     fn take_pid(&mut self) -> Pid {
         loop {
             let pid = self.next_pid;
-            self.next_pid = if pid >= 99_999 { 2 } else { pid + 1 };
-            if !self.pids.contains_key(&pid) && !self.tids.contains_key(&pid) {
+            self.next_pid = pid + 1;
+            if pid >= PID_MAX {
+                (self.next_pid, self.are_pids_used) = (2, true);
+            }
+            // As long as every number is new there is nothing to look for.
+            if !self.are_pids_used || !self.is_taken(pid) {
                 return pid;
             }
         }
+    }
+
+    /// Goes on with a later number, as if those before it had been given out.
+    pub fn skip_pids(&mut self, next: Pid) {
+        self.next_pid = next.clamp(self.next_pid, PID_MAX);
+    }
+
+    /// Whether a process or a thread has this number, or one that has ended left it to a group or a
+    /// session.
+    fn is_taken(&self, pid: Pid) -> bool {
+        let is_group = |(_, p): (usize, &Process)| p.group == pid || p.session == pid;
+        self.pids.contains_key(&pid)
+            || self.tids.contains_key(&pid)
+            || self.processes.iter().any(is_group)
     }
 
     /// Whether there may be one more process or thread. Those that have ended and have not been
@@ -96,11 +124,12 @@ impl<M: Machine> Kernel<M> {
         if !self.has_room_for_task() {
             return fail(EAGAIN);
         }
+        self.check_clone(caller.task)?;
         let parent_space = &mut self.spaces[caller.space.0];
         let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
         let thread = &mut self.tasks[caller.task.0];
         self.machine.suspend(thread.context());
-        let mut context: Box<M::Context> = Box::new(thread.context().clone());
+        let mut context: M::Context = thread.context().clone();
         context.set_answer(0);
         let mask = thread.signals.mask;
         let interrupted = thread.signals.interrupted.clone();
@@ -113,6 +142,7 @@ impl<M: Machine> Kernel<M> {
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
         (signals.mask, signals.interrupted) = (mask, interrupted);
+        self.made_thread(caller.task, task);
         Ok(self.processes[child.0].pid as usize)
     }
 
@@ -144,7 +174,7 @@ impl<M: Machine> Kernel<M> {
             State::Running(cpu) if cpu != this_cpu => {
                 self.tasks[task.0].state = State::Ending;
                 self.tasks[task.0].attention = true;
-                self.cpus[cpu.0 as usize].has_ended = true;
+                self.cpus[cpu].end_current();
                 self.machine.kick(cpu);
             }
             State::Ending => {}
@@ -160,14 +190,24 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn reap_thread(&mut self, task: TaskId) {
         use crate::schedule::Policy;
         let this_cpu = self.machine.this_cpu();
-        if self.cpus[this_cpu.0 as usize].current.is_some_and(|caller| caller.task == task) {
+        if self.cpus[this_cpu].current().is_some_and(|caller| caller.task == task) {
             self.leave(this_cpu);
         }
         self.policy.remove(task);
         self.abandon_request(task);
         let thread = self.tasks.remove(task.0);
-        self.tids.remove(&thread.tid);
+        // Not if another thread has taken the number over by `exec`.
+        if self.tids.get(&thread.tid) == Some(&task) {
+            self.tids.remove(&thread.tid);
+        }
         let process = thread.process;
+        if let Some(session) = thread.session {
+            let ended = match self.processes[process.0].standing {
+                Standing::Ending(ended) => ended,
+                _ => Ended::Exited(0),
+            };
+            self.tracee_gone(session, ended);
+        }
         let record = &mut self.processes[process.0];
         record.threads.retain(|have| *have != task);
         record.past_ticks[0] += thread.user_ticks;
@@ -258,6 +298,9 @@ impl<M: Machine> Kernel<M> {
     /// Removes an ended process for good, once its parent knows.
     pub(crate) fn forget_zombie(&mut self, process: ProcessId) {
         let record = self.processes.remove(process.0);
+        if self.last_unknown == process {
+            self.last_unknown = ProcessId::NONE;
+        }
         self.pids.remove(&record.pid);
         self.end_queue(record.child_ended);
         if let Some(parent) = self.find_process(record.parent) {

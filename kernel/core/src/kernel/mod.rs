@@ -6,22 +6,25 @@
 
 mod copy;
 mod deliver;
+mod emergency;
 mod exec;
 mod files;
 mod life;
 mod run;
 mod start;
 mod timers;
+mod trace;
 
-pub use run::{Chosen, Cpu};
+pub use run::{CPUS_MAX, Chosen, Cpu, Cpus};
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
+use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
 use crate::handle::Description;
 use crate::log::{Level, Line, Log};
-use crate::machine::{CpuId, Machine};
+use crate::machine::Machine;
 use crate::memory::{Frame, Frames, Space, SpaceId};
 use crate::namespace::{Namespace, NamespaceId, Root};
 use crate::pipe::Pipes;
@@ -32,7 +35,9 @@ use crate::scheme::{Clocks, Console, KernelSchemes, Lines, Ranges, SchemeId, pla
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
+use crate::trace::Traces;
 use abi::redox::flag::EventFlags;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -53,12 +58,26 @@ pub struct Caller {
     pub space: SpaceId,
 }
 
+impl Caller {
+    /// Of a CPU without a thread.
+    const NOBODY: Self =
+        Self { task: TaskId(usize::MAX), process: ProcessId::NONE, space: SpaceId(usize::MAX) };
+}
+
 /// The boot archive and where it lies in physical memory.
 pub struct BootArchive {
     /// Its contents.
     pub archive: Archive<'static>,
     /// The frame of its first byte.
     pub first_frame: Frame,
+}
+
+impl BootArchive {
+    /// Whether the frame is part of it.
+    pub fn holds(&self, frame: Frame) -> bool {
+        let pages = self.archive.bytes().len().div_ceil(abi::PAGE_SIZE) as u32;
+        (self.first_frame.0..self.first_frame.0 + pages).contains(&frame.0)
+    }
 }
 
 /// What the machine hands over at boot.
@@ -69,6 +88,9 @@ pub struct Handover {
     pub archive: Option<BootArchive>,
     /// The boot command line.
     pub command_line: String,
+    /// Words for what the emergency store notes of each frame, as many as
+    /// [`crate::emergency::reserve_words`] says; none on a machine without a disk for it.
+    pub reserve: &'static mut [u64],
 }
 
 /// Everything the kernel knows.
@@ -90,6 +112,8 @@ pub struct Kernel<M: Machine> {
     /// Threads by number.
     pub tids: HashMap<u32, TaskId>,
     next_pid: Pid,
+    /// Every number has been given out once.
+    are_pids_used: bool,
     /// Open files.
     pub descriptions: Table<Description>,
     /// Namespaces; the first is everybody's until one makes its own.
@@ -104,12 +128,14 @@ pub struct Kernel<M: Machine> {
     pub user_schemes: Table<UserScheme>,
     /// Moments that somebody waits for.
     pub timers: Timers,
+    /// What tracers have open.
+    pub traces: Traces,
     /// Threads waiting for a word of memory.
     pub futexes: Futexes,
     /// Who runs next.
     pub policy: RoundRobin,
     /// One record per CPU.
-    pub cpus: Vec<Cpu>,
+    pub cpus: Cpus,
     /// The boot archive.
     pub archive: Option<BootArchive>,
     /// Open files of `sys:` and `proc:`.
@@ -126,10 +152,14 @@ pub struct Kernel<M: Machine> {
     pub log: Log,
     /// Counters.
     pub stats: Stats,
+    /// Who last used a call number that does not exist.
+    pub(crate) last_unknown: ProcessId,
     /// The boot command line.
     pub command_line: String,
     /// What the kernel as a whole is doing.
     pub state: KernelState,
+    /// What happens when memory runs out.
+    pub emergency: Box<Emergency<M>>,
     /// The boot stages, once they have been put in order.
     pub pipeline: Option<Pipeline<Kernel<M>>>,
 }
@@ -140,7 +170,7 @@ impl<M: Machine> Kernel<M> {
     /// # Panics
     /// When there is not a single free frame.
     pub fn new(mut machine: M, handover: Handover) -> Self {
-        let Handover { mut frames, archive, command_line } = handover;
+        let Handover { mut frames, archive, command_line, reserve } = handover;
         let zero = frames.allocate().expect("a machine has at least one frame of memory");
         machine.zero(zero);
         if let Some(boot) = &archive {
@@ -150,7 +180,8 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let started = machine.ticks();
-        let cpus = (0..machine.cpu_count()).map(|n| Cpu::new(CpuId(n), started)).collect();
+        let emergency = Emergency::new(waits.create(), reserve, frames.limit());
+        let cpus = Cpus::new(machine.cpu_count(), started);
         Self {
             machine,
             frames,
@@ -161,6 +192,7 @@ impl<M: Machine> Kernel<M> {
             pids: HashMap::new(),
             tids: HashMap::new(),
             next_pid: 1,
+            are_pids_used: false,
             descriptions: Table::new(),
             namespaces: Table::new(),
             waits,
@@ -168,6 +200,7 @@ impl<M: Machine> Kernel<M> {
             pipes: Pipes::default(),
             user_schemes: Table::new(),
             timers: Timers::default(),
+            traces: Traces::default(),
             futexes: Futexes::default(),
             policy: RoundRobin::default(),
             cpus,
@@ -179,8 +212,10 @@ impl<M: Machine> Kernel<M> {
             console,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
+            last_unknown: ProcessId::NONE,
             command_line,
             state: KernelState::default(),
+            emergency,
             pipeline: None,
         }
     }
@@ -196,9 +231,9 @@ impl<M: Machine> Kernel<M> {
         namespace
     }
 
-    /// Nanoseconds since boot.
+    /// Nanoseconds since boot, without the time that the world stood still.
     pub fn now(&self) -> u64 {
-        self.machine.nanoseconds(self.machine.ticks())
+        self.machine.nanoseconds(self.machine.ticks()) - self.emergency.paused_ns
     }
 
     /// Adds a line to the log, and shows it on the console if it matters enough.

@@ -51,10 +51,17 @@ impl<M: Machine> Kernel<M> {
             Ok(pipeline) => pipeline,
             Err(error) => panic!("the boot stages have no order: {error}"),
         };
+        if let Err(error) = pipeline.adopt(&M::past_stages()) {
+            panic!("the machine started in the wrong order: {error}");
+        }
         if let Some(stage) = self.boot_option("fail").map(String::from)
             && !pipeline.inject_failure(&stage)
         {
-            self.log(Level::Warn, "boot", format_args!("there is no stage {stage} to fail"));
+            self.log(
+                Level::Warn,
+                "boot",
+                format_args!("there is no stage {stage} that could fail"),
+            );
         }
         let result = pipeline.run(self);
         let state = pipeline.state();
@@ -102,6 +109,13 @@ impl<M: Machine> Kernel<M> {
                 stop: nothing,
             },
             Stage {
+                name: "emergency",
+                phase: LifecyclePhase::CoreInit,
+                needs: &["memory"],
+                run: Self::prepare_emergency,
+                stop: nothing,
+            },
+            Stage {
                 name: "schemes",
                 phase: LifecyclePhase::LateInit,
                 needs: &["memory"],
@@ -111,7 +125,7 @@ impl<M: Machine> Kernel<M> {
             Stage {
                 name: "init",
                 phase: LifecyclePhase::LateInit,
-                needs: &["archive", "schemes"],
+                needs: &["archive", "emergency", "schemes"],
                 run: Self::run_init,
                 stop: nothing,
             },

@@ -19,6 +19,8 @@ pub enum Waiter {
     EventQueue(usize),
     /// A `time:` file.
     TimeFile(usize),
+    /// The clock that ticks while memory is short.
+    Pressure,
 }
 
 /// All timers.
@@ -36,8 +38,7 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// Notes that `waiter` waits until `deadline`, nanoseconds since boot.
-    pub fn add(&mut self, deadline: u64, waiter: Waiter) -> TimerKey {
+    fn add(&mut self, deadline: u64, waiter: Waiter) -> TimerKey {
         self.count += 1;
         let key = (deadline, self.count);
         self.waiting.insert(key, waiter);
@@ -81,6 +82,12 @@ impl Timers {
 }
 
 impl<M: Machine> Kernel<M> {
+    /// Notes that `waiter` waits until `deadline`, nanoseconds since boot.
+    pub(crate) fn add_timer(&mut self, deadline: u64, waiter: Waiter) -> TimerKey {
+        self.this_record().must_look = true;
+        self.timers.add(deadline, waiter)
+    }
+
     /// Wakes everybody whose moment has come.
     pub(crate) fn expire_timers(&mut self, now: u64) {
         while let Some(waiter) = self.timers.take_due(now) {
@@ -90,6 +97,7 @@ impl<M: Machine> Kernel<M> {
                     self.wake_task(task);
                 }
                 Waiter::EventQueue(number) => self.expire_event_queue(number),
+                Waiter::Pressure => self.pressure_ticked(),
                 Waiter::TimeFile(number) => {
                     self.clocks.expire(number);
                     self.raise((place::TIME, number), EventFlags::EVENT_READ);

@@ -5,7 +5,7 @@
 
 use super::address::{Frame, Page, Pages};
 use super::frames::{Frames, NoMemory};
-use crate::error::{EFAULT, ENOMEM, Errno};
+use crate::error::{EACCES, EFAULT, ENOMEM, Errno};
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 use alloc::collections::BTreeMap;
@@ -236,6 +236,50 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
+    /// The frame of a page for somebody who may change more than the program itself: sharing is
+    /// broken as by a first write, also where the program may only read.
+    ///
+    /// # Errors
+    /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`.
+    pub fn own_page(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        page: Page,
+    ) -> Result<Frame, Errno> {
+        let region = *self.region(page).ok_or(Errno(EFAULT))?;
+        if region.access.is_empty() || matches!(region.kind, Kind::Device | Kind::Window) {
+            return Err(Errno(EFAULT));
+        }
+        let found = machine.lookup(&self.tables, page).map(|(frame, _)| frame);
+        if region.kind == Kind::Shared {
+            let is_open = region.access.contains(Access::WRITE);
+            return found.ok_or(Errno(EFAULT)).and_then(|frame| match is_open {
+                true => Ok(frame),
+                false => Err(Errno(EACCES)),
+            });
+        }
+        if let Some(frame) = found
+            && frames.references(frame) == 1
+        {
+            return Ok(frame);
+        }
+        let own = frames.allocate().ok_or(Errno(ENOMEM))?;
+        match found {
+            Some(frame) => {
+                machine.copy(frame.start(), own.start(), PAGE_SIZE);
+                machine.map(frames, &mut self.tables, page, own, region.access)?;
+                machine.flush(&self.tables, Pages::one(page));
+                frames.release(frame);
+            }
+            None => {
+                machine.zero(own);
+                self.map_new(machine, frames, page, own, region.access)?;
+            }
+        }
+        Ok(own)
+    }
+
     /// Maps a frame whose reference the space takes over; gives it back when there is no memory
     /// for tables.
     fn map_new(
@@ -333,12 +377,39 @@ impl<M: Machine> Space<M> {
         }
     }
 
+    /// Gives back every frame of the program's own, because the program will not run again. Its
+    /// regions stay until the space goes. Allocates nothing.
+    pub fn discard(&mut self, machine: &mut M, frames: &mut Frames) {
+        let mut next = Page(0);
+        while let Some((_, region)) = self.regions.range(next.0..).next() {
+            let region = *region;
+            next = region.pages.end;
+            if matches!(region.kind, Kind::Private | Kind::Shared) {
+                self.unmap_region(machine, frames, region);
+            }
+        }
+    }
+
+    /// Whether any frame that the space maps is among the `wanted`.
+    pub fn maps_any(&self, machine: &M, wanted: impl Fn(Frame) -> bool) -> bool {
+        let mut rest = Pages { start: Page(0), end: Page(USER_END / PAGE_SIZE) };
+        while let Some((page, frame, access)) = machine.next_mapped(&self.tables, rest) {
+            if !access.contains(Access::DEVICE) && wanted(frame) {
+                return true;
+            }
+            rest.start = page.next();
+        }
+        false
+    }
+
     /// Changes what `pages` allow. `ENOMEM` when part of them is no region, as POSIX has it.
     pub fn protect(&mut self, machine: &mut M, pages: Pages, access: Access) -> Result<(), Errno> {
         let covered: usize = self.touching(pages).map(|r| overlap(r.pages, pages)).sum();
         if covered != pages.count() {
             return Err(Errno(ENOMEM));
         }
+        // What is not mapped no CPU remembers.
+        let is_mapped = machine.next_mapped(&self.tables, pages).is_some();
         for region in self.cut(pages) {
             // Shared frames stay read-only until the first write finds out whose they are.
             let shown = match region.kind {
@@ -348,7 +419,9 @@ impl<M: Machine> Space<M> {
             machine.protect(&mut self.tables, region.pages, shown);
             self.regions.insert(region.pages.start.0, Region { access, ..region });
         }
-        machine.flush(&self.tables, pages);
+        if is_mapped {
+            machine.flush(&self.tables, pages);
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 
 use super::{Opened, Position, Scheme, place};
 use crate::error::*;
+use crate::event::known_flags;
 use crate::kernel::{Caller, Kernel, Waiter};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
@@ -81,7 +82,7 @@ impl<M: Machine> Scheme<M> for Event {
         let mut done = 0;
         while done + SIZE <= from.length {
             let [id, flags, data] = k.copy_in_words(caller.space, from.part(done, SIZE).address)?;
-            let flags = EventFlags::from_bits_truncate(flags);
+            let flags = known_flags(flags);
             match register(k, caller, number, Record { id, flags, data }) {
                 Ok(()) => done += SIZE,
                 // What has been registered stays registered; the rest is written again.
@@ -144,7 +145,7 @@ fn register<M: Machine>(
 
 fn set_timeout<M: Machine>(k: &mut Kernel<M>, number: usize, millis: usize) -> Outcome<()> {
     let deadline = k.now().saturating_add((millis as u64).saturating_mul(1_000_000));
-    let timer = k.timers.add(deadline, Waiter::EventQueue(number));
+    let timer = k.add_timer(deadline, Waiter::EventQueue(number));
     let queue = k.events.queue(number).ok_or(Errno(EBADF))?;
     queue.is_timed_out = false;
     if let Some(old) = queue.timer.replace(timer) {

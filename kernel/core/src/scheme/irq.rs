@@ -208,7 +208,7 @@ impl<M: Machine> Kernel<M> {
     /// A line fired; it stays masked until whoever has it acknowledges.
     pub(crate) fn line_fired(&mut self, cpu: CpuId, line: u8) {
         self.stats.lines[line as usize] += 1;
-        self.cpus[cpu.0 as usize].stats.interrupts += 1;
+        self.cpus[cpu].stats.interrupts += 1;
         if line == self.machine.console_line() {
             self.console_fired();
             self.machine.unmask_line(line);

@@ -6,6 +6,7 @@
 
 mod debug;
 pub mod directory;
+mod emergency;
 mod event;
 mod initfs;
 mod irq;
@@ -19,9 +20,11 @@ mod time;
 pub mod user;
 
 pub use debug::Console;
+pub(crate) use emergency::shows_pressure;
 pub use irq::Lines;
 pub use memory::Ranges;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
+pub use proc::Set as RegisterSet;
 pub(crate) use sys::scheme_rows;
 pub use time::Clocks;
 
@@ -147,6 +150,18 @@ pub trait Scheme<M: Machine>: Sync {
         fail(ENODEV)
     }
 
+    /// A message: the payload, and up to three words beside it.
+    fn call(
+        &self,
+        _kernel: &mut Kernel<M>,
+        _caller: Caller,
+        _number: usize,
+        _payload: UserSlice,
+        _words: &[usize],
+    ) -> Outcome {
+        fail(EOPNOTSUPP)
+    }
+
     /// Removes a path inside the scheme.
     fn unlink(
         &self,
@@ -189,6 +204,7 @@ impl<M: Machine> KernelSchemes<M> {
         &proc::Proc,
         &initfs::Initfs,
         &namespace::NamespaceScheme,
+        &emergency::Emergency,
     ];
 
     /// The scheme at a place.
@@ -218,6 +234,10 @@ pub mod place {
     pub const TIME: SchemeId = SchemeId::Kernel(5);
     /// `sys:`
     pub const SYS: SchemeId = SchemeId::Kernel(6);
+    /// `proc:`
+    pub const PROC: SchemeId = SchemeId::Kernel(7);
     /// `namespace:`
     pub const NAMESPACE: SchemeId = SchemeId::Kernel(9);
+    /// `emergency:`
+    pub const EMERGENCY: SchemeId = SchemeId::Kernel(10);
 }

@@ -7,6 +7,7 @@
 
 use super::{Opened, Position, Scheme, place};
 use crate::error::*;
+use crate::event::HANGUP;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
@@ -206,10 +207,12 @@ impl<M: Machine> Scheme<M> for Pipe {
         if let Some((pipe, _)) = end.source(k) {
             let pipe = &k.pipes.table[pipe];
             flags.set(EventFlags::EVENT_READ, pipe.length > 0 || pipe.writers == 0);
+            flags.set(HANGUP, pipe.writers == 0);
         }
         if let Some((pipe, _)) = end.sink(k) {
             let pipe = &k.pipes.table[pipe];
             flags.set(EventFlags::EVENT_WRITE, pipe.room() >= ATOMIC || pipe.readers == 0);
+            flags.set(HANGUP, flags.contains(HANGUP) || pipe.readers == 0);
         }
         flags
     }
@@ -232,10 +235,10 @@ fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End)
     k.wake_all(readable);
     k.wake_all(writable);
     if writers == 0 {
-        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
+        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ | HANGUP);
     }
     if readers == 0 {
-        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE);
+        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE | HANGUP);
     }
     if readers == 0 && writers == 0 {
         k.pipes.table.remove(index);

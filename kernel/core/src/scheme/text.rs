@@ -3,12 +3,14 @@
 //! A row is one file: name, help, how to read it, how to write it. Tables of rows are the
 //! directories of `sys:` and `proc:PID`; listing one is the manual.
 
+use super::RegisterSet;
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::table::Table;
 use crate::task::Pid;
+use crate::trace::{SessionId, ThreadKey};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::str::FromStr;
@@ -25,6 +27,10 @@ pub enum Subject {
     SysList,
     /// A row of `sys:`.
     Sys(usize),
+    /// The list of `emergency:`.
+    EmergencyList,
+    /// A file of `emergency:`.
+    Emergency(usize),
     /// The list of scheme names.
     SchemeList,
     /// The list of processes.
@@ -37,6 +43,22 @@ pub enum Subject {
     Descriptors(Pid),
     /// One descriptor.
     Descriptor(Pid, usize),
+    /// The list of a process's threads.
+    Threads(Pid),
+    /// The list of a thread's files.
+    Thread(Pid, u32),
+    /// A row of a thread.
+    ThreadRow(ThreadKey, usize),
+    /// The list of a thread's registers.
+    RegisterList(ThreadKey),
+    /// Some of a thread's registers.
+    Registers(ThreadKey, RegisterSet),
+    /// A tracer's file that is only looked at from outside.
+    Outside(ThreadKey),
+    /// A tracer's session.
+    Trace(SessionId),
+    /// A process's memory.
+    Memory(usize),
 }
 
 struct OpenText {

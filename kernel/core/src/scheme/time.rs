@@ -115,7 +115,7 @@ impl<M: Machine> Scheme<M> for Time {
         if let Some(old) = timer {
             k.timers.cancel(old);
         }
-        let timer = k.timers.add(deadline, Waiter::TimeFile(number));
+        let timer = k.add_timer(deadline, Waiter::TimeFile(number));
         k.clocks.open[number].timer = Some(timer);
         k.clocks.open[number].is_expired = false;
         Ok(SIZE)

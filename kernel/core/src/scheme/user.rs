@@ -26,7 +26,7 @@ use alloc::collections::VecDeque;
 /// Names one request: whose scheme, and the number the daemon sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tag {
-    scheme: usize,
+    pub(crate) scheme: usize,
     number: u32,
 }
 
@@ -260,7 +260,7 @@ impl<M: Machine> Kernel<M> {
         self.tasks[caller.task.0].unfinished.owed = Some(Tag { scheme, number });
         self.wake_all(readable);
         self.raise_socket(scheme);
-        Err(Stop::Park(Wait { reason: Reason::Reply, queue: None, deadline: None }))
+        Err(Stop::Park(Wait::alone(Reason::Reply)))
     }
 
     /// Puts the payload where the daemon can see it. Last step that may park or fail.
@@ -312,7 +312,7 @@ impl<M: Machine> Kernel<M> {
             return fail(ENODEV);
         };
         let Stage::Answered(result) = owed.stage else {
-            return Err(Stop::Park(Wait { reason: Reason::Reply, queue: None, deadline: None }));
+            return Err(Stop::Park(Wait::alone(Reason::Reply)));
         };
         let (slot, opcode) = (owed.slot, owed.sqe.opcode);
         // Last step that may park; commit after it.

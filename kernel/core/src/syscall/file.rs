@@ -443,6 +443,8 @@ pub(crate) fn ready_flags<M: Machine>(
     match scheme {
         SchemeId::Kernel(place) => Ok(KernelSchemes::<M>::get(place).ready(k, number)),
         SchemeId::User(server) => {
+            // Daemons know the flags that Redox has.
+            let wanted = EventFlags::from_bits_truncate(wanted).bits();
             let request = plain(Opcode::Fevent, number, [wanted as u64, 0, 0, 0]);
             let answer = k.ask(caller, server, request)?;
             Ok(EventFlags::from_bits_truncate(answer.value))

@@ -15,13 +15,13 @@ pub(crate) use file::ready_flags;
 pub(crate) use memory::{access_of, make_room, map_anonymous, place};
 pub(crate) use time::{copy_in_time, time_spec};
 
-use crate::error::{ENOSYS, Outcome, fail};
+use crate::error::{ENOSYS, Stop, fail};
 use crate::kernel::{Caller, Kernel};
 use crate::log::Level;
 use crate::machine::{Context, Machine};
 use abi::number as own;
 use abi::redox::number::*;
-use alloc::boxed::Box;
+use core::marker::PhantomData;
 
 /// What a handler gets: six registers, of which it uses its first few.
 pub type Arguments = [usize; 6];
@@ -45,28 +45,106 @@ macro_rules! calls {
         /// All calls, by slot.
         pub const ROWS: &[Row] = &[$(Row { number: $number, name: $name, count: $count }),*];
 
-        /// Runs the call that `held` holds, and counts it.
-        #[inline]
-        pub(crate) fn dispatch<M: Machine>(
-            kernel: &mut Kernel<M>,
-            caller: Caller,
-            held: &mut Option<Box<M::Context>>,
-        ) -> Outcome {
-            let Some(context) = held.as_ref() else { return fail(ENOSYS) };
-            match context.call().number {
-                $($number => {
+        impl<M: Machine> Entries<M> {
+            const BY_SLOT: [Entry<M>; SLOTS] = [$(Entry {
+                number: $number,
+                run: |kernel, caller, context| {
                     kernel.stats.calls[$slot] += 1;
                     let arguments = context.call().arguments;
-                    $(calls!(@$with kernel, caller, held);)?
-                    $handler(kernel, caller, arguments)
-                })*
-                number => unknown(kernel, caller, number),
-            }
+                    calls!(@run $handler, kernel, caller, arguments, context $(, $with)?)
+                },
+            }),*];
         }
     };
-    (@with $kernel:ident, $caller:ident, $held:ident) => {
-        $kernel.tasks[$caller.task.0].context = $held.take();
+    (@run $handler:path, $kernel:ident, $caller:ident, $arguments:ident, $context:ident) => {{
+        let outcome = $handler($kernel, $caller, $arguments);
+        $kernel.conclude($caller, $context, outcome)
+    }};
+    (@run $handler:path, $kernel:ident, $caller:ident, $arguments:ident, $context:ident, with) => {{
+        $kernel.tasks[$caller.task.0].context = Some($context);
+        match $handler($kernel, $caller, $arguments) {
+            Err(Stop::Replaced) => None,
+            outcome => {
+                let context = $kernel.tasks[$caller.task.0].context.take()?;
+                $kernel.conclude($caller, context, outcome)
+            }
+        }
+    }};
+}
+
+/// What runs a call.
+struct Entry<M: Machine> {
+    number: usize,
+    run: fn(&mut Kernel<M>, Caller, M::Context) -> Option<M::Context>,
+}
+
+impl<M: Machine> Clone for Entry<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Machine> Copy for Entry<M> {}
+
+/// The calls for a machine, by a number's place: one look finds a call, or that there is none.
+struct Entries<M>(PhantomData<M>);
+
+impl<M: Machine> Entries<M> {
+    const BY_PLACE: &[Entry<M>; PLACES] = &{
+        let mut entries = [Entry { number: NO_CALL, run: unknown }; PLACES];
+        let mut slot = 0;
+        while slot < SLOTS {
+            let entry = Self::BY_SLOT[slot];
+            entries[place_of(entry.number, SPREAD)] = entry;
+            slot += 1;
+        }
+        entries
     };
+}
+
+/// Places in the table; many more than calls, so that a factor that keeps them apart is soon found.
+const PLACES: usize = 512;
+/// A number that no row has.
+const NO_CALL: usize = usize::MAX;
+/// The factor that gives every call's number a place of its own.
+const SPREAD: u32 = {
+    let mut factor = 0x9E37_79B9_u32;
+    while !keeps_apart(factor) {
+        factor = factor.wrapping_mul(0x915F_77F5);
+    }
+    factor
+};
+
+const fn place_of(number: usize, factor: u32) -> usize {
+    ((number as u32).wrapping_mul(factor) >> (u32::BITS - PLACES.ilog2())) as usize
+}
+
+const fn keeps_apart(factor: u32) -> bool {
+    let mut is_taken = [false; PLACES];
+    let mut slot = 0;
+    while slot < SLOTS {
+        let place = place_of(ROWS[slot].number, factor);
+        if is_taken[place] {
+            return false;
+        }
+        is_taken[place] = true;
+        slot += 1;
+    }
+    true
+}
+
+/// Runs the call that the registers ask for, and counts it. Returns them with the answer; without
+/// one they are where they belong, with the thread that waits, or gone.
+#[inline]
+pub(crate) fn dispatch<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: Caller,
+    context: M::Context,
+) -> Option<M::Context> {
+    let number = context.call().number;
+    let entry = &Entries::<M>::BY_PLACE[place_of(number, SPREAD)];
+    let run = if entry.number == number { entry.run } else { unknown };
+    run(kernel, caller, context)
 }
 
 calls! {
@@ -123,31 +201,59 @@ calls! {
     50 own::SIGRETURN, "sigreturn", 0 => signal::return_from, with registers;
     51 own::SIGPENDING, "sigpending", 1 => signal::pending;
     52 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
+    53 own::UMASK, "umask", 1 => process::umask;
 }
+
+/// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.
+const _: () = {
+    let mut slot = 0;
+    while slot < ROWS.len() {
+        let row = &ROWS[slot];
+        match abi::call::find(row.number) {
+            Some(call) => assert!(call.arguments.len() == row.count, "a call has other arguments"),
+            None => panic!("a call is missing in abi::call"),
+        }
+        slot += 1;
+    }
+    assert!(abi::call::CALLS.len() == ROWS.len(), "abi::call has a call that is none");
+};
 
 /// How many calls there are.
 pub const SLOTS: usize = ROWS.len();
 
-/// A number that is no call. Logged once per process: a loop must not fill the log.
-#[cold]
-fn log_unknown<M: Machine>(kernel: &mut Kernel<M>, caller: Caller, number: usize) {
-    let pid = kernel.processes[caller.process.0].pid;
-    kernel.log(
-        Level::Error,
-        "syscall",
-        format_args!("invalid number {number:#x} from process {pid}; further ones are not logged"),
-    );
+fn unknown<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: Caller,
+    context: M::Context,
+) -> Option<M::Context> {
+    kernel.stats.calls[SLOTS] += 1;
+    if kernel.last_unknown == caller.process {
+        kernel.conclude(caller, context, fail(ENOSYS))
+    } else {
+        unknown_again(kernel, caller, context)
+    }
 }
 
-#[inline]
-fn unknown<M: Machine>(kernel: &mut Kernel<M>, caller: Caller, number: usize) -> Outcome {
-    kernel.stats.calls[SLOTS] += 1;
+/// A number that is no call, from another process than the last one. Logged once per process: a
+/// loop must not fill the log.
+#[cold]
+#[inline(never)]
+fn unknown_again<M: Machine>(
+    kernel: &mut Kernel<M>,
+    caller: Caller,
+    context: M::Context,
+) -> Option<M::Context> {
+    kernel.last_unknown = caller.process;
     let process = &mut kernel.processes[caller.process.0];
-    process.unknown_calls += 1;
-    if process.unknown_calls == 1 {
-        log_unknown(kernel, caller, number);
+    if !core::mem::replace(&mut process.is_warned, true) {
+        let (pid, number) = (process.pid, context.call().number);
+        kernel.log(
+            Level::Error,
+            "syscall",
+            format_args!("invalid number {number:#x} from process {pid}; others are not logged"),
+        );
     }
-    fail(ENOSYS)
+    kernel.conclude(caller, context, fail(ENOSYS))
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ pub(super) fn mask<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
     }
     let thread = &mut k.tasks[caller.task.0];
     thread.signals.mask = wanted & !UNSTOPPABLE;
-    thread.attention = true;
+    k.demand_attention(caller.task);
     Ok(0)
 }
 
@@ -172,7 +172,7 @@ pub(super) fn suspend<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
     if thread.signals.suspended_mask.is_none() {
         thread.signals.suspended_mask = Some(thread.signals.mask);
         thread.signals.mask = set as u64 & !UNSTOPPABLE;
-        thread.attention = true;
+        k.demand_attention(caller.task);
     }
-    Err(Stop::Park(Wait { reason: Reason::Signal, queue: None, deadline: None }))
+    Err(Stop::Park(Wait::alone(Reason::Signal)))
 }

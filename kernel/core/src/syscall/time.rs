@@ -50,17 +50,22 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn clock_start(&self, clock: usize) -> Outcome<u64> {
         match clock {
             CLOCK_MONOTONIC => Ok(0),
-            CLOCK_REALTIME => Ok(self.machine.boot_time() * SECOND),
+            // The world's time does not stop when ours does.
+            CLOCK_REALTIME => Ok(self.machine.boot_time() * SECOND + self.emergency.paused_ns),
             _ => fail(EINVAL),
         }
     }
 
     /// The moment a call's timeout ends, counted from its first run.
-    fn deadline(&mut self, task: TaskId, timeout: u64) -> u64 {
-        let now = self.now();
-        let unfinished = &mut self.tasks[task.0].unfinished;
-        unfinished.is_begun = true;
-        *unfinished.deadline.get_or_insert(now.saturating_add(timeout))
+    fn deadline(&self, task: TaskId, timeout: u64) -> u64 {
+        let begun = self.tasks[task.0].unfinished.deadline;
+        begun.unwrap_or_else(|| self.now().saturating_add(timeout))
+    }
+
+    /// Parks a call until its deadline, if `wait` does not end before.
+    fn park_until(&mut self, task: TaskId, wait: Wait, deadline: Option<u64>) -> Outcome {
+        self.tasks[task.0].unfinished.deadline = deadline;
+        Err(Stop::Park(wait))
     }
 }
 
@@ -76,7 +81,7 @@ pub(super) fn sleep<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
     let timeout = copy_in_time(k, caller, a[0])?;
     let deadline = k.deadline(caller.task, timeout);
     if k.now() < deadline {
-        return Err(Stop::Park(Wait::until(deadline)));
+        return k.park_until(caller.task, Wait::alone(Reason::Time), Some(deadline));
     }
     Ok(0)
 }
@@ -146,7 +151,7 @@ fn wait<M: Machine>(
     }
     let key = key(k, caller, address)?;
     let queue = k.futex_queue(key);
-    Err(Stop::Park(Wait::on(Reason::Futex, queue).by(deadline)))
+    k.park_until(caller.task, Wait::on(Reason::Futex, queue), deadline)
 }
 
 /// Wakes at most `count` waiters; returns how many.

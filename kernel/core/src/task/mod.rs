@@ -11,7 +11,7 @@ use crate::machine::{CpuId, Machine};
 use crate::memory::SpaceId;
 use crate::scheme::user::Tag;
 use crate::signal::TaskSignals;
-use alloc::boxed::Box;
+use crate::trace::SessionId;
 
 /// The index of a thread in the kernel's table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -28,6 +28,8 @@ pub enum State {
     Parked(Wait),
     /// Stopped by a signal until `SIGCONT`.
     Stopped,
+    /// Stopped by its tracer until that one says go on.
+    Traced,
     /// Ended; only its CPU still has to notice.
     Ending,
 }
@@ -35,11 +37,9 @@ pub enum State {
 /// What a call keeps between being parked and being run again.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Unfinished {
-    /// Whether there is a parked call to run again.
+    /// Whether there is a parked call to run again. If not, there is nothing else here.
     pub is_parked: bool,
-    /// Whether there is anything here to forget when the call ends.
-    pub is_begun: bool,
-    /// The moment a timeout was counted from, in nanoseconds since boot.
+    /// The moment that ends the wait, in nanoseconds since boot.
     pub deadline: Option<u64>,
     /// The request a scheme daemon owes an answer to.
     pub owed: Option<Tag>,
@@ -56,14 +56,15 @@ pub struct Task<M: Machine> {
     /// The memory it runs in.
     pub space: SpaceId,
     /// Its registers; absent only while a CPU runs it.
-    pub context: Option<Box<M::Context>>,
+    pub context: Option<M::Context>,
     /// What it is doing.
     pub state: State,
     /// The call it has not finished.
     pub unfinished: Unfinished,
     /// Signals for this thread, and handlers it is in.
     pub signals: TaskSignals<M>,
-    /// Something must be looked at before user code runs again: a signal, a stop, the end.
+    /// Something must be looked at before user code runs again: a signal, a stop, the end. Set by
+    /// [`crate::kernel::Kernel::demand_attention`], so that a CPU that runs the thread knows.
     pub attention: bool,
     /// Ticks in user code.
     pub user_ticks: u64,
@@ -73,6 +74,14 @@ pub struct Task<M: Machine> {
     pub switches: u64,
     /// The CPU it ran on last.
     pub last_cpu: CpuId,
+    /// Who traces it, if anybody.
+    pub session: Option<SessionId>,
+    /// A traced thread made it, and its tracer has not let it go yet.
+    pub is_held: bool,
+    /// Its registers may carry what a tracer has put there.
+    pub is_marked: bool,
+    /// No other thread has ever had this number.
+    pub serial: u64,
     /// The timer that ends its wait.
     pub timer: Option<TimerKey>,
     /// Neighbours in the wait queue it is parked on.
@@ -81,7 +90,7 @@ pub struct Task<M: Machine> {
 
 impl<M: Machine> Task<M> {
     /// A thread ready to start.
-    pub fn new(tid: u32, process: ProcessId, space: SpaceId, context: Box<M::Context>) -> Self {
+    pub fn new(tid: u32, process: ProcessId, space: SpaceId, context: M::Context) -> Self {
         Self {
             tid,
             process,
@@ -95,6 +104,10 @@ impl<M: Machine> Task<M> {
             kernel_ticks: 0,
             switches: 0,
             last_cpu: CpuId(0),
+            session: None,
+            is_held: false,
+            is_marked: false,
+            serial: 0,
             timer: None,
             links: wait::Links::default(),
         }
@@ -112,9 +125,10 @@ impl<M: Machine> Task<M> {
     pub fn letter(&self) -> char {
         match self.state {
             State::Ready | State::Running(_) => 'R',
-            State::Parked(wait) if wait.deadline.is_some() => 'S',
+            State::Parked(_) if self.unfinished.deadline.is_some() => 'S',
             State::Parked(_) => 'B',
             State::Stopped => 'T',
+            State::Traced => 't',
             State::Ending => 'Z',
         }
     }

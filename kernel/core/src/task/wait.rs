@@ -26,6 +26,12 @@ pub enum Reason {
     Futex,
     /// A signal.
     Signal,
+    /// Memory: there was none left, and an emergency is to find some.
+    Memory,
+    /// A traced thread to stop, or to do something its tracer wants to know.
+    Tracee,
+    /// The tracer to say go on.
+    Tracer,
 }
 
 impl fmt::Display for Reason {
@@ -40,41 +46,38 @@ impl fmt::Display for Reason {
             Reason::Time => "time",
             Reason::Futex => "futex",
             Reason::Signal => "signal",
+            Reason::Memory => "memory",
+            Reason::Tracee => "tracee",
+            Reason::Tracer => "tracer",
         })
     }
 }
 
-/// What a parked thread waits for: whichever of queue and deadline comes first.
+/// What a parked thread waits for. Small, because every call's outcome has room for one: a moment
+/// that ends the wait is in [`super::Unfinished`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Wait {
     /// Why.
     pub reason: Reason,
     /// The queue whose wake-up ends it.
     pub queue: Option<QueueId>,
-    /// The moment that ends it, in nanoseconds since boot.
-    pub deadline: Option<u64>,
 }
 
 impl Wait {
     /// Until `queue` is woken.
     pub fn on(reason: Reason, queue: QueueId) -> Self {
-        Self { reason, queue: Some(queue), deadline: None }
+        Self { reason, queue: Some(queue) }
     }
 
-    /// Until a moment.
-    pub fn until(deadline: u64) -> Self {
-        Self { reason: Reason::Time, queue: None, deadline: Some(deadline) }
-    }
-
-    /// The same wait with a deadline, if there is one.
-    pub fn by(self, deadline: Option<u64>) -> Self {
-        Self { deadline, ..self }
+    /// Until whoever knows the thread wakes it, or its moment comes.
+    pub fn alone(reason: Reason) -> Self {
+        Self { reason, queue: None }
     }
 }
 
 /// The index of a wait queue.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct QueueId(usize);
+pub struct QueueId(u32);
 
 /// A parked thread's place in its queue.
 #[derive(Clone, Copy, Default, Debug)]
@@ -98,12 +101,12 @@ pub struct WaitQueues {
 impl WaitQueues {
     /// A new, empty queue.
     pub fn create(&mut self) -> QueueId {
-        QueueId(self.queues.insert(Ends::default()))
+        QueueId(self.queues.insert(Ends::default()) as u32)
     }
 
     /// Forgets an empty queue.
     pub fn destroy(&mut self, queue: QueueId) {
-        let ends = self.queues.remove(queue.0);
+        let ends = self.queues.remove(queue.0 as usize);
         debug_assert!(ends.first.is_none(), "a queue is destroyed under its waiters");
     }
 
@@ -119,7 +122,7 @@ impl WaitQueues {
 
     /// Who has waited longest.
     pub fn first(&self, queue: QueueId) -> Option<TaskId> {
-        self.queues[queue.0].first
+        self.queues[queue.0 as usize].first
     }
 
     /// Adds a thread at the end.
@@ -129,7 +132,7 @@ impl WaitQueues {
         queue: QueueId,
         task: TaskId,
     ) {
-        let ends = &mut self.queues[queue.0];
+        let ends = &mut self.queues[queue.0 as usize];
         tasks[task.0].links = Links { next: None, back: ends.last };
         match ends.last {
             Some(last) => tasks[last.0].links.next = Some(task),
@@ -146,7 +149,7 @@ impl WaitQueues {
         task: TaskId,
     ) {
         let Links { next, back } = core::mem::take(&mut tasks[task.0].links);
-        let ends = &mut self.queues[queue.0];
+        let ends = &mut self.queues[queue.0 as usize];
         match back {
             Some(back) => tasks[back.0].links.next = next,
             None => ends.first = next,

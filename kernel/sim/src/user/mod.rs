@@ -17,7 +17,7 @@ use crate::audit::audit;
 use crate::baton::{Baton, Go, Stop};
 use crate::code::point;
 use crate::computer::Computer;
-use crate::context::{Beginning, CALL_BYTES, Child};
+use crate::context::{BREAKPOINT_BYTES, Beginning, CALL_BYTES, Child};
 use crate::hardware::{Sim, SpaceNumber, Touched};
 use abi::number::SIGRETURN;
 use abi::redox::IntRegisters;
@@ -42,6 +42,10 @@ pub struct User {
     space: SpaceNumber,
     /// How often it has stopped.
     stops: usize,
+    /// Every access is followed by a stop.
+    is_stepping: bool,
+    /// A tracer has replaced its registers while it was stopped.
+    is_rewritten: bool,
 }
 
 /// Unwinds the thread of a program that is no more.
@@ -49,8 +53,8 @@ pub(crate) struct Gone;
 
 impl User {
     pub(crate) fn new(computer: Computer, baton: Arc<Baton>, go: Go) -> Self {
-        let Go { registers, cpu, space } = go;
-        Self { computer, baton, registers, cpu, space, stops: 0 }
+        let Go { registers, cpu, space, is_stepping, is_rewritten } = go;
+        Self { computer, baton, registers, cpu, space, stops: 0, is_stepping, is_rewritten }
     }
 
     /// Runs a forked child from where its parent called `fork`, or any other thread from the
@@ -105,6 +109,7 @@ impl User {
             left -= step;
             self.computer.kernel().machine.pass(step);
             self.take_interrupts();
+            self.end_step();
         }
     }
 
@@ -151,6 +156,8 @@ impl User {
                     let end = length.min(done + room);
                     each(&mut kernel.machine, touched, done..end);
                     done = end;
+                    drop(kernel);
+                    self.end_step();
                 }
                 Touched::Fault => {
                     drop(kernel);
@@ -163,6 +170,13 @@ impl User {
     /// Asks this thread's CPU where an address leads.
     fn translate(&self, kernel: &mut Kernel<Sim>, address: usize, access: Access) -> Touched {
         kernel.machine.touch(&kernel.frames, self.cpu, self.space, address, access)
+    }
+
+    /// An instruction is over.
+    fn end_step(&mut self) {
+        if self.is_stepping {
+            self.stop(Trap::Exception(Exception::Step), None);
+        }
     }
 
     fn take_interrupts(&mut self) {
@@ -182,6 +196,9 @@ impl User {
         if trap == Trap::Call {
             before.rax = self.registers.rax;
         }
+        if std::mem::take(&mut self.is_rewritten) {
+            return;
+        }
         assert_eq!(before[..], self.registers[..], "the kernel has changed registers at {trap:?}");
     }
 
@@ -193,7 +210,10 @@ impl User {
     /// the kernel has moved back over.
     fn settle_at(&mut self, here: usize, trap: Trap) {
         while self.registers.rip != here {
-            if self.registers.rip == here - CALL_BYTES {
+            let is_call = trap == Trap::Call && self.registers.rip == here - CALL_BYTES;
+            let breakpoint = Trap::Exception(Exception::Breakpoint);
+            let is_breakpoint = trap == breakpoint && self.registers.rip == here - BREAKPOINT_BYTES;
+            if is_call || is_breakpoint {
                 self.registers.rip = here;
                 self.hand_over(trap, None);
             } else {
@@ -229,6 +249,14 @@ impl User {
         self.stops += 1;
         self.baton.hand_back(Stop { trap, registers: self.registers, child });
         let Some(go) = self.baton.wait_for_turn() else { resume_unwind(Box::new(Gone)) };
-        Go { registers: self.registers, cpu: self.cpu, space: self.space } = go;
+        let was_rewritten = self.is_rewritten;
+        Go {
+            registers: self.registers,
+            cpu: self.cpu,
+            space: self.space,
+            is_stepping: self.is_stepping,
+            is_rewritten: self.is_rewritten,
+        } = go;
+        self.is_rewritten |= was_rewritten;
     }
 }

@@ -20,6 +20,9 @@ global_asm!(
     .section .boot, "awx", @progbits
     .code32
 pvh_entry:
+    rdtsc
+    mov [boot_entered], eax
+    mov [boot_entered + 4], edx
     cld
     mov ebp, ebx
     mov esp, offset boot_stack_end
@@ -95,7 +98,8 @@ no_long_mode_text:
     .code64
 long_mode:
     mov edi, ebp
-    movabs rax, offset kernel_entry
+    mov rsi, [boot_entered]
+    movabs rax, offset timed_entry
     jmp rax
 
     .balign 8
@@ -119,10 +123,16 @@ boot_directories:
 boot_stack:
     .skip 64
 boot_stack_end:
+boot_entered:
+    .skip 8
 
     .text
     .global kernel_entry, early_stack, early_stack_end
 kernel_entry:
+    rdtsc
+    shl rdx, 32
+    lea rsi, [rax + rdx]
+timed_entry:                            # rsi = when the kernel was entered
     cli
     cld
     xor eax, eax

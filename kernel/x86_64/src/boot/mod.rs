@@ -3,6 +3,7 @@
 mod entry;
 pub(crate) mod memory;
 pub(crate) mod regions;
+pub(crate) mod stages;
 pub(crate) mod start_info;
 
 use crate::cpu::{self, Cpu, features, float};
@@ -11,16 +12,19 @@ use crate::paging::kernel::{KernelTables, translate_now};
 use crate::pc::Pc;
 use crate::physical::{self, WINDOW};
 use crate::time::{self, Reference};
-use crate::{power, serial, smp, symbols};
+use crate::{power, serial, smp, store, symbols};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::Write;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 use kernel_core::acpi::{PciWindow, PhysicalRead, Space, Tables};
+use kernel_core::emergency::{BlockIo, reserve_words};
 use kernel_core::memory::{Frame, FrameInfo, PhysicalAddress, Range};
 use memory::BootMemory;
 use regions::{Region, Regions};
+use stages::{Step, timed};
 use spin::Mutex;
 use start_info::{ACPI_NVS, ACPI_TABLES, MapEntry, RAM, StartInfo};
 use x86::controlregs::{cr3, cr3_write};
@@ -44,8 +48,35 @@ struct Early {
 }
 
 /// The first Rust code. Called by the entry code on the early stack.
-extern "C" fn early(start_info: u64) -> ! {
-    serial::init();
+extern "C" fn early(start_info: u64, entered: u64) -> ! {
+    time::set_entered(entered);
+    timed(Step::Serial, serial::init);
+    timed(Step::Processor, processor);
+    // SAFETY: low memory is mapped to itself until the kernel's own tables are loaded; nobody uses
+    // the trap table yet.
+    unsafe {
+        show_window();
+        timed(Step::Traps, || crate::trap::init());
+    }
+    // SAFETY: as above.
+    let Some(info) = (unsafe { StartInfo::read(start_info) }) else {
+        panic!("the loader gave no start information");
+    };
+    let mut memory = timed(Step::Ram, || free_memory(&info));
+    let tables = timed(Step::Paging, || {
+        let mut tables = own_tables(&info, &mut memory);
+        // SAFETY: the new tables map the image, this stack in it, and the window.
+        unsafe { cr3_write(tables.root().start().0) };
+        Cpu::make(&mut tables, &mut memory, 0);
+        tables
+    });
+    *BOOT.lock() = Some(Early { info, memory, tables });
+    // SAFETY: the stack was mapped with the tables.
+    unsafe { cpu::switch_to_stack(0, main) };
+}
+
+/// Checks that the processor has what the kernel is built on, and switches it on.
+fn processor() {
     let mut missing = features::missing().peekable();
     if missing.peek().is_some() {
         let _ = write!(serial::Now, "Lifeboat cannot run on this processor. It lacks:");
@@ -56,25 +87,11 @@ extern "C" fn early(start_info: u64) -> ! {
         power::exit_device(kernel_core::power::FAILURE);
         power::stop();
     }
-    // SAFETY: nothing is missing; the loader's promises are in `entry`.
+    // SAFETY: nothing is missing.
     unsafe {
         features::enable();
         float::enable();
-        show_window();
-        crate::trap::init();
     }
-    // SAFETY: low memory is mapped to itself until the kernel's own tables are loaded.
-    let Some(info) = (unsafe { StartInfo::read(start_info) }) else {
-        panic!("the loader gave no start information");
-    };
-    let mut memory = free_memory(&info);
-    let mut tables = own_tables(&info, &mut memory);
-    // SAFETY: the new tables map the image, this stack in it, and the window.
-    unsafe { cr3_write(tables.root().start().0) };
-    Cpu::make(&mut tables, &mut memory, 0);
-    *BOOT.lock() = Some(Early { info, memory, tables });
-    // SAFETY: the stack was mapped with the tables.
-    unsafe { cpu::switch_to_stack(0, main) };
 }
 
 /// Makes the loader's tables show low memory in the window too.
@@ -132,8 +149,9 @@ extern "C" fn main() -> ! {
     };
     crate::panic::init(info.command_line());
     let pci_windows = devices(&info, &mut tables, &mut memory);
+    let disk = store::find(&mut memory, info.command_line());
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
-    unsafe { kernel_main(hand_over(&info, tables, memory, pci_windows)) }
+    unsafe { kernel_main(hand_over(&info, tables, memory, pci_windows, disk)) }
 }
 
 unsafe extern "Rust" {
@@ -152,6 +170,10 @@ pub struct Boot {
     pub archive: Option<(&'static [u8], Frame)>,
     /// The boot command line.
     pub command_line: String,
+    /// The emergency store's disk.
+    pub disk: Option<Box<dyn BlockIo<Pc>>>,
+    /// What the store needs to remember, if there is one.
+    pub reserve: &'static mut [u64],
 }
 
 /// Finds and sets up the devices the kernel itself uses, and starts the other CPUs. Returns where
@@ -163,21 +185,28 @@ fn devices(
 ) -> Vec<PciWindow> {
     let firmware = Firmware(RefCell::new((&mut *tables, &mut *memory)));
     let supplied = Some(info.rsdp.0).filter(|address| *address != 0);
-    let acpi = match Tables::read(&firmware, supplied) {
-        Ok(acpi) => acpi,
+    let acpi = timed(Step::Acpi, || match Tables::read(&firmware, supplied) {
+        Ok(acpi) => {
+            power::init(&acpi);
+            acpi
+        }
         Err(reason) => panic!("no ACPI tables: {reason}"),
-    };
+    });
     let Some(madt) = acpi.madt() else { panic!("the ACPI tables name no interrupt controller") };
-    local::find(tables, memory, madt.local_apic_address());
-    io::silence_old();
-    // SAFETY: the gates are there since `early`.
-    unsafe { local::enable() };
-    Cpu::this().set_apic_id(local::id());
-    io::init(tables, memory, &madt, local::id());
-    time::init(&reference(&acpi, tables, memory));
-    time::enable();
-    power::init(&acpi);
-    smp::start(tables, memory, &madt, start_page(info));
+    timed(Step::Interrupts, || {
+        local::find(tables, memory, madt.local_apic_address());
+        io::silence_old();
+        // SAFETY: the gates are there since `early`.
+        unsafe { local::enable() };
+        Cpu::this().set_apic_id(local::id());
+        io::init(tables, memory, &madt, local::id());
+    });
+    timed(Step::Clocks, || {
+        time::init(&reference(&acpi, tables, memory));
+        time::enable();
+    });
+    let patience = smp::Patience::read(info.command_line());
+    timed(Step::Cpus, || smp::start(tables, memory, &madt, start_page(info), &patience));
     io::unmask(serial::LINE);
     serial::service();
     acpi.pci_windows()
@@ -230,6 +259,7 @@ fn hand_over(
     tables: KernelTables,
     mut memory: BootMemory,
     pci_windows: Vec<PciWindow>,
+    disk: Option<Box<dyn BlockIo<Pc>>>,
 ) -> Boot {
     let ram = info.memory_map().iter().filter(|entry| entry.kind == RAM);
     let frames = ram.map(|entry| entry.end() / 4096).max().unwrap_or(0) as usize;
@@ -237,6 +267,10 @@ fn hand_over(
     let records = memory.run_anywhere(bytes.div_ceil(4096));
     // SAFETY: the records' memory is nobody else's, shown by the window, and any bits are valid.
     let frame_infos = unsafe { from_raw_parts_mut(physical::pointer(records), frames) };
+    let words = if disk.is_some() { reserve_words(frames) } else { 0 };
+    let reserved = memory.run_anywhere((words * size_of::<u64>()).div_ceil(4096));
+    // SAFETY: as above.
+    let reserve = unsafe { from_raw_parts_mut(physical::pointer(reserved), words) };
     let range = |region: &Region| Range {
         start: (region.start / 4096) as u32,
         end: (region.end / 4096) as u32,
@@ -252,5 +286,7 @@ fn hand_over(
         ranges: memory.regions().iter().map(range).collect(),
         archive,
         command_line: info.command_line().into(),
+        disk,
+        reserve,
     }
 }

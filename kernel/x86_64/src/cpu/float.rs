@@ -16,6 +16,12 @@ pub(crate) const LEGACY_SIZE: usize = 512;
 const CONTROL_WORD: (usize, u16) = (0, 0x37F);
 /// Offset and value of the vector control word after reset.
 const VECTOR_CONTROL: (usize, u32) = (24, 0x1F80);
+/// The bits of the vector control word that exist where the state does not say (SDM 1, 11.6.6).
+const VECTOR_CONTROL_DEFAULT_MASK: u32 = 0xFFBF;
+/// Bytes of the header behind the legacy part: which parts are there, how, and zeroes.
+const HEADER_SIZE: usize = 64;
+/// The bits of the parts that `fxsave` knows.
+const LEGACY_PARTS: u64 = 3;
 
 /// How this machine saves.
 #[derive(Clone, Copy)]
@@ -76,6 +82,47 @@ pub(crate) unsafe fn reset(area: *mut u8) {
         area.add(CONTROL_WORD.0).cast::<u16>().write(CONTROL_WORD.1);
         area.add(VECTOR_CONTROL.0).cast::<u32>().write(VECTOR_CONTROL.1);
     }
+}
+
+/// Puts the first bytes of a saved state in place of those in `area`. Returns false, changing
+/// nothing, when the processor would refuse to load that.
+pub(crate) fn replace(area: &mut [u8], bytes: &[u8]) -> bool {
+    let word = |bytes: &[u8], at: usize| -> u64 {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[at..at + 8]);
+        u64::from_ne_bytes(word)
+    };
+    if bytes.len() < VECTOR_CONTROL.0 + 8 || bytes.len() > area.len() {
+        return false;
+    }
+    // The control word, and behind it the mask of its bits that exist (SDM 1, 11.6.6).
+    let mask = match (word(area, VECTOR_CONTROL.0) >> 32) as u32 {
+        0 => VECTOR_CONTROL_DEFAULT_MASK,
+        mask => mask,
+    };
+    let control = word(bytes, VECTOR_CONTROL.0) as u32;
+    if control & !mask != 0 {
+        return false;
+    }
+    if !form().has_xsave {
+        area[..bytes.len()].copy_from_slice(bytes);
+    } else {
+        let mut parts = word(area, LEGACY_SIZE) | LEGACY_PARTS;
+        if bytes.len() >= LEGACY_SIZE + HEADER_SIZE {
+            parts = word(bytes, LEGACY_SIZE);
+            let rest = &bytes[LEGACY_SIZE + 8..LEGACY_SIZE + HEADER_SIZE];
+            // SAFETY: reading what was switched on changes nothing.
+            let have = unsafe { x86::controlregs::xcr0() }.bits();
+            if parts & !have != 0 || rest.iter().any(|byte| *byte != 0) {
+                return false;
+            }
+        }
+        area[..bytes.len()].copy_from_slice(bytes);
+        area[LEGACY_SIZE..LEGACY_SIZE + 8].copy_from_slice(&parts.to_ne_bytes());
+    }
+    let mask_at = VECTOR_CONTROL.0 + 4;
+    area[mask_at..mask_at + 4].copy_from_slice(&mask.to_ne_bytes());
+    true
 }
 
 /// Saves this CPU's registers.

@@ -15,6 +15,7 @@
 //! between user and kernel `gs` finds the block from its own stack pointer instead: round down to
 //! the slot.
 
+pub(crate) mod debug;
 pub(crate) mod features;
 pub(crate) mod float;
 pub(crate) mod segments;
@@ -34,7 +35,7 @@ unsafe extern "C" {
 }
 
 /// Most CPUs that are started.
-pub(crate) const CPUS_MAX: usize = 128;
+pub(crate) const CPUS_MAX: usize = kernel_core::kernel::CPUS_MAX;
 /// Bytes of a slot.
 pub(crate) const SLOT: usize = 64 * 4096;
 
@@ -67,14 +68,16 @@ pub(crate) struct Cpu {
     pub(crate) stamp: Cell<u64>,
     /// Counts the stamps given out here.
     pub(crate) stamps: Cell<u64>,
+    /// Its debug registers watch something.
+    pub(crate) has_breakpoints: Cell<bool>,
     /// Kinds of interrupt that came and were not taken yet; see [`crate::interrupt`].
     pub(crate) events: Cell<u32>,
     /// Device lines that fired and were not taken yet, one bit each.
     pub(crate) lines: [Cell<u64>; 2],
     /// Somebody waits for this CPU to forget translations.
     pub(crate) flush_wanted: AtomicBool,
-    /// It has come up and runs the loop.
-    pub(crate) is_online: AtomicBool,
+    /// How far it has come up; see [`crate::smp`].
+    pub(crate) standing: AtomicU32,
 }
 
 // The offsets the entry code uses.
@@ -140,11 +143,25 @@ impl Cpu {
                 space: AtomicU64::new(tables.root().start().0),
                 stamp: Cell::new(0),
                 stamps: Cell::new(0),
+                has_breakpoints: Cell::new(false),
                 events: Cell::new(0),
                 lines: Default::default(),
                 flush_wanted: AtomicBool::new(false),
-                is_online: AtomicBool::new(false),
+                standing: AtomicU32::new(0),
             });
+        }
+    }
+
+    /// Makes traps from user mode and `syscall` push their registers below `end`.
+    ///
+    /// # Safety
+    /// This is the CPU it is called on, and there is room for a frame of registers.
+    #[inline]
+    pub(crate) unsafe fn set_trap_stack(&self, end: usize) {
+        // SAFETY: `gs` points to this block; only the processor and the entry code read the field.
+        unsafe {
+            asm!("mov gs:[{offset}], {end}", offset = const RSP0_OFFSET, end = in(reg) end,
+                options(nostack, preserves_flags));
         }
     }
 

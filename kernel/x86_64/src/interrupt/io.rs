@@ -149,6 +149,13 @@ pub(crate) fn unmask(line: u8) {
     }
 }
 
+/// Masks every line, for the end. A CPU that was stopped may have held the controllers for ever;
+/// then the lines stay as they are, and nobody is left to take them.
+pub(crate) fn mask_all() {
+    let Some(all) = ALL.try_lock() else { return };
+    (0..LINES).for_each(|line| all.set_masked(line, true));
+}
+
 /// Masks all lines of both 8259 controllers, after moving them to vectors that tell exceptions
 /// and their spurious interrupts apart (8259A data sheet, Intel 231468).
 ///

@@ -60,8 +60,6 @@ pub(crate) mod command {
     pub(crate) const INIT: u32 = 5 << 8;
     /// Start in real mode at the page in the low byte.
     pub(crate) const START: u32 = 6 << 8;
-    /// To all CPUs but the sender, whatever the address.
-    pub(crate) const OTHERS: u32 = 3 << 18;
 }
 
 /// Where the registers are in memory; 0 in x2APIC mode.

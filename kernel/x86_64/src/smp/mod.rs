@@ -7,7 +7,7 @@ use crate::boot::memory::BootMemory;
 use crate::cpu::{CPUS_MAX, Cpu, features, float};
 use crate::interrupt::{local, vector};
 use crate::paging::kernel::KernelTables;
-use crate::{serial, time};
+use crate::{power, serial, time};
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel_core::acpi::madt::{Entry, Madt};
@@ -26,13 +26,48 @@ static IS_OPEN: AtomicBool = AtomicBool::new(false);
 /// The kernel's top-level table, for CPUs that come up.
 static ROOT: AtomicU64 = AtomicU64::new(0);
 
+/// CPUs that have stopped for good because another one said so.
+static STOPPED: AtomicU32 = AtomicU32::new(0);
+/// The others are to stop at the next non-maskable interrupt.
+static MUST_STOP: AtomicBool = AtomicBool::new(false);
+/// How long to wait for them, in turns of a loop.
+const STOP_PATIENCE: u32 = 10_000_000;
+
+/// In [`Cpu::standing`]: not come up yet.
+const COMING: u32 = 0;
+/// In [`Cpu::standing`]: runs the loop, or will.
+const ONLINE: u32 = 1;
+/// In [`Cpu::standing`]: came so late that it may only halt.
+const REFUSED: u32 = 2;
+
 /// How long after the reset a CPU is told to start, in nanoseconds. Since the P6 they are ready
 /// at once; the manual's 10 ms are for older ones.
 const RESET_TIME: u64 = 10_000;
-/// How long to wait before telling it again, as the manual wants (SDM 3A, 8.4.4.1).
-const PATIENCE: u64 = 200_000;
-/// How long to wait before giving up: long, because an emulated CPU may have to wait for its host.
-const LAST_PATIENCE: u64 = 5_000_000_000;
+
+/// How long to wait for a CPU, in nanoseconds.
+pub(crate) struct Patience {
+    /// Before telling it again.
+    first: u64,
+    /// Before giving up.
+    last: u64,
+}
+
+impl Patience {
+    /// The boot option `cpu-wait=`, in microseconds. Without it: 200 us before the second telling,
+    /// as the manual wants (SDM 3A, 8.4.4.1), and then 5 s, because an emulated CPU may have to
+    /// wait for its host.
+    pub(crate) fn read(command_line: &str) -> Self {
+        let words = command_line.split_ascii_whitespace();
+        let mut values = words.filter_map(|word| word.strip_prefix("cpu-wait=")?.parse().ok());
+        match values.next() {
+            Some(wait) => {
+                let wait = u64::from(u32::min(wait, 60_000_000)) * 1000;
+                Self { first: wait, last: wait }
+            }
+            None => Self { first: 200_000, last: 5_000_000_000 },
+        }
+    }
+}
 
 /// How many CPUs run.
 pub(crate) fn count() -> u32 {
@@ -45,12 +80,13 @@ pub(crate) fn online() -> impl Iterator<Item = &'static Cpu> {
 }
 
 /// Starts every CPU that the firmware lists, through code in `page`. Those that do not come up
-/// are left out.
+/// are left out; should they come later, they halt.
 pub(crate) fn start(
     tables: &mut KernelTables,
     memory: &mut BootMemory,
     madt: &Madt<'_>,
     page: PhysicalAddress,
+    patience: &Patience,
 ) {
     ROOT.store(tables.root().start().0, Ordering::Relaxed);
     let own = Cpu::this().apic_id();
@@ -75,28 +111,51 @@ pub(crate) fn start(
             Cpu::make(tables, memory, id);
             made += 1;
         }
-        Cpu::of(id).set_apic_id(apic_id);
         trampoline.prepare(id, Cpu::stack_end(id));
-        if wake(Cpu::of(id), trampoline.start_page()) {
-            COUNT.store(id + 1, Ordering::Relaxed);
-        } else {
-            // Back to waiting, so that it cannot come up late on a stack that another CPU has.
-            local::send(apic_id, local::command::INIT);
-            serial::report(format_args!("CPU with APIC number {apic_id} does not start"));
+        match wake(apic_id, Cpu::of(id), &mut trampoline, patience) {
+            Woken::Online => COUNT.store(id + 1, Ordering::Relaxed),
+            Woken::Absent => {
+                local::send(apic_id, local::command::INIT);
+                serial::report(format_args!("CPU with APIC number {apic_id} does not start"));
+            }
+            // It has this number and stack, and numbers have no gaps.
+            Woken::Stuck => {
+                serial::report(format_args!("CPU with APIC number {apic_id} stops on its way"));
+                break;
+            }
         }
     }
 }
 
-fn wake(cpu: &Cpu, page: u32) -> bool {
-    local::send(cpu.apic_id(), local::command::INIT);
+/// What came of telling a CPU to start.
+enum Woken {
+    /// It is there.
+    Online,
+    /// It has not even begun, and will find nothing to do.
+    Absent,
+    /// It has begun and goes no further.
+    Stuck,
+}
+
+/// Tells the CPU addressed by `apic_id` to start as `cpu`. One that was given up before may come in
+/// its place: then that one is `cpu`, and this one finds nothing to do.
+fn wake(apic_id: u32, cpu: &Cpu, trampoline: &mut Trampoline, patience: &Patience) -> Woken {
+    let is_online = || cpu.standing.load(Ordering::Acquire) == ONLINE;
+    local::send(apic_id, local::command::INIT);
     wait(RESET_TIME, || false);
-    for patience in [PATIENCE, LAST_PATIENCE] {
-        local::send(cpu.apic_id(), local::command::START | page);
-        if wait(patience, || cpu.is_online.load(Ordering::Acquire)) {
-            return true;
+    for patience in [patience.first, patience.last] {
+        local::send(apic_id, local::command::START | trampoline.start_page());
+        if wait(patience, is_online) {
+            return Woken::Online;
         }
     }
-    false
+    if trampoline.take_back() {
+        return Woken::Absent;
+    }
+    wait(patience.last, is_online);
+    let refused =
+        cpu.standing.compare_exchange(COMING, REFUSED, Ordering::Acquire, Ordering::Acquire);
+    if refused.is_ok() { Woken::Stuck } else { Woken::Online }
 }
 
 /// Waits until `is_over`, at most `nanoseconds`; returns whether it was.
@@ -124,8 +183,13 @@ extern "C" fn first_steps(id: u32) -> ! {
         cpu.load();
         local::enable();
     }
+    cpu.set_apic_id(local::id());
     time::enable();
-    cpu.is_online.store(true, Ordering::Release);
+    let admitted =
+        cpu.standing.compare_exchange(COMING, ONLINE, Ordering::Release, Ordering::Relaxed);
+    if admitted.is_err() {
+        power::stop();
+    }
     while !IS_OPEN.load(Ordering::Acquire) {
         halt();
     }
@@ -137,6 +201,34 @@ pub(crate) fn open() {
     IS_OPEN.store(true, Ordering::Release);
     for cpu in online().skip(1) {
         local::send(cpu.apic_id(), local::command::FIXED | u32::from(vector::KICK));
+    }
+}
+
+/// Stops all other CPUs for good, wherever they are. Those that are not numbered are left alone:
+/// they have no kernel to take the interrupt in.
+pub(crate) fn stop_others() {
+    if count() == 1 {
+        return;
+    }
+    let own = Cpu::this().id;
+    MUST_STOP.store(true, Ordering::Release);
+    for cpu in online().filter(|cpu| cpu.id != own) {
+        local::send(cpu.apic_id(), local::command::NON_MASKABLE);
+    }
+    for _ in 0..STOP_PATIENCE {
+        if STOPPED.load(Ordering::Relaxed) == count() - 1 {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// A non-maskable interrupt: some other CPU ends everything, or the hardware has a complaint that
+/// is not for the kernel.
+pub(crate) fn non_maskable() {
+    if MUST_STOP.load(Ordering::Acquire) {
+        STOPPED.fetch_add(1, Ordering::Relaxed);
+        power::stop();
     }
 }
 

@@ -1,15 +1,19 @@
 //! The first instructions of the other CPUs: from real mode to 64-bit mode in one step.
 //!
 //! They begin at a page below 1 MiB (SDM 3A, 8.4.3). The code below is copied there; it finds its
-//! data by its code segment. Both halves of the switch happen in one write to CR0, as the manual
-//! allows (SDM 3A, 9.8.5): no 32-bit stage is needed.
+//! data by its code segment. First it takes the turn that was laid out for it, in one atomic step:
+//! a CPU that comes when nobody waits for it any more finds none, and halts for good without
+//! touching the stack and number that another one may have by now. Both halves of the switch
+//! happen in one write to CR0, as the manual allows (SDM 3A, 9.8.5): no 32-bit stage is needed.
 
 use crate::boot::memory::BootMemory;
 use crate::paging::kernel::KernelTables;
 use crate::paging::{LARGE, PRESENT, WRITE};
 use crate::physical;
 use core::arch::global_asm;
+use core::mem::offset_of;
 use core::ptr::copy_nonoverlapping;
+use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::memory::{Frame, PhysicalAddress};
 
 global_asm!(
@@ -23,6 +27,16 @@ trampoline_start:
     cld
     mov ax, cs
     mov ds, ax
+    .byte 0xBB                          # mov bx, ...
+    .word trampoline_turn - trampoline_start
+    xor eax, eax
+    xchg [bx], eax                      # one CPU takes the turn; who finds none came too late
+    test eax, eax
+    jnz trampoline_taken
+trampoline_late:
+    hlt
+    jmp trampoline_late
+trampoline_taken:
     mov eax, cr4
     or eax, 1 << 5                      # PAE
     mov cr4, eax
@@ -66,6 +80,8 @@ trampoline_tables:
     .long 0
 trampoline_id:
     .long 0
+trampoline_turn:
+    .long 0
 trampoline_jump:                        # added to: the page's address
     .long trampoline_long - trampoline_start
     .word 8
@@ -84,11 +100,15 @@ struct Data {
     entry: usize,
     tables: u32,
     id: u32,
+    turn: u32,
     jump_offset: u32,
     jump_segment: u16,
     gdt_limit: u16,
     gdt_base: u32,
 }
+
+// The data begins on a multiple of eight.
+const _: () = assert!(offset_of!(Data, turn) % 4 == 0);
 
 unsafe extern "C" {
     static trampoline_start: u8;
@@ -132,15 +152,26 @@ impl Trampoline {
         Self { page, data }
     }
 
-    /// Makes the next CPU that starts run as `id` on `stack`.
+    /// Makes the next CPU that starts run as `id` on `stack`. The turn must not be out.
     pub(super) fn prepare(&mut self, id: u32, stack: usize) {
-        // SAFETY: as in `new`; no CPU is in the code now.
+        // SAFETY: as in `new`. A CPU that comes now finds no turn and looks at nothing else.
         unsafe {
             let mut filled = self.data.read_unaligned();
-            filled.stack = stack;
-            filled.id = id;
+            (filled.stack, filled.id, filled.turn) = (stack, id, 0);
             self.data.write_unaligned(filled);
         }
+        self.turn().store(1, Ordering::Release);
+    }
+
+    /// Takes the turn back. False when a CPU has it.
+    pub(super) fn take_back(&mut self) -> bool {
+        self.turn().swap(0, Ordering::Acquire) != 0
+    }
+
+    fn turn(&self) -> &AtomicU32 {
+        // SAFETY: the word is in the page, which stays, on a multiple of four (asserted above);
+        // once a CPU may be in the code it is only reached by atomic steps.
+        unsafe { AtomicU32::from_ptr((&raw mut (*self.data).turn).cast()) }
     }
 
     /// The operand of the start command.

@@ -5,6 +5,7 @@ mod date;
 mod rtc;
 
 use crate::interrupt::local;
+use core::sync::atomic::{AtomicU64, Ordering};
 use raw_cpuid::CpuId;
 use spin::Once;
 use x86::msr::{IA32_TSC_DEADLINE, wrmsr};
@@ -27,6 +28,19 @@ struct Clocks {
 }
 
 static CLOCKS: Once<Clocks> = Once::new();
+
+/// When the kernel's first instruction ran.
+static ENTERED: AtomicU64 = AtomicU64::new(0);
+
+/// Notes when the kernel's first instruction ran, in ticks.
+pub(crate) fn set_entered(ticks: u64) {
+    ENTERED.store(ticks, Ordering::Relaxed);
+}
+
+/// When the kernel's first instruction ran, in ticks.
+pub(crate) fn entered() -> u64 {
+    ENTERED.load(Ordering::Relaxed)
+}
 
 fn clocks() -> &'static Clocks {
     CLOCKS.get().expect("clocks are measured before anything asks for the time")

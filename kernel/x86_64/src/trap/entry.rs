@@ -2,8 +2,8 @@
 //!
 //! `enter_user` is a function call from the kernel's side: it leaves the kernel stack as it is,
 //! loads the registers of a context and goes to user mode. Whatever brings the CPU back pushes
-//! the user's registers into the same context, for `rsp0` and `syscall` both start at its end,
-//! and `leave_user` returns from that call: vector in `rax`, error code in `rdx`.
+//! the user's registers into the same context, for `rsp0` and `syscall` both start at its end
+//! (`Context::resume` sees to it), and `leave_user` returns from that call: vector in `rax`, error code in `rdx`.
 //!
 //! The registers lie as in `redox::IntRegisters`, which is also the order of the pushes. Two
 //! ways lead to user mode. `sysret` is the short one, and good for a context that `syscall`
@@ -92,8 +92,6 @@ global_asm!(
     .balign 64
 enter_user:                             # rdi = registers
     mov gs:[{KERNEL_STACK}], rsp
-    lea rax, [rdi + 20 * 8]
-    mov gs:[{RSP0}], rax
     mov rsp, rdi
     test dword ptr [rsp + 17 * 8], {LONG_WAY} | {TRAP_FLAG}
     jnz 1f

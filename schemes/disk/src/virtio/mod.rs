@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use diskd::drive::{BLOCK, Drive};
 use pcid::client::{Device, Interrupt};
 use pcid::mapping::Mapping;
-use syscall::error::{EIO, EROFS, Error, Result};
+use syscall::error::{EBUSY, EIO, EROFS, Error, Result};
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction, PciRoot};
 use virtio_drivers::transport::pci::{PciTransport, VIRTIO_PCI_CAP_COMMON_CFG};
@@ -82,6 +82,20 @@ impl Transfer<'_> {
     }
 }
 
+/// Why a device is not driven.
+pub(crate) enum Refusal {
+    /// Somebody else has it.
+    Taken,
+    /// It cannot be used; the text says why.
+    Unusable(String),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Unusable(reason)
+    }
+}
+
 /// A virtio block device.
 pub(crate) struct Disk {
     transport: PciTransport,
@@ -96,11 +110,14 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Takes the function called `name`.
-    pub(crate) fn new(name: &str) -> Result<Self, String> {
-        let device = Device::claim(name).map_err(|error| error.to_string())?;
+    pub(crate) fn new(name: &str) -> Result<Self, Refusal> {
+        let device = match Device::claim(name) {
+            Err(Error { errno: EBUSY }) => return Err(Refusal::Taken),
+            claimed => claimed.map_err(|error| error.to_string())?,
+        };
         let config = read_config(name).and_then(|bytes| Config::new(&bytes, &device.info));
-        let config = config.ok_or("its configuration cannot be read")?;
-        hal::with_device(&device, || Parts::new(&device, config))?.finish(device)
+        let config = config.ok_or_else(|| "its configuration cannot be read".to_owned())?;
+        Ok(hal::with_device(&device, || Parts::new(&device, config))?.finish(device)?)
     }
 
     /// Hands a request to the device.

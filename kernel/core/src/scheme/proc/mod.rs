@@ -1,9 +1,18 @@
 //! `proc:` — processes. `proc:` lists their numbers, `proc:PID/` what there is to know of one;
 //! `proc:self` is the reader's own.
+//!
+//! `proc:PID/thread/TID/` is about one thread; its files are in `proc:PID/` too, for the process's
+//! first one. Through `trace`, `regs/` and `mem` a tracer takes a process apart: those who may not
+//! are refused when they open.
 
+mod find;
+mod memory;
+mod registers;
 mod rows;
+mod session;
+mod thread;
 
-use super::text::{Subject, parse_number};
+use super::text::Subject;
 use super::{Opened, Position, Scheme, directory::Entry};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -14,7 +23,10 @@ use abi::redox::data::Stat;
 use abi::redox::flag::*;
 use alloc::format;
 use alloc::string::{String, ToString};
+use find::{Found, find};
+pub use registers::Set;
 use rows::Rows;
+use thread::ThreadRows;
 
 pub(super) struct Proc;
 
@@ -24,9 +36,18 @@ impl<M: Machine> Scheme<M> for Proc {
     }
 
     fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, flags: usize) -> Outcome<Opened> {
-        let subject = find(k, caller, path)?;
-        let is_file = matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..));
-        if flags & O_WRONLY != 0 && is_file {
+        let subject = match find(k, caller, path)? {
+            Found::Open(subject) => subject,
+            Found::Guarded(task, _) if flags & O_STAT != 0 => {
+                // Looking at the outside begins no session.
+                Subject::Outside(k.thread_key(task))
+            }
+            Found::Guarded(task, wanted) => {
+                thread::check_authority(k, caller, k.tasks[task.0].process)?;
+                return thread::open(k, caller, task, wanted, flags);
+            }
+        };
+        if flags & O_WRONLY != 0 && !is_directory(subject) {
             return fail(EACCES);
         }
         Opened::positioned(k.texts.open(subject))
@@ -40,22 +61,72 @@ impl<M: Machine> Scheme<M> for Proc {
         into: UserSlice,
         at: Position,
     ) -> Outcome {
-        k.read_text(caller, number, into, at.offset, |k, subject| match subject {
-            Subject::ProcessRow(pid, row) => {
-                let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
-                Ok((Rows::<M>::ALL[row].read)(k, process))
+        match k.texts.subject(number)? {
+            Subject::Trace(id) => session::read(k, caller, id, into, at.is_nonblocking),
+            Subject::Memory(memory) => memory::read(k, caller, memory, into, at.offset as usize),
+            Subject::Registers(key, set) => registers::read(k, caller, key, set, into, at.offset),
+            _ => k.read_text(caller, number, into, at.offset, |k, subject| match subject {
+                Subject::ProcessRow(pid, row) => {
+                    let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
+                    Ok((Rows::<M>::ALL[row].read)(k, process))
+                }
+                Subject::ThreadRow(key, row) => {
+                    let task = k.task_of(key)?;
+                    (ThreadRows::<M>::ALL[row].read)(k, task)
+                }
+                Subject::Descriptor(pid, fd) => descriptor(k, pid, fd),
+                _ => fail(EISDIR),
+            }),
+        }
+    }
+
+    fn write(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        from: UserSlice,
+        at: Position,
+    ) -> Outcome {
+        match k.texts.subject(number)? {
+            Subject::Trace(id) => session::write(k, caller, id, from),
+            Subject::Memory(memory) => memory::write(k, caller, memory, from, at.offset as usize),
+            Subject::Registers(key, set) => registers::write(k, caller, key, set, from),
+            _ => fail(EBADF),
+        }
+    }
+
+    fn call(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        payload: UserSlice,
+        words: &[usize],
+    ) -> Outcome {
+        match (k.texts.subject(number)?, words) {
+            (Subject::Memory(memory), [abi::trace::READ_VECTOR, count]) => {
+                memory::read_many(k, caller, memory, payload, *count)
             }
-            Subject::Descriptor(pid, fd) => descriptor(k, pid, fd),
-            _ => fail(EISDIR),
-        })
+            _ => fail(EOPNOTSUPP),
+        }
     }
 
     fn close(&self, k: &mut Kernel<M>, number: usize) {
+        let subject = k.texts.subject(number);
         k.texts.close(number);
+        match subject {
+            Ok(Subject::Trace(id)) => k.end_session(id),
+            Ok(Subject::Memory(memory)) => memory::close(k, memory),
+            _ => {}
+        }
     }
 
-    fn ready(&self, _: &mut Kernel<M>, _: usize) -> EventFlags {
-        EventFlags::EVENT_READ
+    fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
+        match k.texts.subject(number) {
+            Ok(Subject::Trace(id)) => session::ready(k, id),
+            _ => EventFlags::EVENT_READ,
+        }
     }
 
     fn path(&self, k: &mut Kernel<M>, number: usize) -> String {
@@ -64,21 +135,36 @@ impl<M: Machine> Scheme<M> for Proc {
             Ok(Subject::ProcessRow(pid, row)) => format!("{pid}/{}", Rows::<M>::ALL[row].name),
             Ok(Subject::Descriptors(pid)) => format!("{pid}/fd"),
             Ok(Subject::Descriptor(pid, fd)) => format!("{pid}/fd/{fd}"),
+            Ok(Subject::Threads(pid)) => format!("{pid}/thread"),
+            Ok(Subject::Thread(pid, tid)) => format!("{pid}/thread/{tid}"),
+            Ok(Subject::RegisterList(key)) => format!("{}/thread/{}/regs", key.pid, key.tid),
+            Ok(Subject::Registers(key, set)) => {
+                format!("{}/thread/{}/regs/{}", key.pid, key.tid, set.name())
+            }
+            Ok(Subject::ThreadRow(key, row)) => {
+                format!("{}/thread/{}/{}", key.pid, key.tid, ThreadRows::<M>::ALL[row].name)
+            }
             _ => String::new(),
         }
     }
 
     fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
-        let (subject, st_mode) = match k.texts.subject(number)? {
-            s @ (Subject::ProcessRow(..) | Subject::Descriptor(..)) => (s, MODE_FILE | 0o444),
-            s => (s, MODE_DIR | 0o555),
-        };
-        let owner = match subject {
+        let subject = k.texts.subject(number)?;
+        let (owner, st_mode) = match subject {
+            Subject::Trace(_) | Subject::Memory(_) => (None, MODE_FILE | 0o600),
+            Subject::Registers(key, _) | Subject::Outside(key) => {
+                (k.find_process(key.pid), MODE_FILE | 0o600)
+            }
+            Subject::ThreadRow(key, _) => (k.find_process(key.pid), MODE_FILE | 0o400),
+            Subject::RegisterList(key) => (k.find_process(key.pid), MODE_DIR | 0o555),
+            Subject::ProcessRow(pid, _) | Subject::Descriptor(pid, _) => {
+                (k.find_process(pid), MODE_FILE | 0o444)
+            }
             Subject::Process(pid)
-            | Subject::ProcessRow(pid, _)
             | Subject::Descriptors(pid)
-            | Subject::Descriptor(pid, _) => k.find_process(pid),
-            _ => None,
+            | Subject::Threads(pid)
+            | Subject::Thread(pid, _) => (k.find_process(pid), MODE_DIR | 0o555),
+            _ => (None, MODE_DIR | 0o555),
         };
         let ids = owner.map(|process| k.processes[process.0].ids).unwrap_or_default();
         Ok(Stat { st_mode, st_nlink: 1, st_uid: ids.euid, st_gid: ids.egid, ..Stat::default() })
@@ -91,46 +177,43 @@ impl<M: Machine> Scheme<M> for Proc {
                 let pid = k.pids.keys().filter(|pid| **pid as usize >= from).min();
                 Ok(pid.map(|pid| Entry::directory(*pid as usize, pid.to_string())))
             }
-            Subject::Process(_) => Ok(match Rows::<M>::ALL.get(from) {
-                Some(row) => Some(Entry::file(from, row.name)),
-                None if from == Rows::<M>::ALL.len() => Some(Entry::directory(from, "fd")),
-                None => None,
-            }),
+            Subject::Process(_) => {
+                let rows = Rows::<M>::ALL.iter().map(|row| (row.name, false));
+                let folders = [("fd", true), ("thread", true)];
+                Ok(named(rows.chain(folders).chain(thread::names::<M>(true)), from))
+            }
+            Subject::Thread(..) => Ok(named(thread::names::<M>(false), from)),
+            Subject::RegisterList(_) => {
+                Ok(named(Set::ALL.iter().map(|set| (set.name(), false)), from))
+            }
             Subject::Descriptors(pid) => {
                 let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
                 let mut open = k.processes[process.0].files.iter();
                 let fd = open.find(|(fd, _)| *fd >= from);
                 Ok(fd.map(|(fd, _)| Entry::file(fd, fd.to_string())))
             }
+            Subject::Threads(pid) => {
+                let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
+                let threads = k.processes[process.0].threads.iter();
+                let tids = threads.map(|task| k.tasks[task.0].tid as usize);
+                let tid = tids.filter(|tid| *tid >= from).min();
+                Ok(tid.map(|tid| Entry::directory(tid, tid.to_string())))
+            }
             _ => fail(ENOTDIR),
         }
     }
 }
 
-/// What a path inside the scheme names. `ENOENT`.
-fn find<M: Machine>(k: &Kernel<M>, caller: Caller, path: &str) -> Outcome<Subject> {
-    if path.is_empty() {
-        return Ok(Subject::ProcessList);
-    }
-    let (who, rest) = path.split_once('/').unwrap_or((path, ""));
-    let pid = match who {
-        "self" => k.processes[caller.process.0].pid,
-        number => parse_number(number).ok_or(Errno(ENOENT))?,
-    };
-    let process = k.find_process(pid).ok_or(Errno(ENOENT))?;
-    match rest.split_once('/') {
-        None if rest.is_empty() => Ok(Subject::Process(pid)),
-        None if rest == "fd" => Ok(Subject::Descriptors(pid)),
-        Some(("fd", fd)) => {
-            let fd = parse_number(fd).ok_or(Errno(ENOENT))?;
-            k.processes[process.0].files.get(fd).map_err(|_| Errno(ENOENT))?;
-            Ok(Subject::Descriptor(pid, fd))
-        }
-        _ => {
-            let row = Rows::<M>::ALL.iter().position(|row| row.name == rest);
-            row.map(|row| Subject::ProcessRow(pid, row)).ok_or(Stop::Error(Errno(ENOENT)))
-        }
-    }
+fn is_directory(subject: Subject) -> bool {
+    !matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..))
+}
+
+/// The entry at a place of a fixed list.
+fn named(mut names: impl Iterator<Item = (&'static str, bool)>, from: usize) -> Option<Entry> {
+    names.nth(from).map(|(name, is_directory)| match is_directory {
+        true => Entry::directory(from, name),
+        false => Entry::file(from, name),
+    })
 }
 
 /// `proc:PID/fd/N` — the path it was opened as, position and flags.

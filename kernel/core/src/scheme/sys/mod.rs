@@ -15,6 +15,7 @@ mod log;
 mod mem;
 mod mount;
 mod pci;
+mod pressure;
 mod scheme;
 mod stat;
 mod state;
@@ -66,6 +67,7 @@ impl<M: Machine> Rows<M> {
         mem::row(),
         mount::row(),
         pci::row(),
+        pressure::row(),
         scheme::row(),
         stat::row(),
         state::row(),

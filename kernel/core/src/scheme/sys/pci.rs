@@ -8,12 +8,15 @@ use alloc::string::String;
 pub(super) const fn row<M: Machine>() -> Row<M> {
     Row {
         name: "pci",
-        help: "PCI configuration windows: segment, first and last bus, address of bus 0",
+        help: "PCI configuration windows: segment, buses, address; the kernel's own device",
         read: |k, _| {
             let mut text = String::from("SEGMENT FIRST LAST ADDRESS\n");
             for window in k.machine.pci_windows() {
                 let (first, last) = (window.first_bus, window.last_bus);
                 text += &format!("{:7} {first:5} {last:4} {:#x}\n", window.segment, window.address);
+            }
+            if let Some(name) = k.machine.kept_device() {
+                text += &format!("KEPT {name}\n");
             }
             text
         },

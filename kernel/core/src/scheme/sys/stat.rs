@@ -5,7 +5,7 @@ use super::Row;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::schedule::Policy;
-use crate::stats::CpuStats;
+use crate::stats::{CpuStats, Times};
 use crate::task::State;
 use alloc::format;
 use alloc::string::String;
@@ -21,17 +21,19 @@ pub(super) const fn row<M: Machine>() -> Row<M> {
 
 fn text<M: Machine>(k: &mut Kernel<M>) -> String {
     let mut sum = CpuStats::default();
-    for cpu in &k.cpus {
-        sum.user += cpu.stats.user;
-        sum.kernel += cpu.stats.kernel;
-        sum.idle += cpu.stats.idle;
+    let mut times = Times::default();
+    let mut lines = String::new();
+    for cpu in k.cpus.iter() {
+        let own = k.times_of(cpu.id);
+        times.user += own.user;
+        times.kernel += own.kernel;
+        times.idle += own.idle;
         sum.interrupts += cpu.stats.interrupts;
         sum.switches += cpu.stats.switches;
+        lines += &cpu_line(k, &format!("cpu{}", cpu.id.0), &own, &cpu.stats);
     }
-    let mut text = cpu_line(k, "cpu ", &sum);
-    for cpu in &k.cpus {
-        text += &cpu_line(k, &format!("cpu{}", cpu.id.0), &cpu.stats);
-    }
+    let mut text = cpu_line(k, "cpu ", &times, &sum);
+    text += &lines;
     text += "IRQs";
     text += &format!(" {}", k.stats.lines.iter().sum::<u64>());
     for count in &k.stats.lines {
@@ -58,13 +60,13 @@ fn text<M: Machine>(k: &mut Kernel<M>) -> String {
     text
 }
 
-fn cpu_line<M: Machine>(k: &Kernel<M>, name: &str, stats: &CpuStats) -> String {
+fn cpu_line<M: Machine>(k: &Kernel<M>, name: &str, times: &Times, stats: &CpuStats) -> String {
     let millis = |ticks| k.machine.nanoseconds(ticks) / 1_000_000;
     format!(
         "{name} {} 0 {} {} {}\n",
-        millis(stats.user),
-        millis(stats.kernel),
-        millis(stats.idle),
+        millis(times.user),
+        millis(times.kernel),
+        millis(times.idle),
         stats.interrupts,
     )
 }
