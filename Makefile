@@ -12,8 +12,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 ## Variables, for any target that starts Lifeboat
 SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
+DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.disk)
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
+STORE   ?=#      1: a disk for the emergency store
 APPEND  ?=#      more kernel command line
 TIMEOUT ?= 60#   seconds until `make exec` gives up
 T       ?=#      with test, test-host, test-qemu: only tests whose name has this in it
@@ -34,7 +36,7 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace bench guest-tests runtime-check schemes-check consoled logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools strace bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -47,7 +49,12 @@ quiet = $(if $(V),--verbose,$(if $(wildcard $(1)),--quiet))
 # What every recipe that calls cargo begins with: the toolchain that set-up found.
 setup_env = . $(BUILD)/setup.env
 XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
+# The disk of `make qemu` is a copy that is kept: what a person wrote is there the next time.
+QEMU_DISK   := $(BUILD)/qemu.disk
+DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
+	$(addprefix --disk ,$(strip $(DISK))) \
+	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 
 # The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
@@ -68,8 +75,9 @@ help: # List the targets
 
 .PHONY: qemu exec gdb
 qemu: # Boot to a shell on this terminal (Ctrl-A X quits)
-qemu: kernel image
-	@$(XTASK) qemu $(MACHINE)
+qemu: kernel image disk
+	@[ -e $(QEMU_DISK) ] || cp --sparse=always $(DISK_IMAGE) $(QEMU_DISK)
+	@$(XTASK) qemu $(MACHINE) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
 
 exec: # Run one command line and end with its status: make exec CMD='ls sys:'
 exec: run-command
@@ -83,6 +91,11 @@ ifneq (,$(filter exec,$(MAKECMDGOALS)))
 $(BUILD)/make-exit.so: tools/make-exit.rs | setup
 	@$(setup_env); rustc --edition 2024 -O -C strip=symbols --crate-type cdylib -o $@ $< || true
 endif
+
+.PHONY: oom-demo
+oom-demo: # A small machine to fill: type `emerg demo`, then end the leak
+oom-demo: kernel image
+	@$(XTASK) qemu --smp $(strip $(SMP)) --mem 96 --store
 
 .PHONY: run-command
 run-command: kernel image
@@ -105,7 +118,7 @@ test-host: setup
 	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
-test-qemu: kernel image
+test-qemu: kernel image disk
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 test-runner: # A stranger's crate through `cargo lifeboat`
@@ -148,7 +161,7 @@ run-parts: kernel image sysroot
 
 # --- Build ---
 
-.PHONY: kernel user runtime image setup setup-gdb
+.PHONY: kernel user runtime image disk setup setup-gdb
 kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
@@ -176,6 +189,11 @@ image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
 		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
+
+disk: # The disk image: build/disk.img
+disk: setup
+	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
+		--manifest filesystem.toml --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

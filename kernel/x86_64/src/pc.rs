@@ -3,26 +3,30 @@
 use crate::boot::stages;
 use crate::context::Context;
 use crate::cpu::{Cpu, features};
-use crate::interrupt::{self, io, local, vector};
+use crate::interrupt::{self, io, local, message, vector};
 use crate::paging::space::Space;
 use crate::smp::{self, flush};
-use crate::{heap, physical, power, serial, time};
+use crate::{heap, physical, power, serial, store, time};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::acpi::PciWindow;
 use kernel_core::boot::{Past, Stage};
 use kernel_core::kernel::Kernel;
-use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, PowerOff};
+use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 
 /// An x86-64 machine with PC devices.
 pub struct Pc {
     /// The top-level table with nothing but the kernel's half.
     kernel_root: Frame,
+    /// What the firmware said about PCI.
+    pci_windows: Vec<PciWindow>,
 }
 
 impl Pc {
-    pub(crate) fn new(kernel_root: Frame) -> Self {
-        Self { kernel_root }
+    pub(crate) fn new(kernel_root: Frame, pci_windows: Vec<PciWindow>) -> Self {
+        Self { kernel_root, pci_windows }
     }
 }
 
@@ -54,6 +58,13 @@ impl Machine for Pc {
     fn copy(&mut self, from: PhysicalAddress, to: PhysicalAddress, length: usize) {
         // SAFETY: as for `write`; the caller says that the ranges do not overlap.
         unsafe { physical::copy(physical::pointer(from), physical::pointer(to), length) };
+    }
+
+    #[inline]
+    fn words<T>(&self, frame: Frame, look: impl FnOnce(&[u64; 512]) -> T) -> T {
+        // SAFETY: the window shows the frame, and any bits are valid. Who may write to it stands
+        // still while somebody looks at it this way.
+        look(unsafe { &*physical::frame::<[u64; 512]>(frame) })
     }
 
     #[inline]
@@ -177,6 +188,18 @@ impl Machine for Pc {
         io::unmask(line);
     }
 
+    fn message(&self, line: u8) -> Option<Message> {
+        message::of(line)
+    }
+
+    fn kept_device(&self) -> Option<String> {
+        store::kept()
+    }
+
+    fn pci_windows(&self) -> Vec<PciWindow> {
+        self.pci_windows.clone()
+    }
+
     fn cpu_facts(&self, _cpu: CpuId) -> CpuFacts {
         // All CPUs of a machine that this kernel starts on are alike.
         features::facts()
@@ -200,6 +223,10 @@ impl Machine for Pc {
 
     fn power_off(&mut self, how: PowerOff) {
         power::off(how);
+    }
+
+    fn heap_allocations(&self) -> u64 {
+        heap::allocations()
     }
 
     fn heap_free(&self) -> usize {

@@ -41,6 +41,12 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
+    /// Disk images, in the order of their PCI devices.
+    pub(crate) disks: Vec<PathBuf>,
+    /// What a story's own disk is copied from.
+    pub(crate) image: PathBuf,
+    /// A fresh disk for the emergency store, made in the folder for logs.
+    pub(crate) has_store: bool,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -57,6 +63,9 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
+            disks: Vec::new(),
+            image: "build/disk.img".into(),
+            has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -72,7 +81,7 @@ impl Machine {
     }
 
     /// The QEMU command that makes this machine.
-    pub(crate) fn command(&self, serial: Serial) -> Command {
+    pub(crate) fn command(&self, serial: Serial, store: Option<&Path>) -> Command {
         let mut command = Command::new(&self.program);
         command.args(self.processor_arguments());
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.cpus.to_string()]);
@@ -82,7 +91,17 @@ impl Machine {
             command.arg("-no-reboot");
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        for (number, disk) in self.disks.iter().enumerate() {
+            let drive = format!("if=none,format=raw,id=disk{number},file=");
+            command.arg("-drive").arg(with_path(&drive, disk));
+            command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+        }
         command.args(serial_arguments(serial));
+        if let Some(image) = store {
+            let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
+            command.arg("-drive").arg(with_path(drive, image));
+            command.args(["-device", "virtio-blk-pci,drive=store"]);
+        }
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", &self.append.join(" ")]);
         command
@@ -138,7 +157,7 @@ mod tests {
     use super::*;
 
     fn words(machine: &Machine, serial: Serial) -> String {
-        let command = machine.command(serial);
+        let command = machine.command(serial, None);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }

@@ -6,17 +6,21 @@
 mod arguments;
 mod columns;
 mod dmesg;
+mod emerg;
 mod failure;
 mod free;
 mod grep;
 mod hexdump;
 mod kill;
+mod lsblk;
+mod lspci;
 mod mount;
 mod process;
 mod ps;
 mod schemes;
 mod source;
 mod stop;
+mod sync;
 mod top;
 mod units;
 mod uptime;
@@ -37,17 +41,23 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 19] = [
     dmesg::TOOL,
+    emerg::DOCUMENT,
+    emerg::TOOL,
     free::TOOL,
     grep::TOOL,
     hexdump::TOOL,
     kill::TOOL,
+    lsblk::TOOL,
+    lspci::TOOL,
+    emerg::LEAK,
     mount::TOOL,
     ps::TOOL,
     stop::REBOOT,
     schemes::TOOL,
     stop::SHUTDOWN,
+    sync::TOOL,
     top::TOOL,
     mount::UNMOUNT,
     uptime::TOOL,

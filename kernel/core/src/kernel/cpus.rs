@@ -86,6 +86,17 @@ impl Cpu {
         }
     }
 
+    /// The thread it runs must not go on without asking.
+    pub(crate) fn must_come_in(&mut self) {
+        self.must_yield |= self.has_thread;
+        self.must_look = true;
+    }
+
+    /// The one-shot timer is not set, or not to what it should be.
+    pub(crate) fn timer_is_off(&mut self) {
+        self.timer = u64::MAX;
+    }
+
     /// The thread it runs, or has just brought back, and what belongs to it.
     pub fn current(&self) -> Option<Caller> {
         self.has_thread.then_some(self.caller)

@@ -7,6 +7,7 @@
 mod copy;
 mod cpus;
 mod deliver;
+mod emergency;
 mod exec;
 mod files;
 mod life;
@@ -20,6 +21,7 @@ pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
+use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
 use crate::handle::Description;
@@ -31,12 +33,13 @@ use crate::pipe::Pipes;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
-use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId, place, user_socket};
+use crate::scheme::{Clocks, Console, KernelSchemes, Lines, Ranges, SchemeId, place, user_socket};
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
 use crate::trace::Traces;
 use abi::redox::flag::EventFlags;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -71,6 +74,14 @@ pub struct BootArchive {
     pub first_frame: Frame,
 }
 
+impl BootArchive {
+    /// Whether the frame is part of it.
+    pub fn holds(&self, frame: Frame) -> bool {
+        let pages = self.archive.bytes().len().div_ceil(abi::PAGE_SIZE) as u32;
+        (self.first_frame.0..self.first_frame.0 + pages).contains(&frame.0)
+    }
+}
+
 /// What the machine hands over at boot.
 pub struct Handover {
     /// Free memory.
@@ -79,6 +90,9 @@ pub struct Handover {
     pub archive: Option<BootArchive>,
     /// The boot command line.
     pub command_line: String,
+    /// Words for what the emergency store notes of each frame, as many as
+    /// [`crate::emergency::reserve_words`] says; none on a machine without a disk for it.
+    pub reserve: &'static mut [u64],
 }
 
 /// Everything the kernel knows.
@@ -132,6 +146,8 @@ pub struct Kernel<M: Machine> {
     pub clocks: Clocks,
     /// Open files of `irq:`.
     pub lines: Lines,
+    /// Open files of `memory:` that stand for a range.
+    pub ranges: Ranges,
     /// What `debug:` has received.
     pub console: Console,
     /// The kernel's log.
@@ -144,6 +160,8 @@ pub struct Kernel<M: Machine> {
     pub command_line: String,
     /// What the kernel as a whole is doing.
     pub state: KernelState,
+    /// What happens when memory runs out.
+    pub emergency: Box<Emergency<M>>,
     /// The boot stages, once they have been put in order.
     pub pipeline: Option<Pipeline<Kernel<M>>>,
 }
@@ -154,7 +172,7 @@ impl<M: Machine> Kernel<M> {
     /// # Panics
     /// When there is not a single free frame.
     pub fn new(mut machine: M, handover: Handover) -> Self {
-        let Handover { mut frames, archive, command_line } = handover;
+        let Handover { mut frames, archive, command_line, reserve } = handover;
         let zero = frames.allocate().expect("a machine has at least one frame of memory");
         machine.zero(zero);
         if let Some(boot) = &archive {
@@ -164,6 +182,7 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let started = machine.ticks();
+        let emergency = Emergency::new(waits.create(), reserve, frames.limit());
         let cpus = Cpus::new(machine.cpu_count(), started);
         Self {
             machine,
@@ -191,12 +210,14 @@ impl<M: Machine> Kernel<M> {
             texts: Texts::default(),
             clocks: Clocks::default(),
             lines: Lines::default(),
+            ranges: Ranges::default(),
             console,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
             last_unknown: ProcessId::NONE,
             command_line,
             state: KernelState::default(),
+            emergency,
             pipeline: None,
         }
     }
@@ -212,9 +233,9 @@ impl<M: Machine> Kernel<M> {
         namespace
     }
 
-    /// Nanoseconds since boot.
+    /// Nanoseconds since boot, without the time that the world stood still.
     pub fn now(&self) -> u64 {
-        self.machine.nanoseconds(self.machine.ticks())
+        self.machine.nanoseconds(self.machine.ticks()) - self.emergency.paused_ns
     }
 
     /// Adds a line to the log, and shows it on the console if it matters enough.

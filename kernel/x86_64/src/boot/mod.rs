@@ -12,13 +12,15 @@ use crate::paging::kernel::{KernelTables, translate_now};
 use crate::pc::Pc;
 use crate::physical::{self, WINDOW};
 use crate::time::{self, Reference};
-use crate::{power, serial, smp, symbols};
+use crate::{power, serial, smp, store, symbols};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::Write;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
-use kernel_core::acpi::{PhysicalRead, Space, Tables};
+use kernel_core::acpi::{PciWindow, PhysicalRead, Space, Tables};
+use kernel_core::emergency::{BlockIo, reserve_words};
 use kernel_core::memory::{Frame, FrameInfo, PhysicalAddress, Range};
 use memory::BootMemory;
 use regions::{Region, Regions};
@@ -146,9 +148,10 @@ extern "C" fn main() -> ! {
         panic!("the first stage left nothing");
     };
     crate::panic::init(info.command_line());
-    devices(&info, &mut tables, &mut memory);
+    let pci_windows = devices(&info, &mut tables, &mut memory);
+    let disk = store::find(&mut memory, info.command_line());
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
-    unsafe { kernel_main(hand_over(&info, tables, memory)) }
+    unsafe { kernel_main(hand_over(&info, tables, memory, pci_windows, disk)) }
 }
 
 unsafe extern "Rust" {
@@ -167,10 +170,19 @@ pub struct Boot {
     pub archive: Option<(&'static [u8], Frame)>,
     /// The boot command line.
     pub command_line: String,
+    /// The emergency store's disk.
+    pub disk: Option<Box<dyn BlockIo<Pc>>>,
+    /// What the store needs to remember, if there is one.
+    pub reserve: &'static mut [u64],
 }
 
-/// Finds and sets up the devices the kernel itself uses, and starts the other CPUs.
-fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory) {
+/// Finds and sets up the devices the kernel itself uses, and starts the other CPUs. Returns where
+/// drivers find theirs.
+fn devices(
+    info: &StartInfo,
+    tables: &mut KernelTables,
+    memory: &mut BootMemory,
+) -> Vec<PciWindow> {
     let firmware = Firmware(RefCell::new((&mut *tables, &mut *memory)));
     let supplied = Some(info.rsdp.0).filter(|address| *address != 0);
     let acpi = timed(Step::Acpi, || match Tables::read(&firmware, supplied) {
@@ -197,6 +209,7 @@ fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory)
     timed(Step::Cpus, || smp::start(tables, memory, &madt, start_page(info), &patience));
     io::unmask(serial::LINE);
     serial::service();
+    acpi.pci_windows()
 }
 
 /// The clock to measure others by.
@@ -241,13 +254,23 @@ impl PhysicalRead for Firmware<'_> {
     }
 }
 
-fn hand_over(info: &StartInfo, tables: KernelTables, mut memory: BootMemory) -> Boot {
+fn hand_over(
+    info: &StartInfo,
+    tables: KernelTables,
+    mut memory: BootMemory,
+    pci_windows: Vec<PciWindow>,
+    disk: Option<Box<dyn BlockIo<Pc>>>,
+) -> Boot {
     let ram = info.memory_map().iter().filter(|entry| entry.kind == RAM);
     let frames = ram.map(|entry| entry.end() / 4096).max().unwrap_or(0) as usize;
     let bytes = frames * size_of::<FrameInfo>();
     let records = memory.run_anywhere(bytes.div_ceil(4096));
     // SAFETY: the records' memory is nobody else's, shown by the window, and any bits are valid.
     let frame_infos = unsafe { from_raw_parts_mut(physical::pointer(records), frames) };
+    let words = if disk.is_some() { reserve_words(frames) } else { 0 };
+    let reserved = memory.run_anywhere((words * size_of::<u64>()).div_ceil(4096));
+    // SAFETY: as above.
+    let reserve = unsafe { from_raw_parts_mut(physical::pointer(reserved), words) };
     let range = |region: &Region| Range {
         start: (region.start / 4096) as u32,
         end: (region.end / 4096) as u32,
@@ -258,10 +281,12 @@ fn hand_over(info: &StartInfo, tables: KernelTables, mut memory: BootMemory) -> 
         (from_raw_parts(physical::pointer::<u8>(at).cast_const(), length), at.frame())
     });
     Boot {
-        machine: Pc::new(tables.root()),
+        machine: Pc::new(tables.root(), pci_windows),
         frame_infos,
         ranges: memory.regions().iter().map(range).collect(),
         archive,
         command_line: info.command_line().into(),
+        disk,
+        reserve,
     }
 }

@@ -14,6 +14,8 @@ mod kstop;
 mod log;
 mod mem;
 mod mount;
+mod pci;
+mod pressure;
 mod scheme;
 mod stat;
 mod state;
@@ -64,6 +66,8 @@ impl<M: Machine> Rows<M> {
         log::row(),
         mem::row(),
         mount::row(),
+        pci::row(),
+        pressure::row(),
         scheme::row(),
         stat::row(),
         state::row(),
