@@ -14,6 +14,7 @@ SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
+STORE   ?=#      1: a disk for the emergency store
 APPEND  ?=#      more kernel command line
 TIMEOUT ?= 60#   seconds until `make exec` gives up
 T       ?=#      with test, test-host, test-qemu: only tests whose name has this in it
@@ -48,6 +49,7 @@ quiet = $(if $(V),--verbose,$(if $(wildcard $(1)),--quiet))
 setup_env = . $(BUILD)/setup.env
 XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
+	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 
 # The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
@@ -83,6 +85,11 @@ ifneq (,$(filter exec,$(MAKECMDGOALS)))
 $(BUILD)/make-exit.so: tools/make-exit.rs | setup
 	@$(setup_env); rustc --edition 2024 -O -C strip=symbols --crate-type cdylib -o $@ $< || true
 endif
+
+.PHONY: oom-demo
+oom-demo: # A small machine to fill: type `emerg demo`, then end the leak
+oom-demo: kernel image
+	@$(XTASK) qemu --smp $(strip $(SMP)) --mem 96 --store
 
 .PHONY: run-command
 run-command: kernel image

@@ -41,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
+    /// A fresh disk for the emergency store, made in the folder for logs.
+    pub(crate) has_store: bool,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -57,6 +59,7 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
+            has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -72,7 +75,7 @@ impl Machine {
     }
 
     /// The QEMU command that makes this machine.
-    pub(crate) fn command(&self, serial: Serial) -> Command {
+    pub(crate) fn command(&self, serial: Serial, store: Option<&Path>) -> Command {
         let mut command = Command::new(&self.program);
         command.args(self.processor_arguments());
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.cpus.to_string()]);
@@ -83,6 +86,11 @@ impl Machine {
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         command.args(serial_arguments(serial));
+        if let Some(image) = store {
+            let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
+            command.arg("-drive").arg(with_path(drive, image));
+            command.args(["-device", "virtio-blk-pci,drive=store"]);
+        }
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", &self.append.join(" ")]);
         command
@@ -138,7 +146,7 @@ mod tests {
     use super::*;
 
     fn words(machine: &Machine, serial: Serial) -> String {
-        let command = machine.command(serial);
+        let command = machine.command(serial, None);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }

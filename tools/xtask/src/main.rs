@@ -12,6 +12,7 @@ mod guest;
 mod interactive;
 mod machine;
 mod run;
+mod store;
 mod stories;
 mod story;
 

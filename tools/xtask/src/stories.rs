@@ -49,6 +49,7 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
         let name = format!("{}::smp{cpus}", story.name);
         let mut machine =
             Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
+        machine.has_store = story.has_store;
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);

@@ -18,6 +18,8 @@ pub(crate) struct Story {
     /// Once for each number of CPUs.
     pub(crate) cpus: Vec<u32>,
     pub(crate) memory_mib: u32,
+    /// A disk for the emergency store, the same for all machines of the story.
+    pub(crate) has_store: bool,
     /// More of the kernel's command line.
     pub(crate) append: String,
     /// For each machine of the story.
@@ -90,6 +92,7 @@ impl Story {
             name: name.into(),
             cpus: file.smp,
             memory_mib: file.mem,
+            has_store: file.store,
             append: file.append,
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
@@ -107,6 +110,8 @@ struct File {
     smp: Vec<u32>,
     #[serde(default = "memory_mib")]
     mem: u32,
+    #[serde(default)]
+    store: bool,
     #[serde(default)]
     append: String,
     #[serde(default = "seconds")]

@@ -14,6 +14,9 @@ use abi::wait::{Change, Ended};
 /// The System V red zone: bytes below the stack pointer that a function may use.
 const RED_ZONE: usize = 128;
 
+/// More than what a handler finds on the stack: return address, details, registers.
+const HANDLER_FRAME: usize = 512;
+
 /// The signals that stop a process.
 const STOPPING: u64 = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
 
@@ -158,6 +161,10 @@ impl<M: Machine> Kernel<M> {
                         // The daemon's answer comes first; nothing it has done may be lost.
                         return true;
                     }
+                    if self.lacks_room_for_handler(task) {
+                        self.park_for_memory(task);
+                        return false;
+                    }
                     if self.interrupt_call(task, action) {
                         continue;
                     }
@@ -225,6 +232,24 @@ impl<M: Machine> Kernel<M> {
             context.set_answer((EINTR as usize).wrapping_neg());
         }
         self.call_interrupted(task, number, begins_anew)
+    }
+
+    /// Whether there is no memory for what a handler finds on the stack, and an emergency is to
+    /// find some.
+    fn lacks_room_for_handler(&mut self, task: TaskId) -> bool {
+        let thread = &mut self.tasks[task.0];
+        let space = thread.space;
+        let top = thread.context().stack_pointer();
+        let ends = [top.wrapping_sub(RED_ZONE), top.wrapping_sub(RED_ZONE + HANDLER_FRAME)];
+        ends.into_iter().any(|address| {
+            let page = Page::containing(address);
+            let tables = &self.spaces[space.0].tables;
+            let is_there = self.machine.lookup(tables, page);
+            is_there.is_none_or(|(_, have)| !have.contains(Access::WRITE))
+                && self.bring_page(space, page, Access::WRITE).is_err()
+                && self.frames.is_refused
+                && self.takes_refusal()
+        })
     }
 
     /// Points the thread at its handler. When the handler cannot be entered: the signal that ends
@@ -302,6 +327,9 @@ impl<M: Machine> Kernel<M> {
         let space = self.tasks[task.0].space;
         let brought = UserSlice::new(address, 1)
             .and_then(|_| self.bring_page(space, Page::containing(address), access));
+        if brought.is_err() && self.frames.is_refused && self.takes_refusal() {
+            return self.park_for_memory(task);
+        }
         if let Err(errno) = brought {
             let what = match errno {
                 Errno(ENOMEM) => "no memory left for",

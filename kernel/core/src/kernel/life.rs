@@ -56,6 +56,9 @@ impl<M: Machine> Kernel<M> {
             started_ns,
             refusals: 0,
             is_warned: false,
+            growth: Default::default(),
+            is_doomed: false,
+            next_in_job: None,
         };
         let id = ProcessId(self.processes.insert(process));
         self.pids.insert(pid, id);

@@ -93,6 +93,32 @@ pub struct Process {
     pub refusals: u64,
     /// The log has told that it uses call numbers that do not exist.
     pub is_warned: bool,
+    /// How much memory it had, while memory was short.
+    pub growth: Growth,
+    /// Chosen to end when the world goes on.
+    pub is_doomed: bool,
+    /// The next process of the same job, in the list of the last emergency.
+    pub next_in_job: Option<ProcessId>,
+}
+
+/// How much memory a process had lately, noted every ten seconds while memory is short.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Growth {
+    /// Pages, the latest note first.
+    notes: [u32; 6],
+}
+
+impl Growth {
+    /// Notes how many pages it has now.
+    pub fn note(&mut self, pages: usize) {
+        self.notes.rotate_right(1);
+        self.notes[0] = pages as u32;
+    }
+
+    /// Pages it had at the latest note and at the oldest.
+    pub fn before(&self) -> [usize; 2] {
+        [self.notes[0] as usize, self.notes[5] as usize]
+    }
 }
 
 impl Process {
