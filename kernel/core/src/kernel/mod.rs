@@ -31,7 +31,7 @@ use crate::pipe::Pipes;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
-use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId, place, user_socket};
+use crate::scheme::{Clocks, Console, KernelSchemes, Lines, Ranges, SchemeId, place, user_socket};
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
@@ -144,6 +144,8 @@ pub struct Kernel<M: Machine> {
     pub clocks: Clocks,
     /// Open files of `irq:`.
     pub lines: Lines,
+    /// Open files of `memory:` that stand for a range.
+    pub ranges: Ranges,
     /// What `debug:` has received.
     pub console: Console,
     /// The kernel's log.
@@ -206,6 +208,7 @@ impl<M: Machine> Kernel<M> {
             texts: Texts::default(),
             clocks: Clocks::default(),
             lines: Lines::default(),
+            ranges: Ranges::default(),
             console,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
