@@ -122,6 +122,10 @@ impl<M: Machine> Kernel<M> {
 
     #[inline(never)]
     fn interrupted(&mut self, cpu: CpuId, interrupt: Interrupt) {
+        if self.emergency.is_frozen() {
+            self.interrupted_frozen(cpu, interrupt);
+            return;
+        }
         match interrupt {
             _ if self.emergency.is_frozen() => self.interrupted_frozen(cpu, interrupt),
             Interrupt::Timer => self.timer_fired(cpu),
