@@ -34,7 +34,7 @@ impl<M: Machine> Kernel<M> {
         self.physical_at(space, slice, Access::WRITE)
     }
 
-    #[inline]
+    #[inline(always)]
     fn physical_at(
         &mut self,
         space: SpaceId,

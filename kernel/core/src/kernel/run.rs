@@ -274,7 +274,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Runs a parked call again, unless all that is left of it is a daemon's error. Returns the
     /// registers when that was all.
-    #[inline]
+    #[inline(always)]
     fn call_again(&mut self, caller: Caller) -> Option<M::Context> {
         let thread = &mut self.tasks[caller.task.0];
         if thread.session.is_some() {
