@@ -124,19 +124,6 @@ fn without_number(text: &str) -> &str {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::without_number;
-
-    #[test]
-    fn errors_are_said_without_their_number() {
-        assert_eq!(without_number("x: No such file (os error 2)"), "x: No such file");
-        for text in ["x (os error two)", "(os error 2", "plain", ""] {
-            assert_eq!(without_number(text), text);
-        }
-    }
-}
-
 impl expand::Environment for Shell {
     fn get(&self, name: &str) -> Option<String> {
         match name {
@@ -208,5 +195,18 @@ impl Shell {
             ('x', trace),
         ];
         all.iter().filter(|(_, on)| *on).map(|(letter, _)| letter).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_number;
+
+    #[test]
+    fn errors_are_said_without_their_number() {
+        assert_eq!(without_number("x: No such file (os error 2)"), "x: No such file");
+        for text in ["x (os error two)", "(os error 2", "plain", ""] {
+            assert_eq!(without_number(text), text);
+        }
     }
 }
