@@ -27,6 +27,7 @@ Options:
   --initrd FILE     the boot archive         (build/initfs.img)
   --smp N           CPUs                     (1)
   --mem MIB         memory                   (512)
+  --debug-port PORT a second serial port for gdbserver, at this TCP port of the host
   --kvm             hardware virtualisation instead of emulation
   --append TEXT     more kernel command line; may be repeated
   --timeout SECONDS until exec gives up      (60)
@@ -76,6 +77,7 @@ impl Request {
                 Long("initrd") => machine.initrd = parser.value()?.into(),
                 Long("smp") => machine.cpus = parser.value()?.parse()?,
                 Long("mem") => machine.memory_mib = parser.value()?.parse()?,
+                Long("debug-port") => machine.debug_port = Some(parser.value()?.parse()?),
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,
                 Long("append") => machine.append.push(parser.value()?.string()?),
                 Long("timeout") => limit = Duration::from_secs(parser.value()?.parse()?),

@@ -41,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
+    /// The TCP port of the host that the second serial port is reached by, if there is one.
+    pub(crate) debug_port: Option<u16>,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -57,6 +59,7 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
+            debug_port: None,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -83,6 +86,9 @@ impl Machine {
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         command.args(serial_arguments(serial));
+        if let Some(port) = self.debug_port {
+            command.args(["-serial", &format!("tcp:127.0.0.1:{port},server=on,wait=off")]);
+        }
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", &self.append.join(" ")]);
         command

@@ -130,6 +130,8 @@ pub struct Kernel<M: Machine> {
     pub lines: Lines,
     /// What `debug:` has received.
     pub console: Console,
+    /// The same of the second port.
+    pub second: Console,
     /// The kernel's log.
     pub log: Log,
     /// Counters.
@@ -159,6 +161,7 @@ impl<M: Machine> Kernel<M> {
         }
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
+        let second = Console::new(waits.create());
         let started = machine.ticks();
         let cpus = Cpus::new(machine.cpu_count(), started);
         Self {
@@ -187,6 +190,7 @@ impl<M: Machine> Kernel<M> {
             clocks: Clocks::default(),
             lines: Lines::default(),
             console,
+            second,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
             last_unknown: ProcessId::NONE,

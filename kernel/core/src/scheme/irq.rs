@@ -4,6 +4,7 @@
 //! 8 bytes. Writing those 8 bytes acknowledges, and lets the line fire again. Only root may open
 //! one; the console's line is the kernel's own.
 
+use super::debug::{CONSOLE, SECOND};
 use super::{Opened, Position, Scheme, directory::Entry, place, text::parse_number};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -49,7 +50,8 @@ impl<M: Machine> Scheme<M> for Irq {
             return fail(EACCES);
         }
         let number = parse_number(path).filter(|line| *line < LINES).ok_or(Errno(ENOENT))?;
-        if number == k.machine.console_line() as usize {
+        let own = [Some(k.machine.console_line()), k.machine.second_line()];
+        if own.into_iter().flatten().any(|line| usize::from(line) == number) {
             return fail(EBUSY);
         }
         if !k.lines.open.contains_key(&number) {
@@ -148,7 +150,12 @@ impl<M: Machine> Kernel<M> {
         self.stats.lines[line as usize] += 1;
         self.cpus[cpu].stats.interrupts += 1;
         if line == self.machine.console_line() {
-            self.console_fired();
+            self.console_fired(CONSOLE);
+            self.machine.unmask_line(line);
+            return;
+        }
+        if Some(line) == self.machine.second_line() {
+            self.console_fired(SECOND);
             self.machine.unmask_line(line);
             return;
         }
