@@ -14,6 +14,7 @@ SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
+STORE   ?=#      1: a disk for the emergency store
 APPEND  ?=#      more kernel command line
 GDBSERVER ?=#    TCP port for GDB: `gdbserver serial CMD` in the guest answers there
 TIMEOUT ?= 60#   seconds until `make exec` gives up
@@ -50,6 +51,7 @@ setup_env = . $(BUILD)/setup.env
 XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
 	$(if $(strip $(GDBSERVER)),--debug-port $(strip $(GDBSERVER))) \
+	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 
 # The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
@@ -86,6 +88,11 @@ $(BUILD)/make-exit.so: tools/make-exit.rs | setup
 	@$(setup_env); rustc --edition 2024 -O -C strip=symbols --crate-type cdylib -o $@ $< || true
 endif
 
+.PHONY: oom-demo
+oom-demo: # A small machine to fill: type `emerg demo`, then end the leak
+oom-demo: kernel image
+	@$(XTASK) qemu --smp $(strip $(SMP)) --mem 96 --store
+
 .PHONY: run-command
 run-command: kernel image
 	@test -n "$$EXEC_CMD" || { echo "usage: make exec CMD='ls sys:'" >&2; exit 2; }
@@ -107,7 +114,7 @@ test-host: setup
 	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
-test-qemu: kernel image
+test-qemu: setup-gdb kernel image
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 test-runner: # A stranger's crate through `cargo lifeboat`

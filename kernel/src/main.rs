@@ -20,8 +20,12 @@ fn main(boot: Boot) -> ! {
         Err(complaint) => (None, Some(complaint)),
     };
     let frames = Frames::new(boot.frame_infos, &boot.ranges);
-    let handover = Handover { frames, archive, command_line: boot.command_line };
+    let Boot { command_line, reserve, disk, .. } = boot;
+    let handover = Handover { frames, archive, command_line, reserve };
     let mut kernel: Kernel<Pc> = Kernel::new(boot.machine, handover);
+    if let Some(disk) = disk {
+        kernel.register_block_io(disk);
+    }
     if let Some(complaint) = complaint {
         kernel.log(Level::Error, "boot", format_args!("{complaint}"));
     }

@@ -11,6 +11,11 @@ pub fn run_cpu<P: Port>(port: &P, cpu: CpuId) {
     while !port.is_over() {
         kernel.poll_interrupts(cpu);
         let Some(chosen) = kernel.next(cpu) else {
+            if kernel.stays_awake(cpu) {
+                drop(kernel);
+                kernel = port.lock();
+                continue;
+            }
             kernel.hibernate(cpu);
             kernel = port.hibernate(kernel);
             kernel.unhibernate(cpu);

@@ -211,6 +211,8 @@ pub trait Machine: Sized + 'static {
     fn write(&mut self, at: PhysicalAddress, from: &[u8]);
     /// Copies inside physical memory; the ranges do not overlap.
     fn copy(&mut self, from: PhysicalAddress, to: PhysicalAddress, length: usize);
+    /// Lets `look` see a frame as words.
+    fn words<T>(&self, frame: Frame, look: impl FnOnce(&[u64; 512]) -> T) -> T;
     /// Fills a frame with zeroes.
     fn zero(&mut self, frame: Frame);
     /// If the 4-byte aligned word at `at` is `old`, makes it `new`; returns what was there.
@@ -327,6 +329,8 @@ pub trait Machine: Sized + 'static {
 
     // The kernel's own heap.
 
+    /// Allocations from the kernel heap since boot.
+    fn heap_allocations(&self) -> u64;
     /// Bytes free in the kernel heap.
     fn heap_free(&self) -> usize;
     /// Bytes in use in the kernel heap.

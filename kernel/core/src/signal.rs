@@ -83,6 +83,16 @@ impl ProcessSignals {
         }
     }
 
+    /// The signals that are ignored on purpose, and those that have a handler.
+    pub fn dispositions(&self) -> (u64, u64) {
+        self.actions.iter().fold((0, 0), |(ignored, caught), (signal, action)| {
+            match action.handler == SIG_IGN {
+                true => (ignored | bit(*signal), caught),
+                false => (ignored, caught | bit(*signal)),
+            }
+        })
+    }
+
     /// What `fork` passes on: actions, not pending signals.
     pub fn for_child(&self) -> Self {
         Self { actions: self.actions.clone(), pending: Pending::default() }

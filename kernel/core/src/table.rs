@@ -103,6 +103,11 @@ impl<T> Table<T> {
         }
     }
 
+    /// One past the highest number there may be.
+    pub fn limit(&self) -> usize {
+        self.pieces.len() * PIECE
+    }
+
     /// Whether something has this number.
     pub fn contains(&self, number: usize) -> bool {
         self.get(number).is_some()

@@ -1,5 +1,6 @@
 //! What the simulated hardware does by itself: time, interrupts, translation, a console.
 
+use crate::allocations::as_hardware;
 use crate::outside::Outside;
 use crate::tables::{Cache, Tables};
 use abi::PAGE_SIZE;
@@ -24,6 +25,11 @@ thread_local! {
 /// Makes the calling host thread a CPU.
 pub(crate) fn become_cpu(cpu: CpuId) {
     THIS_CPU.set(Some(cpu));
+}
+
+/// Whether the calling host thread is a CPU. For an allocator to ask, so it must not allocate.
+pub(crate) fn is_cpu() -> bool {
+    THIS_CPU.try_with(|cpu| cpu.get().is_some()).unwrap_or(false)
 }
 
 /// Which CPU the calling host thread is; the boot CPU for threads that are none.
@@ -142,6 +148,10 @@ impl Sim {
 
     /// Turns moments that have come into interrupts.
     pub(crate) fn look_at_clock(&mut self) {
+        as_hardware(|| self.act_by_clock());
+    }
+
+    fn act_by_clock(&mut self) {
         let now = self.clock.load(Ordering::Relaxed);
         for cpu in &mut self.cpus {
             if cpu.timer.is_some_and(|moment| moment <= now) {

@@ -15,11 +15,13 @@
 //! What it never does: decide anything a kernel decides, or look at a real clock.
 #![forbid(unsafe_code)]
 
+mod allocations;
 mod audit;
 mod baton;
 mod code;
 mod computer;
 mod context;
+mod disk;
 mod hardware;
 mod image;
 mod machine;
@@ -29,9 +31,11 @@ mod system;
 mod tables;
 mod user;
 
+pub use allocations::note_allocation;
 pub use audit::audit;
 pub use computer::Computer;
 pub use context::SimContext;
+pub use disk::{Disk, Fault};
 pub use hardware::{Sim, SpaceNumber};
 pub use image::image;
 pub use report::describe;

@@ -1,5 +1,6 @@
 //! What the kernel asks of the simulated machine.
 
+use crate::allocations::as_hardware;
 use crate::context::SimContext;
 use crate::hardware::{CONSOLE_LINE, Sim, SpaceNumber, this_cpu};
 use crate::tables::{Cache, Tables};
@@ -29,6 +30,15 @@ impl Machine for Sim {
         assert!(from.0.abs_diff(to.0) >= length as u64, "{from:?} and {to:?} overlap");
         let from = from.0 as usize;
         self.memory.copy_within(from..from + length, to.0 as usize);
+    }
+
+    fn words<T>(&self, frame: Frame, look: impl FnOnce(&[u64; 512]) -> T) -> T {
+        let bytes = &self.memory[frame.start().0 as usize..][..PAGE_SIZE];
+        let mut words = [0; 512];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+            *word = u64::from_ne_bytes(bytes.try_into().expect("8 bytes are a word"));
+        }
+        look(&words)
     }
 
     fn zero(&mut self, frame: Frame) {
@@ -87,7 +97,7 @@ impl Machine for Sim {
         pages: Pages,
         removed: &mut [Frame],
     ) -> (usize, Page) {
-        self.tables_mut(space).unmap(pages, removed)
+        as_hardware(|| self.tables_mut(space).unmap(pages, removed))
     }
 
     fn protect(&mut self, space: &mut SpaceNumber, pages: Pages, access: Access) {
@@ -152,7 +162,7 @@ impl Machine for Sim {
     }
 
     fn kick(&mut self, cpu: CpuId) {
-        self.cpus[cpu.0 as usize].interrupts.push_back(Interrupt::Kick);
+        as_hardware(|| self.cpus[cpu.0 as usize].interrupts.push_back(Interrupt::Kick));
         self.outside.stirred.notify_all();
     }
 
@@ -163,7 +173,7 @@ impl Machine for Sim {
     }
 
     fn unmask_line(&mut self, line: u8) {
-        self.unmasked.insert(line);
+        as_hardware(|| self.unmasked.insert(line));
     }
 
     fn cpu_facts(&self, _: CpuId) -> CpuFacts {
@@ -184,7 +194,7 @@ impl Machine for Sim {
     }
 
     fn console_write(&mut self, bytes: &[u8]) -> usize {
-        self.console.extend_from_slice(bytes);
+        as_hardware(|| self.console.extend_from_slice(bytes));
         bytes.len()
     }
 
@@ -203,6 +213,10 @@ impl Machine for Sim {
     fn power_off(&mut self, how: PowerOff) {
         self.off.get_or_insert(how);
         self.outside.finish();
+    }
+
+    fn heap_allocations(&self) -> u64 {
+        crate::allocations::count()
     }
 
     fn heap_free(&self) -> usize {

@@ -3,12 +3,14 @@
 use crate::audit::audit;
 use crate::code::{Code, once};
 use crate::computer::{Computer, run_cpu};
+use crate::disk::Disk;
 use crate::hardware::Sim;
 use crate::image::image;
 use crate::report::{describe, log};
 use crate::user::User;
 use abi::PAGE_SIZE;
 use initfs_format::{Archive, Builder};
+use kernel_core::emergency::reserve_words;
 use kernel_core::kernel::{BootArchive, Handover, Kernel};
 use kernel_core::machine::{CpuId, Machine, PowerOff};
 use kernel_core::memory::{Frame, FrameInfo, Frames, Range};
@@ -29,6 +31,8 @@ pub struct System {
     memory: usize,
     archive: Builder,
     command_line: String,
+    disk: Option<Disk>,
+    typing: Vec<(u64, String)>,
 }
 
 /// What is left of a machine.
@@ -51,7 +55,14 @@ impl System {
     /// One CPU, 32 MiB, an archive with nothing but the first program.
     pub fn new() -> Self {
         let command_line = "story=1 quiet".into();
-        Self { cpus: 1, memory: MEMORY, archive: Builder::new(), command_line }
+        Self {
+            cpus: 1,
+            memory: MEMORY,
+            archive: Builder::new(),
+            command_line,
+            disk: None,
+            typing: Vec::new(),
+        }
     }
 
     /// With so many CPUs.
@@ -62,6 +73,17 @@ impl System {
     /// With so many bytes of memory beside the boot archive.
     pub fn memory(self, bytes: usize) -> Self {
         Self { memory: bytes, ..self }
+    }
+
+    /// With a disk for the emergency store.
+    pub fn disk(self, disk: &Disk) -> Self {
+        Self { disk: Some(disk.clone()), ..self }
+    }
+
+    /// Somebody types `keys` at the console, `after` nanoseconds from the start.
+    pub fn typing(mut self, after: u64, keys: &str) -> Self {
+        self.typing.push((after, keys.to_owned()));
+        self
     }
 
     /// With a file in the boot archive.
@@ -127,8 +149,17 @@ impl System {
         let infos = vec![FrameInfo::default(); total as usize].leak();
         let frames = Frames::new(infos, &[Range { start: 1, end }]);
         let archive = Some(BootArchive { archive, first_frame: Frame(end) });
-        let handover = Handover { frames, archive, command_line: self.command_line };
+        let words = if self.disk.is_some() { reserve_words(total as usize) } else { 0 };
+        let reserve = vec![0; words].leak();
+        let command_line = self.command_line;
+        let handover = Handover { frames, archive, command_line, reserve };
+        for (after, keys) in self.typing {
+            machine.type_after(after, keys.as_bytes());
+        }
         let mut kernel = Kernel::new(machine, handover);
+        if let Some(disk) = self.disk {
+            kernel.register_block_io(Box::new(disk));
+        }
         kernel.start();
         let computer = Computer::new(kernel);
         assert_eq!(computer.codes().add(init), first_code);

@@ -2,7 +2,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{NonNull, copy_nonoverlapping, null_mut};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use spin::mutex::SpinMutex;
 use talc::base::Talc;
 use talc::base::binning::Binning;
@@ -55,6 +55,7 @@ struct Heap {
     free: AtomicUsize,
     used: AtomicUsize,
     reserve: AtomicUsize,
+    allocations: AtomicU64,
 }
 
 #[global_allocator]
@@ -63,6 +64,7 @@ static HEAP: Heap = Heap {
     free: AtomicUsize::new(0),
     used: AtomicUsize::new(0),
     reserve: AtomicUsize::new(0),
+    allocations: AtomicU64::new(0),
 };
 
 impl Heap {
@@ -74,6 +76,7 @@ impl Heap {
         let counters = talc.counters();
         self.free.store(counters.available_bytes, Ordering::Relaxed);
         self.used.store(counters.allocated_bytes, Ordering::Relaxed);
+        self.allocations.store(counters.total_allocation_count, Ordering::Relaxed);
         result
     }
 }
@@ -128,6 +131,11 @@ pub(crate) unsafe fn set_aside(start: *mut u8, size: usize) {
 #[inline]
 pub(crate) fn reserve() -> usize {
     HEAP.reserve.load(Ordering::Relaxed)
+}
+
+/// Allocations since boot.
+pub(crate) fn allocations() -> u64 {
+    HEAP.allocations.load(Ordering::Relaxed)
 }
 
 /// Bytes free.

@@ -17,7 +17,7 @@ macro_rules! machine {
 }
 
 machine! {
-    backtrace boot context cpu heap interrupt paging panic pc physical port power run serial smp symbols time
+    backtrace boot context cpu heap interrupt paging panic pc physical port power run serial smp store symbols time
     trap
 }
 

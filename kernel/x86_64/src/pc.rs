@@ -57,6 +57,13 @@ impl Machine for Pc {
     }
 
     #[inline]
+    fn words<T>(&self, frame: Frame, look: impl FnOnce(&[u64; 512]) -> T) -> T {
+        // SAFETY: the window shows the frame, and any bits are valid. Who may write to it stands
+        // still while somebody looks at it this way.
+        look(unsafe { &*physical::frame::<[u64; 512]>(frame) })
+    }
+
+    #[inline]
     fn zero(&mut self, frame: Frame) {
         // SAFETY: as for `write`.
         unsafe { physical::zero(frame) };
@@ -216,6 +223,10 @@ impl Machine for Pc {
 
     fn power_off(&mut self, how: PowerOff) {
         power::off(how);
+    }
+
+    fn heap_allocations(&self) -> u64 {
+        heap::allocations()
     }
 
     fn heap_free(&self) -> usize {

@@ -163,7 +163,10 @@ fn set_up(port: u16) {
     write(port, register::DATA, 1);
     write(port, register::INTERRUPTS, 0);
     write(port, register::FORMAT, 0x03);
-    write(port, register::QUEUES, 0xC7);
+    // Queues on and empty, an interrupt for the first byte of a burst: the whole burst is taken
+    // then. With a higher mark its last few bytes would wait for the port's time-out, four
+    // characters long, and for ever where the clock stands while all CPUs sleep.
+    write(port, register::QUEUES, 0x07);
     write(port, register::MODEM, 0x0B);
 }
 

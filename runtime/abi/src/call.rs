@@ -234,6 +234,7 @@ calls! {
         own::SIGRETURN, "sigreturn" () Number;
         own::SIGPENDING, "sigpending" (MaskOut) Number;
         own::SIGSUSPEND, "sigsuspend" (MaskIn) Number;
+        own::UMASK, "umask" (Address) Address;
     }
 }
 

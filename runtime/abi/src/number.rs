@@ -68,7 +68,16 @@ pub const REGISTER_SCHEME: usize = CLASS | 26;
 /// `process, thread, signal` → 0. To one thread.
 pub const TGKILL: usize = CLASS | 27;
 
+/// `mask` → the old one. Bits that files which the process makes do not get; a mask with more than
+/// the nine bits of permissions only asks. The kernel keeps it over `FORK` and `EXEC`, and the
+/// runtime applies it.
+pub const UMASK: usize = CLASS | 28;
+
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;
 /// [`WAIT`]: do not park.
 pub const WNOHANG: usize = 1;
+/// [`WAIT`]: a child that has stopped counts too, once.
+pub const WUNTRACED: usize = 2;
+/// [`WAIT`]: a child that goes on after a stop counts too, once.
+pub const WCONTINUED: usize = 8;

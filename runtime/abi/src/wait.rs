@@ -1,7 +1,8 @@
 //! `WAIT` — how a status word tells why a child ended.
 //!
 //! The encoding is the one the `WIFEXITED` family of the libc crate reads: exit code in bits
-//! 8..16 with zero below, or the signal's number in bits 0..7.
+//! 8..16 with zero below, or the signal's number in bits 0..7. A child that has only stopped has 0x7F
+//! there and the signal's number above; one that goes on has 0xFFFF.
 
 /// Why a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +31,47 @@ impl Ended {
     }
 }
 
+/// What a process that lives on has done: reported once, to a parent that asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// This signal stopped it.
+    Stopped(u8),
+    /// `SIGCONT` made it go on.
+    Continued,
+}
+
+impl Change {
+    /// The status word.
+    pub const fn status(self) -> i32 {
+        match self {
+            Change::Stopped(signal) => (signal as i32) << 8 | 0x7F,
+            Change::Continued => 0xFFFF,
+        }
+    }
+
+    /// Reads a status word; `None` for the word of an end.
+    pub const fn from_status(status: i32) -> Option<Self> {
+        match status {
+            0xFFFF => Some(Change::Continued),
+            _ if status & 0xFF == 0x7F => Some(Change::Stopped((status >> 8) as u8)),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_is_no_end() {
+        for change in [Change::Stopped(19), Change::Continued] {
+            assert_eq!(Change::from_status(change.status()), Some(change));
+        }
+        for ended in [Ended::Exited(127), Ended::Signalled(9), Ended::Exited(255)] {
+            assert_eq!(Change::from_status(ended.status()), None);
+        }
+    }
 
     #[test]
     fn a_status_word_reads_back() {

@@ -55,9 +55,18 @@ extern "C" fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
     file::number(fd).and_then(|fd| control(fd, command, argument as usize)).int()
 }
 
+/// Where `std` looks for room when it duplicates a descriptor. It means `F_DUPFD_CLOEXEC`, but the
+/// libc crate that std 1.95 is built with (0.2.178) gives both commands the same number for this
+/// target. Taken at its word, every `try_clone` would leak into every child, and readers of a pipe
+/// would wait for writers that nobody knows of.
+const FIRST_OF_STD: u32 = 3;
+
 /// See [`fcntl`].
 pub(crate) fn control(fd: usize, command: c_int, argument: usize) -> Result<usize> {
     match command {
+        libc::F_DUPFD if argument as u32 == FIRST_OF_STD => {
+            file::fcntl(fd, libc::F_DUPFD_CLOEXEC as usize, argument as u32 as usize)
+        }
         libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
             file::fcntl(fd, command as usize, argument as u32 as usize)
         }

@@ -4,8 +4,8 @@ use super::path::{self, Absolute, Given};
 use super::real;
 use crate::errno::Answer;
 use crate::sys::file::File;
-use crate::sys::{Result, error};
-use abi::number::O_CLOEXEC;
+use crate::sys::{Result, error, syscall};
+use abi::number::{O_CLOEXEC, UMASK};
 use abi::redox::flag::{
     MODE_DIR, MODE_PERM, MODE_SYMLINK, MODE_TYPE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_STAT,
     O_SYMLINK,
@@ -14,14 +14,28 @@ use core::ffi::c_char;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use libc::{c_int, mode_t};
 
-/// Bits that new files do not get. Lives in the process; `exec` begins with the default again.
-static MASK: AtomicU32 = AtomicU32::new(0o022);
+/// Bits that new files do not get: the kernel's copy survives `exec`, this one saves asking.
+static MASK: AtomicU32 = AtomicU32::new(UNKNOWN);
+/// Not asked yet. As an argument it asks.
+const UNKNOWN: u32 = u32::MAX;
 
 const PERMISSIONS: usize = MODE_PERM as usize;
 
 /// What a mode leaves after the creation mask.
 pub(crate) fn masked(mode: mode_t) -> usize {
-    mode as usize & PERMISSIONS & !(MASK.load(Relaxed) as usize)
+    let mut mask = MASK.load(Relaxed);
+    if mask == UNKNOWN {
+        mask = exchange(UNKNOWN);
+        MASK.store(mask, Relaxed);
+    }
+    mode as usize & PERMISSIONS & !(mask as usize)
+}
+
+/// Tells the kernel the mask, or only asks; returns the old one.
+fn exchange(mask: u32) -> u32 {
+    // SAFETY: the call touches no memory of this process.
+    let old = unsafe { syscall(UMASK, [mask as usize]) };
+    old.map_or(0o022, |old| old as u32)
 }
 
 /// The C flags as the kernel takes them: without the sign of `O_NOFOLLOW`, and without the low
@@ -107,5 +121,7 @@ unsafe extern "C" fn creat(path: *const c_char, mode: mode_t) -> c_int {
 /// Sets the creation mask and returns the old one.
 #[unsafe(no_mangle)]
 extern "C" fn umask(mask: mode_t) -> mode_t {
-    MASK.swap(mask as u32 & 0o777, Relaxed) as mode_t
+    let mask = mask as u32 & PERMISSIONS as u32;
+    MASK.store(mask, Relaxed);
+    exchange(mask) as mode_t
 }

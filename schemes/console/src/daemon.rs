@@ -1,5 +1,6 @@
 //! Joins the terminal to the keyboard, the screen and the scheme protocol.
 
+use crate::foreground::{Standing, standing};
 use consoled::Terminal;
 use consoled::handle::{Handle, Kind};
 use consoled::line::Signal;
@@ -12,7 +13,7 @@ use redox_scheme::{CallerCtx, Id, OpenResult};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
 use scheme::{Daemon, Server, Turn, device, file_call};
-use syscall::error::{EINTR, EWOULDBLOCK, Error, Result};
+use syscall::error::{EINTR, EIO, EWOULDBLOCK, Error, Result};
 use syscall::flag::{EventFlags, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StdFsCallMeta};
@@ -142,9 +143,7 @@ impl Console {
 
     fn send(&self, signal: i32) {
         if let Some(group) = self.terminal.group() {
-            // A group that is gone needs no signal.
-            // SAFETY: `kill` touches no memory.
-            unsafe { libc::kill(-(group as i32), signal) };
+            signal_group(group as i32, signal);
         }
     }
 
@@ -174,6 +173,18 @@ impl Console {
     fn read_terminal(&mut self, buffer: &mut [u8], ctx: &CallerCtx) -> Result<usize> {
         let position = self.reads.iter().position(|&(id, _)| id == ctx.id);
         let now = now();
+        match standing(ctx.pid, self.terminal.group(), libc::SIGTTIN) {
+            Standing::Foreground => {}
+            Standing::Deaf => return Err(Error::new(EIO)),
+            Standing::Background { group } => {
+                // Told once. The read waits until its group has the terminal.
+                if position.is_none() {
+                    self.reads.push((ctx.id, now));
+                    signal_group(group, libc::SIGTTIN);
+                }
+                return Err(Error::new(EWOULDBLOCK));
+            }
+        }
         let since = position.map_or(now, |position| self.reads[position].1);
         match self.terminal.read(buffer, since, now) {
             Read::Done(length) => {
@@ -189,6 +200,12 @@ impl Console {
             }
         }
     }
+}
+
+/// A group that is gone needs no signal.
+fn signal_group(group: i32, signal: i32) {
+    // SAFETY: `kill` touches no memory.
+    unsafe { libc::kill(-group, signal) };
 }
 
 /// Time since the machine started, in ns.

@@ -104,7 +104,7 @@ fn pointers(fd: usize, word: usize) -> Vec<Try> {
 }
 
 /// Calls without a pointer.
-const NO_POINTERS: [&str; 19] = [
+const NO_POINTERS: [&str; 20] = [
     "close",
     "lseek",
     "fcntl",
@@ -123,6 +123,7 @@ const NO_POINTERS: [&str; 19] = [
     "setsid",
     "kill",
     "tgkill",
+    "umask",
     "sigreturn",
 ];
 

@@ -4,7 +4,7 @@ use host_stories::*;
 
 /// A machine with little memory.
 fn small() -> System {
-    System::new().memory(2 << 20)
+    System::new().memory(2 << 20).option("emergency=off")
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_fork_bomb_ends_with_an_error_and_can_be_cleaned_up() {
 
 #[test]
 fn zombies_are_limited_too() {
-    System::new().memory(16 << 20).run(|user| {
+    System::new().memory(16 << 20).option("emergency=off").run(|user| {
         let mut count = 0;
         let last = loop {
             match user.try_fork(|_| {}) {

@@ -279,7 +279,9 @@ fn a_thread_that_is_ended_as_its_turn_ends_gets_no_other() {
                 user.exit(2);
             });
             assert_eq!(ended, Ended::Exited(2));
-            others.into_iter().for_each(|child| drop(user.wait_for(child)));
+            for child in others {
+                assert_eq!(user.wait_for(child), Ended::Exited(0));
+            }
         });
     }
 }
@@ -435,4 +437,65 @@ fn a_thread_that_has_been_ended_makes_no_more_calls() {
             assert_eq!(ended, Ended::Exited(0));
         });
     }
+}
+
+#[test]
+fn a_program_started_by_any_thread_runs_as_the_first_one() {
+    story_on_any(|user| {
+        let program = user.program(|user| {
+            let (pid, tid) = (user.pid(), user.call(abi::number::GETTID, []));
+            assert_eq!(tid, Ok(pid));
+            user.exit(3);
+        });
+        let ended = fate(user, move |user| {
+            user.thread(move |user| {
+                user.exec("/bin/program", &program, &[], &[]);
+            });
+            user.sleep(1_000_000);
+        });
+        assert_eq!(ended, Ended::Exited(3));
+    });
+}
+
+#[test]
+fn the_umask_is_passed_on() {
+    story(|user| {
+        let mask = |user: &mut User, mask: usize| user.call(abi::number::UMASK, [mask]);
+        assert_eq!(mask(user, usize::MAX), Ok(0o022));
+        assert_eq!(mask(user, 0o077), Ok(0o022));
+        assert_eq!(mask(user, 0o1000), Ok(0o077), "more than permissions only asks");
+        let program = user.program(move |user| {
+            assert_eq!(mask(user, usize::MAX), Ok(0o077));
+            user.exit(0);
+        });
+        let ended = fate(user, move |user| {
+            user.exec("/bin/program", &program, &[], &[]);
+        });
+        assert_eq!(ended, Ended::Exited(0));
+        assert_eq!(status_of(user, 1, "Umask"), "0077");
+    });
+}
+
+#[test]
+fn a_number_that_a_group_still_has_is_not_given_out_again() {
+    story(|user| {
+        let (reader, writer) = user.pipe();
+        let leader = user.fork(move |user| {
+            user.call(abi::number::SETPGID, [0, 0]).expect("it may lead a group");
+            user.fork(move |user| {
+                user.close(writer).expect("it is open");
+                drop(user.read(reader, 1));
+            });
+        });
+        assert_eq!(user.wait_for(leader), Ended::Exited(0));
+        // Round once through all numbers.
+        user.peek(|kernel| kernel.skip_pids(99_999 - 20));
+        for _ in 0..40 {
+            let child = user.fork(|user| user.exit(0));
+            assert_ne!(child, leader, "its group lives");
+            assert_eq!(user.wait_for(child), Ended::Exited(0));
+        }
+        user.kill(-(leader as isize), SIGKILL).expect("the group is there");
+        assert!(matches!(user.wait(-1), Ok((_, Ended::Signalled(9)))));
+    });
 }

@@ -270,3 +270,27 @@ fn a_path_that_changes_while_it_is_opened_opens_what_it_names_in_the_end() {
         servers.into_iter().for_each(|server| kill(user, server));
     });
 }
+
+#[test]
+fn a_message_without_bytes_has_an_address_all_the_same() {
+    use abi::redox::number::SYS_CALL;
+    story(|user| {
+        daemon(user, "talk", |_, _, request| match Opcode::try_from_raw(request.opcode) {
+            Some(Opcode::OpenAt) => Some(Ok(1)),
+            Some(Opcode::Call | Opcode::StdFsCall) => {
+                let [_, address, length, one, two, three] = request.args;
+                assert_eq!((length, one, two, three), (0, 7, 8, 9));
+                assert!(address != 0 && address % PAGE_SIZE as u64 == 0, "{address:#x}");
+                Some(Ok(5))
+            }
+            _ => None,
+        });
+        let fd = user.open("talk:x", O_RDWR).expect("it is served");
+        let words: Vec<u8> = [7usize, 8, 9].iter().flat_map(|word| word.to_ne_bytes()).collect();
+        for flags in [CallFlags::empty(), CallFlags::READ, CallFlags::STD_FS] {
+            let flags = flags.bits() | 3;
+            let told = user.with(&words, |user, at| user.call(SYS_CALL, [fd, 0, 0, flags, at, 0]));
+            assert_eq!(told, Ok(5));
+        }
+    });
+}

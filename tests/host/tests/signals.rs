@@ -507,3 +507,49 @@ fn a_handler_lies_in_the_programs_own_half() {
         }
     });
 }
+
+/// The word that `WAIT` stores.
+fn wait_word(user: &mut User, pid: usize, options: usize) -> Answer<(usize, i32)> {
+    user.with_room(4, |user, at| {
+        let pid = user.call(abi::number::WAIT, [pid, at, options])?;
+        Ok((pid, if pid == 0 { 0 } else { user.load_u32(at) as i32 }))
+    })
+}
+
+#[test]
+fn a_parent_learns_that_its_child_stops_and_goes_on() {
+    use abi::number::{WCONTINUED, WNOHANG, WUNTRACED};
+    use abi::wait::Change;
+    story_on_any(|user| {
+        let child = user.fork(|user| user.sleep(1_000_000));
+        user.kill(child as isize, SIGTSTP).expect("it lives");
+        let stopped = Change::Stopped(SIGTSTP as u8).status();
+        assert_eq!(wait_word(user, child, WUNTRACED), Ok((child, stopped)));
+        assert_eq!(wait_word(user, child, WUNTRACED | WNOHANG), Ok((0, 0)), "only once");
+        user.kill(child as isize, SIGCONT).expect("it lives");
+        assert_eq!(wait_word(user, child, WUNTRACED | WNOHANG), Ok((0, 0)), "not asked for");
+        let goes_on = Change::Continued.status();
+        assert_eq!(wait_word(user, child, WUNTRACED | WCONTINUED), Ok((child, goes_on)));
+        user.kill(child as isize, SIGCONT).expect("it lives");
+        assert_eq!(wait_word(user, child, WCONTINUED | WNOHANG), Ok((0, 0)), "it went on already");
+        user.kill(child as isize, SIGSTOP).expect("it lives");
+        user.kill(child as isize, SIGKILL).expect("it lives");
+        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
+    });
+}
+
+#[test]
+fn nothing_ends_pid_1_that_it_has_not_asked_for() {
+    story_on_any(|user| {
+        let child = user.fork(move |user| {
+            for signal in 1..=SIGNAL_MAX {
+                let is_refused = matches!(signal, SIGKILL | SIGSTOP);
+                let wanted = if is_refused { error(EPERM) } else { Ok(0) };
+                assert_eq!(user.kill(1, signal), wanted, "{signal}");
+            }
+        });
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        user.sleep(5);
+        assert_eq!(user.pid(), 1);
+    });
+}

@@ -28,6 +28,7 @@ Options:
   --smp N           CPUs                     (1)
   --mem MIB         memory                   (512)
   --debug-port PORT a second serial port for gdbserver, at this TCP port of the host
+  --store           a disk for the emergency store, freshly made
   --kvm             hardware virtualisation instead of emulation
   --append TEXT     more kernel command line; may be repeated
   --timeout SECONDS until exec gives up      (60)
@@ -77,7 +78,11 @@ impl Request {
                 Long("initrd") => machine.initrd = parser.value()?.into(),
                 Long("smp") => machine.cpus = parser.value()?.parse()?,
                 Long("mem") => machine.memory_mib = parser.value()?.parse()?,
-                Long("debug-port") => machine.debug_port = Some(parser.value()?.parse()?),
+                Long("debug-port") => {
+                    let port: u16 = parser.value()?.parse()?;
+                    machine.debug_line = Some(format!("tcp:127.0.0.1:{port}"));
+                }
+                Long("store") => machine.has_store = true,
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,
                 Long("append") => machine.append.push(parser.value()?.string()?),
                 Long("timeout") => limit = Duration::from_secs(parser.value()?.parse()?),

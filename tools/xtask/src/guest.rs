@@ -4,6 +4,7 @@
 //! kills it, and the kernel of the host kills it should this program die first.
 
 use crate::machine::{Machine, Serial};
+use crate::store;
 use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -61,7 +62,8 @@ impl Guest {
             .with_context(|| format!("creating {}", machine.logs.display()))?;
         let log = create(&machine.logs.join(format!("{name}.log")))?;
         let complaints = machine.logs.join(format!("{name}.qemu.txt"));
-        let mut command = die_with_us(machine.command(Serial::Pipe));
+        let store = store::image(machine, name)?;
+        let mut command = die_with_us(machine.command(Serial::Pipe, store.as_deref()));
         // Only here does QEMU tell a triple fault from any other reset.
         let resets = machine.logs.join(format!("{name}.resets.txt"));
         command.args(["-d", "cpu_reset", "-D"]).arg(&resets);

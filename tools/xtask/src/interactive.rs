@@ -2,6 +2,7 @@
 
 use crate::guest::{EXIT_OK, Ending, die_with_us};
 use crate::machine::{Machine, Serial};
+use crate::store;
 use anyhow::{Context as _, Result};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -13,7 +14,8 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     if std::io::stdin().is_terminal() {
         eprintln!("Lifeboat on this terminal; Ctrl-A X quits, Ctrl-A C is QEMU's monitor.");
     }
-    let status = die_with_us(machine.command(Serial::Terminal(&log)))
+    let store = store::image(machine, "qemu")?;
+    let status = die_with_us(machine.command(Serial::Terminal(&log), store.as_deref()))
         .status()
         .with_context(|| format!("starting {}", machine.program.display()))?;
     match Ending::of(status) {

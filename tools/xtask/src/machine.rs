@@ -41,8 +41,10 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
-    /// The TCP port of the host that the second serial port is reached by, if there is one.
-    pub(crate) debug_port: Option<u16>,
+    /// Where the host reaches the second serial port, if there is one, as QEMU names it.
+    pub(crate) debug_line: Option<String>,
+    /// A fresh disk for the emergency store, made in the folder for logs.
+    pub(crate) has_store: bool,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -59,7 +61,8 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
-            debug_port: None,
+            debug_line: None,
+            has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -75,7 +78,7 @@ impl Machine {
     }
 
     /// The QEMU command that makes this machine.
-    pub(crate) fn command(&self, serial: Serial) -> Command {
+    pub(crate) fn command(&self, serial: Serial, store: Option<&Path>) -> Command {
         let mut command = Command::new(&self.program);
         command.args(self.processor_arguments());
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.cpus.to_string()]);
@@ -86,8 +89,13 @@ impl Machine {
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
         command.args(serial_arguments(serial));
-        if let Some(port) = self.debug_port {
-            command.args(["-serial", &format!("tcp:127.0.0.1:{port},server=on,wait=off")]);
+        if let Some(line) = &self.debug_line {
+            command.args(["-serial", &format!("{line},server=on,wait=off")]);
+        }
+        if let Some(image) = store {
+            let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
+            command.arg("-drive").arg(with_path(drive, image));
+            command.args(["-device", "virtio-blk-pci,drive=store"]);
         }
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", &self.append.join(" ")]);
@@ -144,7 +152,7 @@ mod tests {
     use super::*;
 
     fn words(machine: &Machine, serial: Serial) -> String {
-        let command = machine.command(serial);
+        let command = machine.command(serial, None);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod command_line;
+mod debugger;
 mod dialogue;
 mod exec;
 mod gdb;
@@ -12,6 +13,7 @@ mod guest;
 mod interactive;
 mod machine;
 mod run;
+mod store;
 mod stories;
 mod story;
 

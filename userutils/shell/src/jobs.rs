@@ -1,8 +1,8 @@
-//! Commands that run in the background.
+//! Commands that run in the background, or have been stopped.
 
 use nix::unistd::Pid;
 
-use crate::system::{self, Ended};
+use crate::system::{self, Ended, News};
 
 /// One pipeline.
 #[derive(Clone, Debug)]
@@ -15,9 +15,17 @@ pub struct Job {
     pub text: String,
     /// Its processes, each with how it ended.
     pub processes: Vec<(Pid, Option<Ended>)>,
+    /// A signal has stopped it.
+    pub is_stopped: bool,
 }
 
 impl Job {
+    /// A pipeline that has been started and has no number yet.
+    pub fn new(group: Option<Pid>, pids: &[Pid], text: &str) -> Self {
+        let processes = pids.iter().map(|pid| (*pid, None)).collect();
+        Self { number: 0, group, text: text.to_owned(), processes, is_stopped: false }
+    }
+
     /// How the pipeline ended: as its last command did, once all have.
     pub fn ended(&self) -> Option<Ended> {
         let all = self.processes.iter().all(|(_, ended)| ended.is_some());
@@ -27,6 +35,7 @@ impl Job {
     /// One line for `jobs`.
     pub fn describe(&self) -> String {
         let state = match self.ended() {
+            None if self.is_stopped => "Stopped".to_owned(),
             None => "Running".to_owned(),
             Some(Ended::Exited(0)) => "Done".to_owned(),
             Some(Ended::Exited(status)) => format!("Exit {status}"),
@@ -50,15 +59,32 @@ impl Jobs {
     pub fn add(&mut self, group: Option<Pid>, pids: Vec<Pid>, text: &str) -> usize {
         let number = self.0.last().map_or(1, |job| job.number + 1);
         let processes = pids.into_iter().map(|pid| (pid, None)).collect();
-        self.0.push(Job { number, group, text: text.to_owned(), processes });
+        self.0.push(Job { number, group, text: text.to_owned(), processes, is_stopped: false });
         number
+    }
+
+    /// Takes a job back that was in the foreground, and has stopped; the number it gets.
+    pub fn add_stopped(&mut self, job: Job) -> usize {
+        let number = self.0.last().map_or(1, |last| last.number + 1);
+        self.0.push(Job { number, is_stopped: true, ..job });
+        number
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, number: usize) -> Option<&mut Job> {
+        self.0.iter_mut().find(|job| job.number == number)
     }
 
     /// Looks which processes have ended.
     pub fn poll(&mut self) {
-        for (pid, ended) in self.0.iter_mut().flat_map(|job| &mut job.processes) {
-            if ended.is_none() {
-                *ended = system::poll(*pid);
+        for job in &mut self.0 {
+            for (pid, ended) in job.processes.iter_mut().filter(|(_, ended)| ended.is_none()) {
+                match system::poll(*pid) {
+                    News::None => {}
+                    News::Ended(how) => *ended = Some(how),
+                    News::Stopped => job.is_stopped = true,
+                    News::Continued => job.is_stopped = false,
+                }
             }
         }
     }
@@ -130,5 +156,9 @@ mod tests {
         assert!(jobs.take_ended().is_empty());
         jobs.0[0].processes[0].1 = Some(Ended::Exited(0));
         assert_eq!(jobs.take_ended()[0].describe(), "[1] Exit 3     a | b");
+        jobs.add(None, vec![pid(5)], "c");
+        let job = jobs.take(1).unwrap();
+        assert_eq!(jobs.add_stopped(job), 1);
+        assert_eq!(jobs.find("%%").unwrap().describe(), "[1] Stopped    c");
     }
 }

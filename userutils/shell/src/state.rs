@@ -13,7 +13,7 @@ use crate::ast::{Command, List};
 use crate::expand;
 use crate::jobs::Jobs;
 use crate::run::Part;
-use crate::system::{self, Terminal};
+use crate::system::{self, Terminal, Waited};
 use crate::variables::Variables;
 
 /// `set -e` and friends.
@@ -51,6 +51,8 @@ pub struct Shell {
     pub last_background: Option<Pid>,
     /// Background commands.
     pub jobs: Jobs,
+    /// What runs in the foreground, as it was typed, in case it stops.
+    pub typed: String,
     /// Children that write long here-documents, until they are seen to have ended.
     pub writers: Vec<Pid>,
     /// What `set` has switched.
@@ -144,7 +146,10 @@ impl expand::Environment for Shell {
         let mut bytes = Vec::new();
         let read = reader.read_to_end(&mut bytes);
         drop(reader);
-        self.substituted = system::wait(pid).map_err(error)?.map(|ended| ended.status());
+        self.substituted = match system::wait(pid, false).map_err(error)? {
+            Waited::Ended(ended) => Some(ended.status()),
+            Waited::Stopped(_) | Waited::Interrupted => None,
+        };
         read.map_err(error)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

@@ -62,27 +62,56 @@ pub fn exit_child(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Parks until a child ends. `None` when `SIGINT` came first.
-pub fn wait(pid: Pid) -> io::Result<Option<Ended>> {
+/// What a wait for a child came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// It has ended.
+    Ended(Ended),
+    /// This signal has stopped it.
+    Stopped(Signal),
+    /// `SIGINT` came first.
+    Interrupted,
+}
+
+/// Parks until a child ends, or stops if that is of interest.
+pub fn wait(pid: Pid, sees_stops: bool) -> io::Result<Waited> {
+    let flags = sees_stops.then_some(WaitPidFlag::WUNTRACED);
     loop {
-        match waitpid(pid, None) {
+        match waitpid(pid, flags) {
+            Ok(WaitStatus::Stopped(_, signal)) => return Ok(Waited::Stopped(signal)),
             Ok(status) => match Ended::from_wait(status) {
-                Some(ended) => return Ok(Some(ended)),
+                Some(ended) => return Ok(Waited::Ended(ended)),
                 None => continue,
             },
-            Err(Errno::EINTR) if is_interrupted() => return Ok(None),
+            Err(Errno::EINTR) if is_interrupted() => return Ok(Waited::Interrupted),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// How a child ended, if it has.
-pub fn poll(pid: Pid) -> Option<Ended> {
-    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-        Ok(status) => Ended::from_wait(status),
+/// What a child did since somebody looked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing.
+    None,
+    /// It ended.
+    Ended(Ended),
+    /// It stopped.
+    Stopped,
+    /// It goes on.
+    Continued,
+}
+
+/// Looks after a child without waiting.
+pub fn poll(pid: Pid) -> News {
+    let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED | WaitPidFlag::WCONTINUED;
+    match waitpid(pid, Some(flags)) {
+        Ok(WaitStatus::Stopped(..)) => News::Stopped,
+        Ok(WaitStatus::Continued(_)) => News::Continued,
+        Ok(status) => Ended::from_wait(status).map_or(News::None, News::Ended),
         // Not our child any more: its status is lost.
-        Err(_) => Some(Ended::Exited(127)),
+        Err(_) => News::Ended(Ended::Exited(127)),
     }
 }
 
@@ -115,12 +144,16 @@ pub fn clear_interrupt() {
     INTERRUPTED.store(false, Ordering::Relaxed);
 }
 
-/// In a child: signals act as programs expect. `SIGTSTP` stays as it is: the shell does not
-/// wait for stopped children, so a person could not get them back.
+/// In a child: signals act as programs expect.
 pub fn default_signals() -> io::Result<()> {
-    for signal in
-        [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGTTIN, Signal::SIGTTOU]
-    {
+    for signal in [
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+        Signal::SIGTSTP,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+    ] {
         dispose(signal, SigHandler::SigDfl)?;
     }
     Ok(())

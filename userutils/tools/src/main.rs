@@ -6,6 +6,7 @@
 mod arguments;
 mod columns;
 mod dmesg;
+mod emerg;
 mod failure;
 mod free;
 mod grep;
@@ -37,12 +38,15 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 16] = [
     dmesg::TOOL,
+    emerg::DOCUMENT,
+    emerg::TOOL,
     free::TOOL,
     grep::TOOL,
     hexdump::TOOL,
     kill::TOOL,
+    emerg::LEAK,
     mount::TOOL,
     ps::TOOL,
     stop::REBOOT,

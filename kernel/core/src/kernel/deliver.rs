@@ -9,10 +9,13 @@ use crate::signal::{Interrupted, UNSTOPPABLE, bit};
 use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
 use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
-use abi::wait::Ended;
+use abi::wait::{Change, Ended};
 
 /// The System V red zone: bytes below the stack pointer that a function may use.
 const RED_ZONE: usize = 128;
+
+/// More than what a handler finds on the stack: return address, details, registers.
+const HANDLER_FRAME: usize = 512;
 
 /// The signals that stop a process.
 const STOPPING: u64 = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
@@ -77,8 +80,11 @@ impl<M: Machine> Kernel<M> {
         if STOPPING & bit(signal) != 0 {
             self.forget_signals(process, bit(SIGCONT));
         }
-        if matches!(signal, SIGCONT | SIGKILL) {
+        if matches!(signal, SIGCONT | SIGKILL) && self.processes[process.0].is_stopped {
             self.continue_process(process);
+            if signal == SIGCONT {
+                self.tell_change(process, Change::Continued);
+            }
         }
         if signal == SIGKILL {
             for task in self.processes[process.0].threads.clone() {
@@ -147,13 +153,17 @@ impl<M: Machine> Kernel<M> {
                 }
                 Reaction::Stop => {
                     self.take_signal(task, signal);
-                    self.stop_process(process);
+                    self.stop_process(process, signal as u8);
                 }
                 Reaction::Handle(action) => {
                     let is_owed = self.tasks[task.0].unfinished.owed.is_some();
                     if is_owed && self.cancel_request(task) {
                         // The daemon's answer comes first; nothing it has done may be lost.
                         return true;
+                    }
+                    if self.lacks_room_for_handler(task) {
+                        self.park_for_memory(task);
+                        return false;
                     }
                     if self.interrupt_call(task, action) {
                         continue;
@@ -180,7 +190,11 @@ impl<M: Machine> Kernel<M> {
         let lowest = candidates.trailing_zeros() as usize + 1;
         let signal = if candidates & bit(SIGKILL) != 0 { SIGKILL } else { lowest };
         let action = signals.action(signal);
+        let is_init = self.processes[thread.process.0].pid == 1;
         let reaction = match (action.handler, default(signal)) {
+            // Nothing but its own faults ends or stops PID 1 if it has not asked for it: without
+            // it the system is over.
+            (SIG_DFL, _) if is_init => Reaction::Ignore,
             (SIG_IGN, _) | (SIG_DFL, Default::Ignore | Default::Continue) => Reaction::Ignore,
             (SIG_DFL, Default::End) => Reaction::End,
             (SIG_DFL, Default::Stop) => Reaction::Stop,
@@ -218,6 +232,24 @@ impl<M: Machine> Kernel<M> {
             context.set_answer((EINTR as usize).wrapping_neg());
         }
         self.call_interrupted(task, number, begins_anew)
+    }
+
+    /// Whether there is no memory for what a handler finds on the stack, and an emergency is to
+    /// find some.
+    fn lacks_room_for_handler(&mut self, task: TaskId) -> bool {
+        let thread = &mut self.tasks[task.0];
+        let space = thread.space;
+        let top = thread.context().stack_pointer();
+        let ends = [top.wrapping_sub(RED_ZONE), top.wrapping_sub(RED_ZONE + HANDLER_FRAME)];
+        ends.into_iter().any(|address| {
+            let page = Page::containing(address);
+            let tables = &self.spaces[space.0].tables;
+            let is_there = self.machine.lookup(tables, page);
+            is_there.is_none_or(|(_, have)| !have.contains(Access::WRITE))
+                && self.bring_page(space, page, Access::WRITE).is_err()
+                && self.frames.is_refused
+                && self.takes_refusal()
+        })
     }
 
     /// Points the thread at its handler. When the handler cannot be entered: the signal that ends
@@ -295,6 +327,9 @@ impl<M: Machine> Kernel<M> {
         let space = self.tasks[task.0].space;
         let brought = UserSlice::new(address, 1)
             .and_then(|_| self.bring_page(space, Page::containing(address), access));
+        if brought.is_err() && self.frames.is_refused && self.takes_refusal() {
+            return self.park_for_memory(task);
+        }
         if let Err(errno) = brought {
             let what = match errno {
                 Errno(ENOMEM) => "no memory left for",
@@ -364,11 +399,34 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// All threads of a process stop until `SIGCONT`.
-    fn stop_process(&mut self, process: ProcessId) {
+    fn stop_process(&mut self, process: ProcessId, signal: u8) {
         self.processes[process.0].is_stopped = true;
         for task in self.processes[process.0].threads.clone() {
             self.demand_attention(task);
         }
+        self.tell_change(process, Change::Stopped(signal));
+    }
+
+    /// Lets the parent know that a process has stopped or goes on.
+    fn tell_change(&mut self, process: ProcessId, change: Change) {
+        self.processes[process.0].change = Some(change);
+        let record = &self.processes[process.0];
+        let (pid, ruid) = (record.pid, record.ids.ruid);
+        let Some(parent) = self.find_process(record.parent) else { return };
+        let action = self.processes[parent.0].signals.action(SIGCHLD);
+        if action.flags & SA_NOCLDSTOP == 0 {
+            let info = SigInfo {
+                signo: SIGCHLD as i32,
+                code: SI_KERNEL,
+                pid: pid as i32,
+                uid: ruid,
+                status: change.status(),
+                ..SigInfo::default()
+            };
+            self.signal_process(parent, info);
+        }
+        let queue = self.processes[parent.0].child_ended;
+        self.wake_all(queue);
     }
 
     fn continue_process(&mut self, process: ProcessId) {

@@ -298,6 +298,7 @@ impl<M: Machine> Kernel<M> {
         record.command_line = args;
         record.signals.forget_handlers();
         record.space = Some(loaded.space);
+        let pid = record.pid;
         let closing: Vec<usize> =
             record.files.iter().filter(|(_, fd)| fd.is_close_on_exec).map(|(n, _)| n).collect();
         for fd in closing {
@@ -308,6 +309,12 @@ impl<M: Machine> Kernel<M> {
         self.stop_using(caller.space);
         self.moved_to(caller.task, loaded.space);
         let thread = &mut self.tasks[caller.task.0];
+        // Whichever thread it was, it is the first one now, with the number that goes with that.
+        let old_tid = core::mem::replace(&mut thread.tid, pid);
+        if old_tid != pid {
+            self.tids.remove(&old_tid);
+            self.tids.insert(pid, caller.task);
+        }
         thread.signals.interrupted.clear();
         thread.unfinished = Default::default();
         self.machine.suspend(thread.context());

@@ -12,8 +12,12 @@ use abi::wait::Ended;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// The highest number of a process or thread.
+const PID_MAX: Pid = 99_999;
 /// Most processes and threads there may be, however much memory there is.
 const TASKS_MAX: usize = 32_768;
+/// The umask of the first process.
+const FIRST_UMASK: u32 = 0o022;
 /// One more process or thread for so many frames: the kernel's own records of it, and the least it
 /// needs to run, must not be all there is.
 const FRAMES_EACH: usize = 8;
@@ -45,11 +49,16 @@ impl<M: Machine> Kernel<M> {
             signals: base.map_or_else(Default::default, |p| p.signals.for_child()),
             standing: Standing::Alive,
             is_stopped: false,
+            change: None,
+            umask: base.map_or(FIRST_UMASK, |p| p.umask),
             child_ended,
             past_ticks: [0; 2],
             started_ns,
             refusals: 0,
             is_warned: false,
+            growth: Default::default(),
+            is_doomed: false,
+            next_in_job: None,
         };
         let id = ProcessId(self.processes.insert(process));
         self.pids.insert(pid, id);
@@ -78,11 +87,29 @@ impl<M: Machine> Kernel<M> {
     fn take_pid(&mut self) -> Pid {
         loop {
             let pid = self.next_pid;
-            self.next_pid = if pid >= 99_999 { 2 } else { pid + 1 };
-            if !self.pids.contains_key(&pid) && !self.tids.contains_key(&pid) {
+            self.next_pid = pid + 1;
+            if pid >= PID_MAX {
+                (self.next_pid, self.are_pids_used) = (2, true);
+            }
+            // As long as every number is new there is nothing to look for.
+            if !self.are_pids_used || !self.is_taken(pid) {
                 return pid;
             }
         }
+    }
+
+    /// Goes on with a later number, as if those before it had been given out.
+    pub fn skip_pids(&mut self, next: Pid) {
+        self.next_pid = next.clamp(self.next_pid, PID_MAX);
+    }
+
+    /// Whether a process or a thread has this number, or one that has ended left it to a group or a
+    /// session.
+    fn is_taken(&self, pid: Pid) -> bool {
+        let is_group = |(_, p): (usize, &Process)| p.group == pid || p.session == pid;
+        self.pids.contains_key(&pid)
+            || self.tids.contains_key(&pid)
+            || self.processes.iter().any(is_group)
     }
 
     /// Whether there may be one more process or thread. Those that have ended and have not been
@@ -169,7 +196,10 @@ impl<M: Machine> Kernel<M> {
         self.policy.remove(task);
         self.abandon_request(task);
         let thread = self.tasks.remove(task.0);
-        self.tids.remove(&thread.tid);
+        // Not if another thread has taken the number over by `exec`.
+        if self.tids.get(&thread.tid) == Some(&task) {
+            self.tids.remove(&thread.tid);
+        }
         let process = thread.process;
         if let Some(session) = thread.session {
             let ended = match self.processes[process.0].standing {

@@ -6,6 +6,7 @@
 
 mod copy;
 mod deliver;
+mod emergency;
 mod exec;
 mod files;
 mod life;
@@ -18,6 +19,7 @@ pub use run::{CPUS_MAX, Chosen, Cpu, Cpus};
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
+use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
 use crate::handle::Description;
@@ -35,6 +37,7 @@ use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
 use crate::trace::Traces;
 use abi::redox::flag::EventFlags;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -69,6 +72,14 @@ pub struct BootArchive {
     pub first_frame: Frame,
 }
 
+impl BootArchive {
+    /// Whether the frame is part of it.
+    pub fn holds(&self, frame: Frame) -> bool {
+        let pages = self.archive.bytes().len().div_ceil(abi::PAGE_SIZE) as u32;
+        (self.first_frame.0..self.first_frame.0 + pages).contains(&frame.0)
+    }
+}
+
 /// What the machine hands over at boot.
 pub struct Handover {
     /// Free memory.
@@ -77,6 +88,9 @@ pub struct Handover {
     pub archive: Option<BootArchive>,
     /// The boot command line.
     pub command_line: String,
+    /// Words for what the emergency store notes of each frame, as many as
+    /// [`crate::emergency::reserve_words`] says; none on a machine without a disk for it.
+    pub reserve: &'static mut [u64],
 }
 
 /// Everything the kernel knows.
@@ -98,6 +112,8 @@ pub struct Kernel<M: Machine> {
     /// Threads by number.
     pub tids: HashMap<u32, TaskId>,
     next_pid: Pid,
+    /// Every number has been given out once.
+    are_pids_used: bool,
     /// Open files.
     pub descriptions: Table<Description>,
     /// Namespaces; the first is everybody's until one makes its own.
@@ -142,6 +158,8 @@ pub struct Kernel<M: Machine> {
     pub command_line: String,
     /// What the kernel as a whole is doing.
     pub state: KernelState,
+    /// What happens when memory runs out.
+    pub emergency: Box<Emergency<M>>,
     /// The boot stages, once they have been put in order.
     pub pipeline: Option<Pipeline<Kernel<M>>>,
 }
@@ -152,7 +170,7 @@ impl<M: Machine> Kernel<M> {
     /// # Panics
     /// When there is not a single free frame.
     pub fn new(mut machine: M, handover: Handover) -> Self {
-        let Handover { mut frames, archive, command_line } = handover;
+        let Handover { mut frames, archive, command_line, reserve } = handover;
         let zero = frames.allocate().expect("a machine has at least one frame of memory");
         machine.zero(zero);
         if let Some(boot) = &archive {
@@ -163,6 +181,7 @@ impl<M: Machine> Kernel<M> {
         let console = Console::new(waits.create());
         let second = Console::new(waits.create());
         let started = machine.ticks();
+        let emergency = Emergency::new(waits.create(), reserve, frames.limit());
         let cpus = Cpus::new(machine.cpu_count(), started);
         Self {
             machine,
@@ -174,6 +193,7 @@ impl<M: Machine> Kernel<M> {
             pids: HashMap::new(),
             tids: HashMap::new(),
             next_pid: 1,
+            are_pids_used: false,
             descriptions: Table::new(),
             namespaces: Table::new(),
             waits,
@@ -196,6 +216,7 @@ impl<M: Machine> Kernel<M> {
             last_unknown: ProcessId::NONE,
             command_line,
             state: KernelState::default(),
+            emergency,
             pipeline: None,
         }
     }
@@ -211,9 +232,9 @@ impl<M: Machine> Kernel<M> {
         namespace
     }
 
-    /// Nanoseconds since boot.
+    /// Nanoseconds since boot, without the time that the world stood still.
     pub fn now(&self) -> u64 {
-        self.machine.nanoseconds(self.machine.ticks())
+        self.machine.nanoseconds(self.machine.ticks()) - self.emergency.paused_ns
     }
 
     /// Adds a line to the log, and shows it on the console if it matters enough.

@@ -88,6 +88,17 @@ impl Cpu {
         }
     }
 
+    /// The thread it runs must not go on without asking.
+    pub(crate) fn must_come_in(&mut self) {
+        self.must_yield |= self.has_thread;
+        self.must_look = true;
+    }
+
+    /// The one-shot timer is not set, or not to what it should be.
+    pub(crate) fn timer_is_off(&mut self) {
+        self.timer = u64::MAX;
+    }
+
     /// The thread it runs, or has just brought back, and what belongs to it.
     pub fn current(&self) -> Option<Caller> {
         self.has_thread.then_some(self.caller)
@@ -174,6 +185,15 @@ impl<M: Machine> Kernel<M> {
     /// The thread this CPU runs next, or none: then it may halt.
     #[inline(never)]
     pub fn next(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
+        if self.frames.is_alarmed {
+            self.look_at_pressure();
+        }
+        if self.emergency.is_active() {
+            self.take_part(cpu);
+            if self.emergency.is_active() {
+                return None;
+            }
+        }
         self.top_up_heap();
         loop {
             let task = self.keep_or_choose(cpu)?.task;
@@ -242,6 +262,10 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub fn poll_interrupts(&mut self, cpu: CpuId) {
         while let Some(interrupt) = self.machine.next_interrupt() {
+            if self.emergency.is_frozen() {
+                self.interrupted_frozen(cpu, interrupt);
+                continue;
+            }
             match interrupt {
                 Interrupt::Timer => self.timer_fired(cpu),
                 Interrupt::Kick => self.cpus[cpu].is_called = false,
@@ -253,7 +277,12 @@ impl<M: Machine> Kernel<M> {
     /// The CPU is about to halt. The time until [`Kernel::unhibernate`] counts as idle.
     #[inline(never)]
     pub fn hibernate(&mut self, cpu: CpuId) {
-        self.set_timer(cpu, self.timers.soonest());
+        let soonest = match self.emergency.driver {
+            Some(driver) if driver == cpu => self.emergency.wake_at.unwrap_or(u64::MAX),
+            _ if self.emergency.is_active() => u64::MAX,
+            _ => self.timers.soonest(),
+        };
+        self.set_timer(cpu, soonest);
         let now = self.machine.ticks();
         let record = &mut self.cpus[cpu];
         record.idle = record.idle.wrapping_sub(now);
@@ -419,6 +448,12 @@ impl<M: Machine> Kernel<M> {
     ) -> Option<M::Context> {
         let value = match outcome {
             Ok(value) => value,
+            Err(Stop::Error(_)) if self.frames.is_refused && self.takes_refusal() => {
+                self.tasks[caller.task.0].context = Some(context);
+                self.park(caller.task, self.wait_for_memory());
+                self.want_emergency();
+                return None;
+            }
             Err(Stop::Error(errno)) => answer(Err(errno)),
             Err(Stop::Park(wait)) => {
                 self.tasks[caller.task.0].context = Some(context);
@@ -554,7 +589,8 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.cpus[cpu];
         if record.timer != deadline {
             record.timer = deadline;
-            self.machine.set_timer((deadline != u64::MAX).then_some(deadline));
+            let paused = self.emergency.paused_ns;
+            self.machine.set_timer((deadline != u64::MAX).then(|| deadline.saturating_add(paused)));
         }
     }
 
@@ -583,7 +619,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Keeps a reserve for the kernel's own heap between operations, where frames can be had, so
     /// that allocations inside an operation find room.
-    fn top_up_heap(&mut self) {
+    pub(crate) fn top_up_heap(&mut self) {
         const ORDER: usize = (HEAP_RESERVE / abi::PAGE_SIZE).ilog2() as usize;
         if self.machine.heap_reserve() > 0 {
             return;

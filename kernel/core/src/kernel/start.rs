@@ -109,6 +109,13 @@ impl<M: Machine> Kernel<M> {
                 stop: nothing,
             },
             Stage {
+                name: "emergency",
+                phase: LifecyclePhase::CoreInit,
+                needs: &["memory"],
+                run: Self::prepare_emergency,
+                stop: nothing,
+            },
+            Stage {
                 name: "schemes",
                 phase: LifecyclePhase::LateInit,
                 needs: &["memory"],
@@ -118,7 +125,7 @@ impl<M: Machine> Kernel<M> {
             Stage {
                 name: "init",
                 phase: LifecyclePhase::LateInit,
-                needs: &["archive", "schemes"],
+                needs: &["archive", "emergency", "schemes"],
                 run: Self::run_init,
                 stop: nothing,
             },

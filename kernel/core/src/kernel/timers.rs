@@ -19,6 +19,8 @@ pub enum Waiter {
     EventQueue(usize),
     /// A `time:` file.
     TimeFile(usize),
+    /// The clock that ticks while memory is short.
+    Pressure,
 }
 
 /// All timers.
@@ -95,6 +97,7 @@ impl<M: Machine> Kernel<M> {
                     self.wake_task(task);
                 }
                 Waiter::EventQueue(number) => self.expire_event_queue(number),
+                Waiter::Pressure => self.pressure_ticked(),
                 Waiter::TimeFile(number) => {
                     self.clocks.expire(number);
                     self.raise((place::TIME, number), EventFlags::EVENT_READ);

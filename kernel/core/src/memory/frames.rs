@@ -4,6 +4,9 @@
 //! their 4 MiB chunk is first needed, so boot costs the same on a small and on a large machine.
 //! Single frames, the common case, come from a small stack of recently freed ones.
 //!
+//! The last frames are a reserve: whoever asks for one frame does not get them, so that the kernel
+//! can finish what it began. Being refused is noted, because it starts an emergency.
+//!
 //! It never touches the memory itself: zeroing is the caller's business.
 
 use super::address::Frame;
@@ -22,6 +25,10 @@ const LINK_BITS: u32 = 27;
 const HOT: usize = 128;
 /// The DMA zone ends here: devices on the old bus reach 16 MiB.
 const DMA_END: u32 = (16 << 20) / 4096;
+
+/// The reserve is this part of all frames, but no more than [`RESERVE_MOST`].
+const RESERVE_PART: usize = 128;
+const RESERVE_MOST: usize = 1024;
 
 /// There is no frame left to give.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -137,6 +144,14 @@ pub struct Frames {
     /// One bit per chunk whose records have been written.
     known: Vec<u64>,
     zones: [Lists; 2],
+    /// Free frames that [`Frames::allocate`] leaves alone.
+    reserve: usize,
+    /// With so few free frames, or fewer, the pressure has changed.
+    alarm: usize,
+    /// Somebody should look at the pressure.
+    pub(crate) is_alarmed: bool,
+    /// Somebody was refused a frame since this was last cleared.
+    pub(crate) is_refused: bool,
 }
 
 impl Frames {
@@ -157,12 +172,53 @@ impl Frames {
             counts: count(&ranges, low, high),
         };
         let zones = [zone(0, dma_chunks, 0, DMA_END), zone(dma_chunks, chunks, DMA_END, u32::MAX)];
-        Self { infos, known: vec![0; chunks.div_ceil(64) as usize], ranges, zones }
+        let known = vec![0; chunks.div_ceil(64) as usize];
+        let mut frames = Self {
+            infos,
+            known,
+            ranges,
+            zones,
+            reserve: 0,
+            alarm: 0,
+            is_alarmed: false,
+            is_refused: false,
+        };
+        frames.reserve = (frames.totals().total / RESERVE_PART).min(RESERVE_MOST);
+        frames
+    }
+
+    /// One past the highest frame there is a record of.
+    pub fn limit(&self) -> usize {
+        self.infos.len()
+    }
+
+    /// Free frames that are not for programs.
+    pub fn reserve(&self) -> usize {
+        self.reserve
+    }
+
+    /// Rings the alarm when no more than `free` frames are left.
+    pub(crate) fn set_alarm(&mut self, free: usize) {
+        self.alarm = free.max(self.reserve);
+        self.is_alarmed = false;
     }
 
     /// One frame, from the Normal zone while it lasts. Its contents are whatever they were.
+    /// Refused when only the reserve is left.
     pub fn allocate(&mut self) -> Option<Frame> {
+        let free = self.zones[0].counts.free + self.zones[1].counts.free;
+        if free <= self.alarm && !self.may_allocate(free) {
+            return None;
+        }
         self.take_one(Zone::Normal).or_else(|| self.take_one(Zone::Dma))
+    }
+
+    #[cold]
+    fn may_allocate(&mut self, free: usize) -> bool {
+        self.is_alarmed = true;
+        let may = free > self.reserve;
+        self.is_refused |= !may;
+        may
     }
 
     /// `1 << order` contiguous frames inside `zone`, aligned to their size.
@@ -189,6 +245,19 @@ impl Frames {
     pub fn references(&self, frame: Frame) -> u32 {
         let info = self.infos[frame.0 as usize];
         if info.is(State::Used) { info.link() } else { 0 }
+    }
+
+    /// Counts a mapping met on a walk over programs; returns how many have been met. Together with
+    /// [`Frames::references`] it tells whether all of them belong to those walked over.
+    pub fn tally(&mut self, frame: Frame) -> u32 {
+        let info = &mut self.infos[frame.0 as usize];
+        info.tail += 1;
+        info.tail
+    }
+
+    /// Forgets what was counted.
+    pub fn forget_tally(&mut self, frame: Frame) {
+        self.infos[frame.0 as usize].tail = 0;
     }
 
     /// Drops one reference; the last one frees the frame.

@@ -377,12 +377,39 @@ impl<M: Machine> Space<M> {
         }
     }
 
+    /// Gives back every frame of the program's own, because the program will not run again. Its
+    /// regions stay until the space goes. Allocates nothing.
+    pub fn discard(&mut self, machine: &mut M, frames: &mut Frames) {
+        let mut next = Page(0);
+        while let Some((_, region)) = self.regions.range(next.0..).next() {
+            let region = *region;
+            next = region.pages.end;
+            if matches!(region.kind, Kind::Private | Kind::Shared) {
+                self.unmap_region(machine, frames, region);
+            }
+        }
+    }
+
+    /// Whether any frame that the space maps is among the `wanted`.
+    pub fn maps_any(&self, machine: &M, wanted: impl Fn(Frame) -> bool) -> bool {
+        let mut rest = Pages { start: Page(0), end: Page(USER_END / PAGE_SIZE) };
+        while let Some((page, frame, access)) = machine.next_mapped(&self.tables, rest) {
+            if !access.contains(Access::DEVICE) && wanted(frame) {
+                return true;
+            }
+            rest.start = page.next();
+        }
+        false
+    }
+
     /// Changes what `pages` allow. `ENOMEM` when part of them is no region, as POSIX has it.
     pub fn protect(&mut self, machine: &mut M, pages: Pages, access: Access) -> Result<(), Errno> {
         let covered: usize = self.touching(pages).map(|r| overlap(r.pages, pages)).sum();
         if covered != pages.count() {
             return Err(Errno(ENOMEM));
         }
+        // What is not mapped no CPU remembers.
+        let is_mapped = machine.next_mapped(&self.tables, pages).is_some();
         for region in self.cut(pages) {
             // Shared frames stay read-only until the first write finds out whose they are.
             let shown = match region.kind {
@@ -392,7 +419,9 @@ impl<M: Machine> Space<M> {
             machine.protect(&mut self.tables, region.pages, shown);
             self.regions.insert(region.pages.start.0, Region { access, ..region });
         }
-        machine.flush(&self.tables, pages);
+        if is_mapped {
+            machine.flush(&self.tables, pages);
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 
 mod debug;
 pub mod directory;
+mod emergency;
 mod event;
 mod initfs;
 mod irq;
@@ -19,6 +20,7 @@ mod time;
 pub mod user;
 
 pub use debug::Console;
+pub(crate) use emergency::shows_pressure;
 pub use irq::Lines;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
 pub use proc::Set as RegisterSet;
@@ -201,6 +203,7 @@ impl<M: Machine> KernelSchemes<M> {
         &proc::Proc,
         &initfs::Initfs,
         &namespace::NamespaceScheme,
+        &emergency::Emergency,
     ];
 
     /// The scheme at a place.
@@ -234,4 +237,6 @@ pub mod place {
     pub const PROC: SchemeId = SchemeId::Kernel(7);
     /// `namespace:`
     pub const NAMESPACE: SchemeId = SchemeId::Kernel(9);
+    /// `emergency:`
+    pub const EMERGENCY: SchemeId = SchemeId::Kernel(10);
 }

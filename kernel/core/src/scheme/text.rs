@@ -27,6 +27,10 @@ pub enum Subject {
     SysList,
     /// A row of `sys:`.
     Sys(usize),
+    /// The list of `emergency:`.
+    EmergencyList,
+    /// A file of `emergency:`.
+    Emergency(usize),
     /// The list of scheme names.
     SchemeList,
     /// The list of processes.

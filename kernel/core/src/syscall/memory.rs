@@ -87,6 +87,11 @@ pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: 
         k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });
         return Ok(pages.start.start());
     }
+    let counts = k.frames.totals();
+    if pages.count() > counts.free.saturating_sub(k.frames.reserve()) {
+        // Nobody has been promised this: asking for too much is a mistake, not an emergency.
+        return fail(ENOMEM);
+    }
     k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Shared });
     for number in pages.start.0..pages.end.0 {
         let placed = k.frames.allocate().ok_or(Errno(ENOMEM)).and_then(|frame| {

@@ -201,6 +201,7 @@ calls! {
     50 own::SIGRETURN, "sigreturn", 0 => signal::return_from, with registers;
     51 own::SIGPENDING, "sigpending", 1 => signal::pending;
     52 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
+    53 own::UMASK, "umask", 1 => process::umask;
 }
 
 /// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.

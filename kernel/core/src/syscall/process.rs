@@ -6,8 +6,8 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::{Context, Machine};
 use crate::memory::{Pages, UserSlice};
 use crate::task::{Ids, Pid, ProcessId, Reason, Standing, Wait};
-use abi::number::WNOHANG;
-use abi::wait::Ended;
+use abi::number::{WCONTINUED, WNOHANG, WUNTRACED};
+use abi::wait::{Change, Ended};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 
 /// `status`
@@ -31,18 +31,23 @@ pub(super) fn exec<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
 pub(super) fn wait<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [wanted, status, options, ..] = a;
     let child_ended = k.processes[caller.process.0].child_ended;
-    let (child, ended) = match find_child(k, caller, wanted as isize) {
-        Found::Ended(child, ended) => (child, ended),
+    let (child, word) = match find_child(k, caller, wanted as isize, options) {
+        Found::Ended(child, ended) => (child, ended.status()),
+        Found::Changed(child, change) => (child, change.status()),
         Found::Alive if options & WNOHANG != 0 => return Ok(0),
         Found::Alive => return Err(Stop::Park(Wait::on(Reason::Child, child_ended))),
         Found::None => return fail(ECHILD),
     };
     if status != 0 {
         // Copy first: a bad pointer must not lose the child.
-        k.copy_out_exact(caller.space, status, &ended.status().to_ne_bytes())?;
+        k.copy_out_exact(caller.space, status, &word.to_ne_bytes())?;
     }
-    let pid = k.processes[child.0].pid;
-    k.forget_zombie(child);
+    let record = &mut k.processes[child.0];
+    let pid = record.pid;
+    match record.standing {
+        Standing::Zombie(_) => k.forget_zombie(child),
+        _ => record.change = None,
+    }
     Ok(pid as usize)
 }
 
@@ -54,20 +59,32 @@ enum Found {
     Alive,
     /// One that has ended.
     Ended(ProcessId, Ended),
+    /// One that has stopped or goes on, and that was asked for.
+    Changed(ProcessId, Change),
 }
 
-/// The child that `wait` asks for: by its number, or the first of a group that has ended.
-fn find_child<M: Machine>(k: &Kernel<M>, caller: Caller, wanted: isize) -> Found {
+/// What `wait` with these options finds in a child.
+fn look_at<M: Machine>(k: &Kernel<M>, child: ProcessId, options: usize) -> Found {
+    let record = &k.processes[child.0];
+    let is_wanted = |change: &Change| match change {
+        Change::Stopped(_) => options & WUNTRACED != 0,
+        Change::Continued => options & WCONTINUED != 0,
+    };
+    match (record.standing, record.change.filter(is_wanted)) {
+        (Standing::Zombie(ended), _) => Found::Ended(child, ended),
+        (_, Some(change)) => Found::Changed(child, change),
+        _ => Found::Alive,
+    }
+}
+
+/// The child that `wait` asks for: by its number, or the first of a group that there is something
+/// to tell about.
+fn find_child<M: Machine>(k: &Kernel<M>, caller: Caller, wanted: isize, options: usize) -> Found {
     let own = &k.processes[caller.process.0];
     if wanted > 0 {
         let child = Pid::try_from(wanted).ok().and_then(|pid| k.find_process(pid));
-        return match child.map(|child| (child, &k.processes[child.0])) {
-            Some((child, record)) if record.parent == own.pid => match record.standing {
-                Standing::Zombie(ended) => Found::Ended(child, ended),
-                _ => Found::Alive,
-            },
-            _ => Found::None,
-        };
+        let is_own = |child: &ProcessId| k.processes[child.0].parent == own.pid;
+        return child.filter(is_own).map_or(Found::None, |child| look_at(k, child, options));
     }
     let mut found = Found::None;
     for child in own.children.iter().filter_map(|pid| k.find_process(*pid)) {
@@ -77,10 +94,11 @@ fn find_child<M: Machine>(k: &Kernel<M>, caller: Caller, wanted: isize) -> Found
             0 => record.group == own.group,
             group => -(record.group as isize) == group,
         };
-        match record.standing {
-            Standing::Zombie(ended) if fits => return Found::Ended(child, ended),
-            _ if fits => found = Found::Alive,
-            _ => {}
+        if fits {
+            match look_at(k, child, options) {
+                Found::Alive => found = Found::Alive,
+                there => return there,
+            }
         }
     }
     found
@@ -216,6 +234,17 @@ pub(super) fn directory<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argume
     }
     k.copy_out(caller.space, UserSlice::new(a[0], a[1])?, cwd.as_bytes())?;
     Ok(cwd.len())
+}
+
+/// `mask`
+pub(super) fn umask<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    const PERMISSIONS: usize = 0o777;
+    let mask = &mut k.processes[caller.process.0].umask;
+    let old = *mask;
+    if a[0] <= PERMISSIONS {
+        *mask = a[0] as u32;
+    }
+    Ok(old as usize)
 }
 
 /// `entry, stack, argument, fs base`

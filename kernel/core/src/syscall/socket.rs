@@ -42,10 +42,11 @@ pub(super) fn call<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
     match scheme {
         SchemeId::User(server) => {
             let opcode = if is_std_fs { Opcode::StdFsCall } else { Opcode::Call };
-            let moves = match (length, flags.contains(CallFlags::READ)) {
-                (0, _) => Payload::None,
-                (_, true) => Payload::Exchange(payload),
-                (_, false) => Payload::Send(payload),
+            // One without bytes has its place in the window all the same: daemons make slices of
+            // what they are given, and a slice has no null address.
+            let moves = match flags.contains(CallFlags::READ) {
+                true => Payload::Exchange(payload),
+                false => Payload::Send(payload),
             };
             let request = Request {
                 opcode,

@@ -5,7 +5,7 @@ use crate::handle::FileTable;
 use crate::memory::SpaceId;
 use crate::namespace::NamespaceId;
 use crate::signal::ProcessSignals;
-use abi::wait::Ended;
+use abi::wait::{Change, Ended};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -79,7 +79,11 @@ pub struct Process {
     pub standing: Standing,
     /// Stopped by a signal until `SIGCONT`.
     pub is_stopped: bool,
-    /// Woken when a child ends.
+    /// The last stop or continuation, until the parent has been told.
+    pub change: Option<Change>,
+    /// Bits that new files do not get; the runtime applies it.
+    pub umask: u32,
+    /// Woken when a child ends, stops or goes on.
     pub child_ended: QueueId,
     /// Ticks of threads that have ended: user, kernel.
     pub past_ticks: [u64; 2],
@@ -89,6 +93,32 @@ pub struct Process {
     pub refusals: u64,
     /// The log has told that it uses call numbers that do not exist.
     pub is_warned: bool,
+    /// How much memory it had, while memory was short.
+    pub growth: Growth,
+    /// Chosen to end when the world goes on.
+    pub is_doomed: bool,
+    /// The next process of the same job, in the list of the last emergency.
+    pub next_in_job: Option<ProcessId>,
+}
+
+/// How much memory a process had lately, noted every ten seconds while memory is short.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Growth {
+    /// Pages, the latest note first.
+    notes: [u32; 6],
+}
+
+impl Growth {
+    /// Notes how many pages it has now.
+    pub fn note(&mut self, pages: usize) {
+        self.notes.rotate_right(1);
+        self.notes[0] = pages as u32;
+    }
+
+    /// Pages it had at the latest note and at the oldest.
+    pub fn before(&self) -> [usize; 2] {
+        [self.notes[0] as usize, self.notes[5] as usize]
+    }
 }
 
 impl Process {

@@ -26,6 +26,8 @@ pub enum Reason {
     Futex,
     /// A signal.
     Signal,
+    /// Memory: there was none left, and an emergency is to find some.
+    Memory,
     /// A traced thread to stop, or to do something its tracer wants to know.
     Tracee,
     /// The tracer to say go on.
@@ -44,6 +46,7 @@ impl fmt::Display for Reason {
             Reason::Time => "time",
             Reason::Futex => "futex",
             Reason::Signal => "signal",
+            Reason::Memory => "memory",
             Reason::Tracee => "tracee",
             Reason::Tracer => "tracer",
         })

@@ -12,13 +12,15 @@ use crate::paging::kernel::{KernelTables, translate_now};
 use crate::pc::Pc;
 use crate::physical::{self, WINDOW};
 use crate::time::{self, Reference};
-use crate::{power, serial, smp, symbols};
+use crate::{power, serial, smp, store, symbols};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::Write;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 use kernel_core::acpi::{PhysicalRead, Space, Tables};
+use kernel_core::emergency::{BlockIo, reserve_words};
 use kernel_core::memory::{Frame, FrameInfo, PhysicalAddress, Range};
 use memory::BootMemory;
 use regions::{Region, Regions};
@@ -147,8 +149,9 @@ extern "C" fn main() -> ! {
     };
     crate::panic::init(info.command_line());
     devices(&info, &mut tables, &mut memory);
+    let disk = store::find(&mut memory, info.command_line());
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
-    unsafe { kernel_main(hand_over(&info, tables, memory)) }
+    unsafe { kernel_main(hand_over(&info, tables, memory, disk)) }
 }
 
 unsafe extern "Rust" {
@@ -167,6 +170,10 @@ pub struct Boot {
     pub archive: Option<(&'static [u8], Frame)>,
     /// The boot command line.
     pub command_line: String,
+    /// The emergency store's disk.
+    pub disk: Option<Box<dyn BlockIo<Pc>>>,
+    /// What the store needs to remember, if there is one.
+    pub reserve: &'static mut [u64],
 }
 
 /// Finds and sets up the devices the kernel itself uses, and starts the other CPUs.
@@ -245,13 +252,22 @@ impl PhysicalRead for Firmware<'_> {
     }
 }
 
-fn hand_over(info: &StartInfo, tables: KernelTables, mut memory: BootMemory) -> Boot {
+fn hand_over(
+    info: &StartInfo,
+    tables: KernelTables,
+    mut memory: BootMemory,
+    disk: Option<Box<dyn BlockIo<Pc>>>,
+) -> Boot {
     let ram = info.memory_map().iter().filter(|entry| entry.kind == RAM);
     let frames = ram.map(|entry| entry.end() / 4096).max().unwrap_or(0) as usize;
     let bytes = frames * size_of::<FrameInfo>();
     let records = memory.run_anywhere(bytes.div_ceil(4096));
     // SAFETY: the records' memory is nobody else's, shown by the window, and any bits are valid.
     let frame_infos = unsafe { from_raw_parts_mut(physical::pointer(records), frames) };
+    let words = if disk.is_some() { reserve_words(frames) } else { 0 };
+    let reserved = memory.run_anywhere((words * size_of::<u64>()).div_ceil(4096));
+    // SAFETY: as above.
+    let reserve = unsafe { from_raw_parts_mut(physical::pointer(reserved), words) };
     let range = |region: &Region| Range {
         start: (region.start / 4096) as u32,
         end: (region.end / 4096) as u32,
@@ -267,5 +283,7 @@ fn hand_over(info: &StartInfo, tables: KernelTables, mut memory: BootMemory) -> 
         ranges: memory.regions().iter().map(range).collect(),
         archive,
         command_line: info.command_line().into(),
+        disk,
+        reserve,
     }
 }

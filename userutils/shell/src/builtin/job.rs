@@ -6,10 +6,9 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use super::{failure, usage};
-use crate::jobs::Job;
 use crate::run::{Escape, Flow};
 use crate::state::Shell;
-use crate::system;
+use crate::system::{self, Waited};
 
 pub(super) fn jobs(shell: &mut Shell, _: &[String], output: &mut String) -> Flow {
     shell.jobs.poll();
@@ -48,9 +47,9 @@ fn finish(shell: &mut Shell, number: usize) -> Flow {
     for &(pid, ended) in &job.processes {
         last = match ended {
             Some(ended) => ended.status(),
-            None => match system::wait(pid) {
-                Ok(Some(ended)) => ended.status(),
-                Ok(None) => {
+            None => match system::wait(pid, false) {
+                Ok(Waited::Ended(ended)) => ended.status(),
+                Ok(Waited::Stopped(_) | Waited::Interrupted) => {
                     let pids = job.processes.iter().map(|(pid, _)| *pid).collect();
                     shell.jobs.add(job.group, pids, &job.text);
                     return Err(Escape::Interrupted);
@@ -62,20 +61,37 @@ fn finish(shell: &mut Shell, number: usize) -> Flow {
     Ok(last)
 }
 
-pub(super) fn foreground(shell: &mut Shell, args: &[String], output: &mut String) -> Flow {
+pub(super) fn foreground(shell: &mut Shell, args: &[String], _: &mut String) -> Flow {
     let name = args.get(1).map_or("%%", String::as_str);
     let found = shell.jobs.find(name).map(|job| job.number);
-    let Some(Job { group, text, processes, .. }) = found.and_then(|it| shell.jobs.take(it)) else {
-        return failure(shell, args, format_args!("{name}: no such background command"));
+    let Some(mut job) = found.and_then(|it| shell.jobs.take(it)) else {
+        return failure(shell, args, format_args!("{name}: no such command"));
     };
-    output.push_str(&(text + "\n"));
-    if let (Some(terminal), Some(group)) = (&shell.terminal, group) {
+    // Now, and not with the rest of the output: the command is about to say something itself.
+    let _ = system::print(&format!("{}\n", job.text));
+    job.is_stopped = false;
+    if let (Some(terminal), Some(group)) = (&shell.terminal, job.group) {
         terminal.give(group);
-        // It may have been stopped for reading while it was in the background.
         let _ = signal::killpg(group, Signal::SIGCONT);
     }
-    let pids: Vec<Pid> = processes.iter().map(|(pid, _)| *pid).collect();
-    shell.wait_foreground(&pids)
+    shell.wait_foreground(job)
+}
+
+pub(super) fn background(shell: &mut Shell, args: &[String], output: &mut String) -> Flow {
+    let name = args.get(1).map_or("%%", String::as_str);
+    let found = shell.jobs.find(name).map(|job| job.number);
+    let Some(job) = found.and_then(|number| shell.jobs.get_mut(number)) else {
+        return failure(shell, args, format_args!("{name}: no such command"));
+    };
+    job.is_stopped = false;
+    let (number, group, text) = (job.number, job.group, job.text.clone());
+    if let Some(group) = group
+        && let Err(error) = signal::killpg(group, Signal::SIGCONT)
+    {
+        return failure(shell, args, format_args!("{name}: {}", error.desc()));
+    }
+    output.push_str(&format!("[{number}] {text} &\n"));
+    Ok(0)
 }
 
 pub(super) fn kill(shell: &mut Shell, args: &[String], output: &mut String) -> Flow {

@@ -66,6 +66,7 @@ table! {
     ":" "[ARG...]" "do nothing, successfully" control::succeed;
     "[" "EXPRESSION ]" "the same as test" test::test;
     "alias" "[NAME[=TEXT]...]" "let a word stand for a text, or show what does" setting::alias;
+    "bg" "[%N]" "let a stopped command go on in the background" job::background;
     "break" "[N]" "leave the innermost loop, or N of them" control::leave_loop;
     "cd" "[DIRECTORY | -]" "change the working directory; without one, to $HOME" setting::cd;
     "clear" "" "clear the screen" information::clear;
@@ -77,10 +78,10 @@ table! {
     "exit" "[STATUS]" "end the shell" control::exit;
     "export" "[-n] [NAME[=VALUE]...]" "let programs inherit variables; -n: no longer" setting::export;
     "false" "" "fail" control::fail;
-    "fg" "[%N]" "bring a background command to the foreground and wait for it" job::foreground;
+    "fg" "[%N]" "bring a background or stopped command to the foreground and wait for it" job::foreground;
     "help" "[NAME]" "show what the shell does itself" information::help;
     "history" "[-c] [N]" "show the last N lines typed; -c: forget them" information::history;
-    "jobs" "" "list background commands" job::jobs;
+    "jobs" "" "list background and stopped commands" job::jobs;
     "kill" "[-SIGNAL] PID | %N ...  or  -l [SIGNAL...]" "send a signal, SIGTERM unless another is named; -l: list them" job::kill;
     "local" "NAME[=VALUE]..." "variables that only this function sees" setting::local;
     "pwd" "" "print the working directory" setting::pwd;

@@ -9,8 +9,9 @@ use nix::unistd::{Pid, setpgid};
 use super::simple::Prepared;
 use super::{Escape, Flow, Place};
 use crate::ast::{Chain, Command, Item, List};
+use crate::jobs::Job;
 use crate::state::Shell;
-use crate::system::{self, Ended, Terminal};
+use crate::system::{self, Ended, Terminal, Waited};
 
 /// What a child is for.
 #[derive(Debug)]
@@ -35,7 +36,9 @@ impl Shell {
     /// Runs a pipeline and waits for it; the status of its last member.
     pub(super) fn foreground(&mut self, parts: &[Part]) -> Flow {
         let started = self.start(parts, true);
-        self.said(started).map_or(Ok(1), |started| self.wait_foreground(&started.pids))
+        let Some(Started { group, pids }) = self.said(started) else { return Ok(1) };
+        let text = self.typed.clone();
+        self.wait_foreground(Job::new(group, &pids, &text))
     }
 
     /// `item &`.
@@ -133,19 +136,27 @@ impl Shell {
     }
 
     /// Waits for every member, then takes the terminal back.
-    pub(crate) fn wait_foreground(&mut self, pids: &[Pid]) -> Flow {
+    pub(crate) fn wait_foreground(&mut self, mut job: Job) -> Flow {
         let mut last = Ended::Exited(0);
         let (mut interrupted, mut killed) = (false, false);
-        for &pid in pids {
+        let sees_stops = self.terminal.is_some();
+        for at in 0..job.processes.len() {
+            let (pid, ended) = job.processes[at];
+            if let Some(ended) = ended {
+                last = ended;
+                continue;
+            }
             // A Ctrl-C meant for the pipeline ends the pipeline; until then there is something
             // to wait for.
             last = loop {
-                match system::wait(pid) {
-                    Ok(Some(ended)) => break ended,
-                    Ok(None) => system::clear_interrupt(),
+                match system::wait(pid, sees_stops) {
+                    Ok(Waited::Ended(ended)) => break ended,
+                    Ok(Waited::Interrupted) => system::clear_interrupt(),
+                    Ok(Waited::Stopped(signal)) => return self.set_aside(job, signal),
                     Err(_) => break Ended::Exited(127),
                 }
             };
+            job.processes[at].1 = Some(last);
             interrupted |= last == Ended::Signalled(Signal::SIGINT);
             killed |= matches!(last, Ended::Signalled(_));
             self.tell_death(last);
@@ -160,6 +171,21 @@ impl Shell {
             }
         }
         Ok(last.status())
+    }
+
+    /// The pipeline in the foreground has stopped: the person gets the terminal back.
+    fn set_aside(&mut self, job: Job, signal: Signal) -> Flow {
+        if let Some(terminal) = &self.terminal {
+            terminal.give(nix::unistd::getpgrp());
+            terminal.reset();
+        }
+        let number = self.jobs.add_stopped(job);
+        if let Some(job) = self.jobs.find(&format!("%{number}")) {
+            // Behind the `^Z` of the terminal. Not worth a failure if it cannot be said.
+            let _ = system::print(&format!("\n{}\n", job.describe()));
+        }
+        // What follows on the same line would run without what it was to come after.
+        Err(Escape::Stopped(128 + signal as i32))
     }
 
     /// A program that dies by a signal cannot say so itself. Ctrl-C and a closed pipe are

@@ -33,6 +33,8 @@ pub enum Escape {
     Failed(i32),
     /// Ctrl-C.
     Interrupted,
+    /// A command has been stopped, as by Ctrl-Z; it is a job now.
+    Stopped(i32),
 }
 
 /// A status, or a way out.
@@ -45,7 +47,10 @@ impl Escape {
     /// The status where a way out ends a process.
     pub fn status(self, so_far: i32) -> i32 {
         match self {
-            Escape::Exit(status) | Escape::Return(status) | Escape::Failed(status) => status,
+            Escape::Exit(status)
+            | Escape::Return(status)
+            | Escape::Failed(status)
+            | Escape::Stopped(status) => status,
             Escape::Break(_) | Escape::Continue(_) => so_far,
             Escape::Interrupted => INTERRUPTED,
         }
@@ -104,6 +109,9 @@ impl Shell {
     fn item(&mut self, item: &Item) -> Flow {
         if system::is_interrupted() && self.is_interactive() {
             return Err(Escape::Interrupted);
+        }
+        if self.terminal.is_some() {
+            self.typed.clone_from(&item.text);
         }
         self.status = match item.background {
             true => self.background(item)?,

@@ -8,7 +8,7 @@ use super::Flow;
 use crate::ast::{Redirect, RedirectKind, Word};
 use crate::expand;
 use crate::state::Shell;
-use crate::system;
+use crate::system::{self, News};
 
 /// What descriptors were before: a copy, or closed.
 type Saved = Vec<(RawFd, Option<OwnedFd>)>;
@@ -111,7 +111,7 @@ impl Shell {
             writer.write_all(text.as_bytes()).map_err(in_words)?;
             return Ok(reader.into());
         }
-        self.writers.retain(|&writer| system::poll(writer).is_none());
+        self.writers.retain(|&writer| !matches!(system::poll(writer), News::Ended(_)));
         // A child writes it while somebody reads; it ends by itself when nobody does.
         match system::fork().map_err(in_words)? {
             Some(pid) => self.writers.push(pid),

@@ -56,14 +56,23 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         kernel += ticks[1];
         switches += k.tasks[task.0].switches;
     }
+    let of_first = |mask: fn(&crate::signal::TaskSignals<M>) -> u64| {
+        first.map_or(0, |task| mask(&task.signals))
+    };
+    let pending = of_first(|signals| signals.pending.mask()) | record.signals.pending.mask();
+    let blocked = of_first(|signals| signals.mask);
+    let (ignored, caught) = record.signals.dispositions();
     let space = record.space.and_then(|space| k.spaces.get(space.0));
     let ids = record.ids;
     let session = first.and_then(|task| task.session);
     let tracer = session.map_or(0, |id| k.traces.sessions[id.0].tracer);
     format!(
         "Name: {}\nState: {state}\nPid: {}\nPPid: {}\nPgid: {}\nSession: {}\nUid: {} {}\n\
-         Gid: {} {}\nThreads: {}\nTracer: {tracer}\nCpu: {}\nWait: {wait}\nUserTime: {}\nKernelTime: {}\n\
-         Started: {}\nSwitches: {switches}\nResident: {}\nVirtual: {}\nDescriptors: {}\n",
+         Gid: {} {}\nThreads: {}\nTracer: {tracer}\nCpu: {}\nWait: {wait}\n\
+         UserTime: {}\nKernelTime: {}\n\
+         Started: {}\nSwitches: {switches}\nResident: {}\nVirtual: {}\nDescriptors: {}\n\
+         Umask: {:04o}\nSigPnd: {pending:016x}\nSigBlk: {blocked:016x}\nSigIgn: {ignored:016x}\n\
+         SigCgt: {caught:016x}\n",
         record.name(),
         record.pid,
         record.parent,
@@ -81,6 +90,7 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         space.map_or(0, |space| space.resident * PAGE_SIZE),
         space.map_or(0, |space| space.virtual_bytes()),
         record.files.iter().count(),
+        record.umask,
     )
 }
 

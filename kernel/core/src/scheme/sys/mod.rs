@@ -14,6 +14,7 @@ mod kstop;
 mod log;
 mod mem;
 mod mount;
+mod pressure;
 mod scheme;
 mod stat;
 mod state;
@@ -64,6 +65,7 @@ impl<M: Machine> Rows<M> {
         log::row(),
         mem::row(),
         mount::row(),
+        pressure::row(),
         scheme::row(),
         stat::row(),
         state::row(),

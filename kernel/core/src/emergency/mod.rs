@@ -1,0 +1,200 @@
+//! `emergency:` — when memory runs out, the world stops and a person chooses.
+//!
+//! The parts here decide nothing about threads: [`pressure`] names levels, [`snapshot`] lists who
+//! has what, [`picker`] turns keys into a choice, [`screen`] and [`input`] are its face, [`store`]
+//! keeps pages on a disk of its own. Stopping the world, ending and going on are in
+//! `kernel/emergency`.
+//!
+//! Nothing here allocates between the moment the world stops and the moment it goes on:
+//! everything has its place from boot on, and a counter proves it.
+
+pub mod bits;
+pub mod block;
+pub mod hash;
+pub mod input;
+pub mod picker;
+pub mod policy;
+pub mod pressure;
+pub mod record;
+pub mod screen;
+pub mod snapshot;
+pub mod store;
+
+pub use block::BlockIo;
+pub use store::reserve_words;
+
+use crate::machine::{CpuId, Machine};
+use crate::task::QueueId;
+use alloc::boxed::Box;
+use input::Input;
+use picker::Picker;
+use policy::Policy;
+use pressure::MemoryPressureLevel;
+use record::{Record, Records};
+use screen::Screen;
+use snapshot::Snapshot;
+use store::Store;
+
+/// Whether the world goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Phase {
+    /// It does.
+    #[default]
+    Calm,
+    /// CPUs come in one by one.
+    Gathering,
+    /// Everything stands still.
+    Frozen,
+}
+
+/// What is being done while the world stands still, one step at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Finding out whose pages are whose.
+    Count(Walk),
+    /// The header says that pages are being written.
+    Open,
+    /// That header stays.
+    OpenFlush,
+    /// Writing frames.
+    Write(Sweep),
+    /// The pages stay.
+    WriteFlush,
+    /// The header says that they do.
+    Seal,
+    /// And stays.
+    SealFlush,
+    /// Giving up the copies in memory, from this frame on.
+    Erase(usize),
+    /// Nothing is left to do until somebody decides.
+    Wait,
+    /// The header says that pages are being read.
+    Reopen,
+    /// Bringing back what is held, and checking it.
+    Restore(Sweep),
+    /// The header says that the store holds nothing.
+    Close,
+    /// And stays.
+    CloseFlush,
+    /// The world may go on.
+    Done,
+}
+
+/// How far counting is: which job, which of its processes, which page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Walk {
+    /// The job.
+    pub entry: usize,
+    /// The job's first process has been taken.
+    pub is_begun: bool,
+    /// The process; none behind the last.
+    pub process: Option<crate::task::ProcessId>,
+    /// The page of its space.
+    pub page: usize,
+    /// The second time round: taking back the tallies of shared frames.
+    pub is_second: bool,
+    /// Shared frames were met the first time.
+    pub has_shared: bool,
+}
+
+/// How far writing or reading is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sweep {
+    /// The next frame.
+    pub next: usize,
+    /// Up to here page by page, because a run failed.
+    pub narrow_until: usize,
+    /// How often the disk has refused this one.
+    pub tries: u8,
+}
+
+/// Everything about emergencies.
+pub struct Emergency<M> {
+    /// Without it, running out of memory is an error for whoever asked.
+    pub is_enabled: bool,
+    /// Whether the world stands still.
+    pub phase: Phase,
+    /// Who works while it does: the CPU that came in last.
+    pub driver: Option<CpuId>,
+    /// The driver must not halt: there is more to do at once.
+    pub is_busy: bool,
+    /// When the driver must look again at the latest.
+    pub wake_at: Option<u64>,
+    /// Nanoseconds that programs have not noticed.
+    pub paused_ns: u64,
+    /// Threads that were refused memory wait here.
+    pub refused: QueueId,
+    /// How short memory is.
+    pub level: MemoryPressureLevel,
+    /// Seconds since growth was noted.
+    pub sampled_s: u32,
+    /// The next tick of the pressure clock has been asked for.
+    pub is_ticking: bool,
+    /// Counts changes of the level, so that a reader knows whether it has seen the last.
+    pub level_changes: u64,
+    /// What is being done.
+    pub stage: Stage,
+    /// Where pages go.
+    pub store: Store<M>,
+    /// Frames lose their contents once they are in the store, as if they had been given away.
+    pub is_erasing: bool,
+    /// Who has what.
+    pub snapshot: Snapshot,
+    /// The person's face of it.
+    pub picker: Picker,
+    /// What it shows.
+    pub screen: Screen,
+    /// What is typed.
+    pub input: Input,
+    /// What happens when nobody answers.
+    pub policy: Policy,
+    /// This emergency, as far as it is known.
+    pub record: Record,
+    /// Those before.
+    pub records: Records,
+    /// Interrupt lines that fired meanwhile, one bit each.
+    pub lines: [u64; 4],
+    /// When the picker was last drawn.
+    pub drawn_ns: u64,
+}
+
+impl<M: Machine> Emergency<M> {
+    /// No emergency. `reserve` is for the store.
+    pub fn new(refused: QueueId, reserve: &'static mut [u64], frames: usize) -> Box<Self> {
+        Box::new(Self {
+            is_enabled: true,
+            phase: Phase::Calm,
+            driver: None,
+            is_busy: false,
+            wake_at: None,
+            paused_ns: 0,
+            refused,
+            level: MemoryPressureLevel::Normal,
+            sampled_s: 0,
+            is_ticking: false,
+            level_changes: 0,
+            stage: Stage::Done,
+            store: Store::new(reserve, frames),
+            is_erasing: false,
+            snapshot: Snapshot::default(),
+            picker: Picker::default(),
+            screen: Screen::default(),
+            input: Input::default(),
+            policy: Policy::default(),
+            record: Record::default(),
+            records: Records::default(),
+            lines: [0; 4],
+            drawn_ns: 0,
+        })
+    }
+
+    /// Whether no CPU may run programs.
+    pub fn is_active(&self) -> bool {
+        self.phase != Phase::Calm
+    }
+
+    /// Whether everything stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.phase == Phase::Frozen
+    }
+}

@@ -1,0 +1,324 @@
+//! The store: where pages are while the world stands still.
+//!
+//! Slot number = frame number: there is nothing to allocate and nothing to look up, and frames
+//! next to each other are slots next to each other. All that is kept of a page is one bit and a
+//! hash, in memory reserved at boot.
+
+use super::bits::Bits;
+use super::block::{BlockIo, IoError, Operation, Run};
+use super::hash::Key;
+use crate::machine::Machine;
+use crate::memory::{Frame, Frames, PhysicalAddress, Zone};
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use store_format::{
+    FIRST_SLOT, HEADER_SIZE, Invalid, MAX_STORE_CONTEXTS, NAME_SIZE, PAGE, SlotEntry, State,
+    StoreHeader, slot_flags_active, slot_flags_killed,
+};
+
+/// Pages of one header copy.
+const HEADER_PAGES: u32 = (HEADER_SIZE / PAGE) as u32;
+/// How long a disk may say nothing, in nanoseconds.
+pub const PATIENCE_NS: u64 = 5_000_000_000;
+
+/// Words to reserve at boot for `frames` frames: a hash and three bits each.
+pub const fn reserve_words(frames: usize) -> usize {
+    frames + 3 * frames.div_ceil(64)
+}
+
+/// An operation on its way.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    operation: Operation,
+    started_ns: u64,
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// None is on its way.
+    None,
+    /// It is still on its way.
+    Pending,
+    /// It is over.
+    Over(Operation, Result<(), IoError>),
+}
+
+/// The store.
+pub struct Store<M> {
+    io: Option<Box<dyn BlockIo<M>>>,
+    /// Why it is not ready, in a few words.
+    pub why_not: &'static str,
+    is_ready: bool,
+    /// The last header written or read.
+    pub header: StoreHeader,
+    encoded: Vec<u8>,
+    header_frame: Option<Frame>,
+    flight: Option<Flight>,
+    key: Key,
+    hashes: &'static mut [u64],
+    /// Frames that are to be written.
+    pub wanted: Bits,
+    /// Slots that hold the page of their frame.
+    pub held: Bits,
+    /// Frames whose page could not be brought back.
+    pub lost: Bits,
+}
+
+impl<M: Machine> Store<M> {
+    /// A store without a disk. `reserve` has [`reserve_words`] words, or none.
+    pub fn new(reserve: &'static mut [u64], frames: usize) -> Self {
+        let (hashes, bits) = match reserve.len() >= reserve_words(frames) {
+            true => reserve.split_at_mut(frames),
+            false => (&mut [][..], &mut [][..]),
+        };
+        let each = bits.len() / 3;
+        let (wanted, bits) = bits.split_at_mut(each);
+        let (held, lost) = bits.split_at_mut(each);
+        Self {
+            io: None,
+            why_not: "there is no disk for it",
+            is_ready: false,
+            header: StoreHeader::default(),
+            encoded: Vec::new(),
+            header_frame: None,
+            flight: None,
+            key: Key::default(),
+            hashes,
+            wanted: Bits::new(wanted),
+            held: Bits::new(held),
+            lost: Bits::new(lost),
+        }
+    }
+
+    /// The machine has a disk for it.
+    pub fn register_block_io(&mut self, io: Box<dyn BlockIo<M>>) {
+        self.io = Some(io);
+        self.why_not = "not looked at yet";
+    }
+
+    /// Reads the headers and makes the store ready, sized for all frames or for `total_override`.
+    /// With `may_format` a disk without a header gets one. Returns what the last session left.
+    ///
+    /// # Errors
+    /// Why the store is not ready.
+    pub fn init_from_boot(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        total_override: Option<usize>,
+        may_format: bool,
+    ) -> Result<StoreHeader, &'static str> {
+        let result = self.try_init(machine, frames, total_override, may_format);
+        match &result {
+            Ok(_) => self.is_ready = true,
+            Err(why) => self.why_not = why,
+        }
+        result
+    }
+
+    fn try_init(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        total_override: Option<usize>,
+        may_format: bool,
+    ) -> Result<StoreHeader, &'static str> {
+        let capacity = self.io.as_ref().ok_or(self.why_not)?.capacity();
+        let total = total_override.unwrap_or(self.hashes.len());
+        if total > self.hashes.len() {
+            return Err("more slots are asked for than there are frames");
+        }
+        if capacity < FIRST_SLOT + total as u64 {
+            return Err("its disk is too small for all of memory");
+        }
+        self.encoded = vec![0; HEADER_SIZE];
+        let order = HEADER_PAGES.ilog2() as usize;
+        let run = frames.allocate_run(order, Zone::Normal);
+        self.header_frame = run.or_else(|| frames.allocate_run(order, Zone::Dma));
+        let a = self.read_header(machine, 0);
+        let b = self.read_header(machine, u64::from(HEADER_PAGES));
+        let left = match StoreHeader::newer(a?, b?) {
+            Ok(header) => header,
+            Err(_) if may_format => StoreHeader::default(),
+            Err(Invalid::Magic) => return Err("its disk is not marked as a store"),
+            Err(_) => return Err("both copies of its header are damaged"),
+        };
+        let random = |machine: &mut M| machine.random().unwrap_or_else(|| machine.ticks());
+        self.key = Key([random(machine) | 1, random(machine) | 1]);
+        self.header = StoreHeader {
+            total_slots: total as u64,
+            sequence: left.sequence,
+            boot_id: random(machine),
+            generation: 0,
+            state: State::Idle,
+            entries: Vec::with_capacity(MAX_STORE_CONTEXTS),
+        };
+        for _ in 0..2 {
+            self.write_header(machine, State::Idle).map_err(|_| "its disk cannot be written")?;
+            self.wait(machine).map_err(|_| "its disk cannot be written")?;
+        }
+        Ok(left)
+    }
+
+    /// Whether pages can be evacuated.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Slots there are.
+    pub fn total_page_slots(&self) -> usize {
+        self.header.total_slots as usize
+    }
+
+    /// Frames that the store keeps for itself.
+    pub fn own_frames(&self) -> impl Iterator<Item = Frame> {
+        let first = self.header_frame;
+        first.into_iter().flat_map(|first| (first.0..first.0 + HEADER_PAGES).map(Frame))
+    }
+
+    /// A new emergency: no slot holds anything, nobody is named.
+    pub fn begin(&mut self) {
+        self.wanted.clear_all();
+        self.held.clear_all();
+        self.lost.clear_all();
+        self.header.generation += 1;
+        self.header.entries.clear();
+    }
+
+    /// Names a process in the header, while there is room: none without a disk.
+    pub fn name(&mut self, pid: u32, pages: usize, name: &str) {
+        if self.header.entries.len() == self.header.entries.capacity() {
+            return;
+        }
+        let mut bytes = [0; NAME_SIZE];
+        let length = name.len().min(NAME_SIZE);
+        bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+        let flags = slot_flags_active();
+        self.header.entries.push(SlotEntry { pid, flags, pages: pages as u64, name: bytes });
+    }
+
+    /// A process has been ended: its pages in the store are worth nothing.
+    pub fn mark_slot_killed(&mut self, pid: u32) {
+        let entries = self.header.entries.iter_mut();
+        entries.filter(|entry| entry.pid == pid).for_each(|e| e.flags = slot_flags_killed());
+    }
+
+    /// Notes what is in a frame before it goes.
+    pub fn note(&mut self, machine: &M, slot: usize) {
+        self.hashes[slot] = self.hash(machine, slot);
+    }
+
+    /// Whether the frame holds what [`Store::note`] saw in it.
+    pub fn is_intact(&self, machine: &M, slot: usize) -> bool {
+        self.hashes[slot] == self.hash(machine, slot)
+    }
+
+    fn hash(&self, machine: &M, slot: usize) -> u64 {
+        let frame = Frame(slot as u32);
+        machine.words(frame, |words| self.key.page(slot as u64, self.header.generation, words))
+    }
+
+    /// Starts writing the frames `[first, first + count)` to their slots.
+    pub fn write_run(&mut self, machine: &mut M, first: usize, count: u32) -> Result<(), IoError> {
+        let run = self.run(first, count)?;
+        self.start(machine, Operation::Write(run))
+    }
+
+    /// Starts reading them back.
+    pub fn read_run(&mut self, machine: &mut M, first: usize, count: u32) -> Result<(), IoError> {
+        let run = self.run(first, count)?;
+        self.start(machine, Operation::Read(run))
+    }
+
+    /// Starts writing one frame.
+    pub fn write_page(&mut self, machine: &mut M, slot: usize) -> Result<(), IoError> {
+        self.write_run(machine, slot, 1)
+    }
+
+    /// Starts reading one frame.
+    pub fn read_page(&mut self, machine: &mut M, slot: usize) -> Result<(), IoError> {
+        self.read_run(machine, slot, 1)
+    }
+
+    fn run(&self, first: usize, count: u32) -> Result<Run, IoError> {
+        let is_inside = first + count as usize <= self.total_page_slots();
+        let run = Run { page: FIRST_SLOT + first as u64, frame: Frame(first as u32), count };
+        is_inside.then_some(run).ok_or(IoError::Failed)
+    }
+
+    /// Starts making everything written stay.
+    pub fn flush(&mut self, machine: &mut M) -> Result<(), IoError> {
+        self.start(machine, Operation::Flush)
+    }
+
+    /// Starts writing the header, over the older copy.
+    pub fn write_header(&mut self, machine: &mut M, state: State) -> Result<(), IoError> {
+        let frame = self.header_frame.ok_or(IoError::Failed)?;
+        self.header.state = state;
+        self.header.sequence += 1;
+        self.header.encode(&mut self.encoded);
+        machine.write(frame.start(), &self.encoded);
+        let page = StoreHeader::page_of_copy(self.header.sequence);
+        self.start(machine, Operation::Write(Run { page, frame, count: HEADER_PAGES }))
+    }
+
+    fn start(&mut self, machine: &mut M, operation: Operation) -> Result<(), IoError> {
+        let io = self.io.as_mut().ok_or(IoError::Failed)?;
+        io.start(machine, operation)?;
+        let started_ns = machine.nanoseconds(machine.ticks());
+        self.flight = Some(Flight { operation, started_ns });
+        Ok(())
+    }
+
+    /// What became of the operation that was started last.
+    pub fn poll(&mut self, machine: &mut M) -> Arrival {
+        let (Some(flight), Some(io)) = (self.flight, self.io.as_mut()) else {
+            return Arrival::None;
+        };
+        let result = match io.poll(machine) {
+            Some(result) => result,
+            None => {
+                let waited = machine.nanoseconds(machine.ticks()) - flight.started_ns;
+                if waited < PATIENCE_NS {
+                    return Arrival::Pending;
+                }
+                io.abandon(machine);
+                Err(IoError::Silent)
+            }
+        };
+        self.flight = None;
+        Arrival::Over(flight.operation, result)
+    }
+
+    /// Waits for the operation, at boot, when there is nothing else to do.
+    fn wait(&mut self, machine: &mut M) -> Result<(), IoError> {
+        loop {
+            match self.poll(machine) {
+                Arrival::Pending => {}
+                Arrival::None => return Ok(()),
+                Arrival::Over(_, result) => return result,
+            }
+        }
+    }
+
+    fn read_header(
+        &mut self,
+        machine: &mut M,
+        page: u64,
+    ) -> Result<Result<StoreHeader, Invalid>, &'static str> {
+        let frame = self.header_frame.ok_or("there is no memory for its header")?;
+        let run = Run { page, frame, count: HEADER_PAGES };
+        self.start(machine, Operation::Read(run)).map_err(|_| "its disk cannot be read")?;
+        self.wait(machine).map_err(|_| "its disk cannot be read")?;
+        machine.read(PhysicalAddress(frame.start().0), &mut self.encoded);
+        Ok(StoreHeader::decode(&self.encoded))
+    }
+
+    /// The disk cannot be used any more.
+    pub fn give_up(&mut self, why: &'static str) {
+        self.is_ready = false;
+        self.why_not = why;
+    }
+}

@@ -1,0 +1,209 @@
+//! The loop while the world stands still: keys, one step of the store, the screen.
+//!
+//! Every step is short, so that a key is seen at once however much there is to write.
+
+use super::super::Kernel;
+use crate::emergency::Stage;
+use crate::emergency::input::Input;
+use crate::emergency::picker::{Picker, PickerAction, Progress, Situation};
+use crate::emergency::pressure::MemoryPressureLevel;
+use crate::emergency::record::Decider;
+use crate::emergency::snapshot::Member;
+use crate::machine::Machine;
+use crate::task::{ProcessId, Standing};
+
+/// Keys are ignored for so long after the picker came up: what was being typed was not for it.
+const DEAF_NS: u64 = 300_000_000;
+/// The screen is drawn again no sooner, unless a key was pressed.
+const REDRAW_NS: u64 = 50_000_000;
+/// When the console took no more bytes, it is tried again after so long.
+const CONSOLE_NS: u64 = 2_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
+
+impl<M: Machine> Kernel<M> {
+    /// The world has just stopped: who has what, and the picker comes up.
+    pub(super) fn meet(&mut self) {
+        self.emergency.records.count += 1;
+        self.emergency.record.number = self.emergency.records.count;
+        self.emergency.level = MemoryPressureLevel::OutOfMemory;
+        self.emergency.level_changes += 1;
+        self.take_snapshot();
+        self.emergency.store.begin();
+        self.emergency.stage = Stage::Count(Default::default());
+        self.emergency.picker = Picker::default();
+        self.emergency.input = Input::default();
+        self.emergency.screen.open();
+        self.draw();
+        self.emergency.record.shown_ns = self.now();
+    }
+
+    /// One round.
+    pub(super) fn drive(&mut self) {
+        self.take_keys();
+        self.ask_policy();
+        let has_more = self.step();
+        if self.is_done() && self.close_screen() {
+            self.thaw();
+            return;
+        }
+        let now = self.now();
+        let has_come_to_rest = self.emergency.is_busy && !has_more;
+        if has_come_to_rest || now >= self.emergency.drawn_ns + REDRAW_NS {
+            self.draw();
+        }
+        let is_shown = self.show();
+        self.emergency.is_busy = has_more;
+        self.emergency.wake_at = match () {
+            () if !is_shown => Some(now + CONSOLE_NS),
+            () if now < self.emergency.record.frozen_ns + DEAF_NS => Some(now + DEAF_NS),
+            () if self.countdown().is_some() => Some(now + SECOND_NS / 4),
+            () => None,
+        };
+    }
+
+    fn take_snapshot(&mut self) {
+        self.emergency.snapshot.clear();
+        for index in 0..self.processes.limit() {
+            let Some(process) = self.processes.get(index) else { continue };
+            if process.standing != Standing::Alive {
+                continue;
+            }
+            let space = process.space.and_then(|space| self.spaces.get(space.0));
+            let resident = space.map_or(0, |space| space.resident);
+            let is_daemon =
+                self.user_schemes.iter().any(|(_, s)| s.daemon_space() == process.space);
+            let member = Member {
+                id: ProcessId(index),
+                pid: process.pid,
+                group: process.group,
+                name: process.name(),
+                resident,
+                before: process.growth.before(),
+                started_ns: process.started_ns,
+                is_essential: is_daemon || process.pid == 1,
+            };
+            let (_, before) = self.emergency.snapshot.add(member);
+            self.processes[index].next_in_job = before;
+        }
+        self.emergency.snapshot.rank();
+    }
+
+    fn take_keys(&mut self) {
+        let now = self.now();
+        if now < self.emergency.record.frozen_ns + DEAF_NS {
+            self.emergency.input.clear();
+            return;
+        }
+        let situation = self.situation();
+        let mut was_pressed = false;
+        while let Some(key) = self.emergency.input.key() {
+            was_pressed = true;
+            let emergency = &mut *self.emergency;
+            let action = emergency.picker.key(key, &emergency.snapshot, &situation);
+            if let Some(action) = action {
+                self.decide(action, Decider::Person);
+                break;
+            }
+        }
+        if was_pressed {
+            self.draw();
+        }
+    }
+
+    /// Seconds until the policy decides: none when a person is there, or nobody is to decide.
+    fn countdown(&self) -> Option<u64> {
+        let emergency = &*self.emergency;
+        let (_, seconds) = emergency.policy.0?;
+        if emergency.picker.is_touched || self.is_leaving() {
+            return None;
+        }
+        let since = emergency.record.decided_ns.max(emergency.record.frozen_ns);
+        let waited = self.now().saturating_sub(since);
+        Some((seconds * SECOND_NS).saturating_sub(waited).div_ceil(SECOND_NS))
+    }
+
+    fn ask_policy(&mut self) {
+        if self.countdown() != Some(0) {
+            return;
+        }
+        let emergency = &mut *self.emergency;
+        let Some((rule, _)) = emergency.policy.0 else { return };
+        match rule.choose(&emergency.snapshot) {
+            Some(job) => {
+                emergency.picker.set_mark(job, true);
+                self.decide(PickerAction::Kill, Decider::Policy);
+            }
+            // Nothing is left that may be ended without asking.
+            None => emergency.picker.is_touched = true,
+        }
+    }
+
+    /// Whether enough has been decided.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(
+            self.emergency.stage,
+            Stage::Reopen | Stage::Restore(_) | Stage::Close | Stage::CloseFlush | Stage::Done
+        )
+    }
+
+    fn situation(&self) -> Situation {
+        let counts = self.frames.totals();
+        let emergency = &*self.emergency;
+        let store = &emergency.store;
+        let (written, all) = (emergency.record.evacuated, store.wanted.count());
+        let restored = emergency.record.restored;
+        let progress = match emergency.stage {
+            Stage::Reopen | Stage::Restore(_) | Stage::Close | Stage::CloseFlush | Stage::Done
+                if written > 0 =>
+            {
+                Progress::Restoring(restored, restored + store.held.count())
+            }
+            _ if !store.is_ready() && written > 0 => Progress::Broken(store.why_not),
+            _ if !store.is_ready() => Progress::None(store.why_not),
+            Stage::Count(_) => Progress::Counting,
+            Stage::Open | Stage::OpenFlush | Stage::Write(_) => {
+                Progress::Writing(written, written + all)
+            }
+            _ => Progress::Safe(written),
+        };
+        Situation {
+            free: counts.free,
+            total: counts.total,
+            target: self.resume_target(),
+            progress,
+            countdown: self.countdown(),
+            stopped_ns: emergency.record.frozen_ns,
+            lost: store.lost.count(),
+        }
+    }
+
+    pub(super) fn draw(&mut self) {
+        let situation = self.situation();
+        let emergency = &mut *self.emergency;
+        emergency.picker.draw(&mut emergency.screen, &emergency.snapshot, &situation);
+        self.emergency.drawn_ns = self.now();
+        self.show();
+    }
+
+    fn show(&mut self) -> bool {
+        let machine = &mut self.machine;
+        self.emergency.screen.show(|bytes| machine.console_write(bytes))
+    }
+
+    /// Gives the terminal back. True once all of that has been sent.
+    fn close_screen(&mut self) -> bool {
+        if self.emergency.screen.is_open() {
+            self.draw();
+            self.emergency.screen.close();
+        }
+        let is_sent = self.show();
+        self.emergency.is_busy = !is_sent;
+        is_sent
+    }
+
+    /// Frames that must be free to go on: more than the reserve, or it would happen again at once.
+    pub(super) fn resume_target(&self) -> usize {
+        let total = self.frames.totals().total;
+        self.frames.reserve() + (total / 32).max(16)
+    }
+}

@@ -1,0 +1,247 @@
+//! Writing pages to the store, one short step at a time: first counting whose pages are whose,
+//! then runs of frames in the order of their numbers.
+
+use super::super::Kernel;
+use crate::emergency::block::{IoError, Operation, RUN_MAX};
+use crate::emergency::store::Arrival;
+use crate::emergency::{Stage, Sweep, Walk};
+use crate::machine::{Access, Machine};
+use crate::memory::{Frame, Kind, Page, Pages};
+use crate::task::ProcessId;
+use abi::{PAGE_SIZE, USER_END};
+use store_format::State;
+
+/// Pages looked at in one step.
+const COUNT_STEP: usize = 2048;
+/// Frames erased in one step.
+const ERASE_STEP: usize = 512;
+/// How often the disk is asked again before it counts as refusing.
+const TRIES: u8 = 3;
+/// Refused pages after which the disk counts as broken.
+const REFUSED_MAX: usize = 64;
+
+impl<M: Machine> Kernel<M> {
+    /// One step of what is being done. True when the next one should come at once.
+    pub(super) fn step(&mut self) -> bool {
+        match self.emergency.store.poll(&mut self.machine) {
+            Arrival::Pending => return true,
+            Arrival::Over(operation, result) => {
+                self.arrived(operation, result);
+                return true;
+            }
+            Arrival::None => {}
+        }
+        match self.emergency.stage {
+            Stage::Count(walk) => self.count(walk),
+            Stage::Open => self.put_header(State::Active),
+            Stage::Seal => self.put_header(State::Sealed),
+            Stage::Reopen => self.put_header(State::Restoring),
+            Stage::Close => self.put_header(State::Idle),
+            Stage::OpenFlush | Stage::WriteFlush | Stage::SealFlush | Stage::CloseFlush => {
+                let result = self.emergency.store.flush(&mut self.machine);
+                self.check_start(Operation::Flush, result);
+            }
+            Stage::Write(sweep) => self.evacuate_all(sweep),
+            Stage::Restore(sweep) => self.restore_step(sweep),
+            Stage::Erase(next) => self.erase(next),
+            Stage::Wait | Stage::Done => return false,
+        }
+        true
+    }
+
+    fn put_header(&mut self, state: State) {
+        let result = self.emergency.store.write_header(&mut self.machine, state);
+        self.check_start(Operation::Flush, result);
+    }
+
+    /// An operation that could not even be started has failed.
+    fn check_start(&mut self, operation: Operation, result: Result<(), IoError>) {
+        if result.is_err() {
+            self.arrived(operation, result);
+        }
+    }
+
+    /// An operation is over: on to the next stage, or try again, or go without the store.
+    fn arrived(&mut self, operation: Operation, result: Result<(), IoError>) {
+        let next = match (self.emergency.stage, result) {
+            (Stage::Write(sweep), result) => return self.wrote(sweep, operation, result),
+            (Stage::Restore(sweep), result) => return self.read(sweep, operation, result),
+            (_, Err(error)) => return self.go_without(error),
+            (Stage::Open, Ok(())) => Stage::OpenFlush,
+            (Stage::OpenFlush, Ok(())) => Stage::Write(Sweep::default()),
+            (Stage::WriteFlush, Ok(())) => Stage::Seal,
+            (Stage::Seal, Ok(())) => Stage::SealFlush,
+            (Stage::SealFlush, Ok(())) => {
+                self.emergency.record.safe_ns = self.now();
+                if self.emergency.is_erasing { Stage::Erase(0) } else { Stage::Wait }
+            }
+            (Stage::Reopen, Ok(())) => Stage::Restore(Sweep::default()),
+            (Stage::Close, Ok(())) => Stage::CloseFlush,
+            (Stage::CloseFlush, Ok(())) => Stage::Done,
+            (stage, Ok(())) => stage,
+        };
+        self.finish_stage(next);
+    }
+
+    /// The store is of no more use. What was written is still in memory, unless it was erased.
+    pub(super) fn go_without(&mut self, error: IoError) {
+        self.emergency.store.give_up(match error {
+            IoError::Failed => "the disk reports errors",
+            IoError::Silent => "the disk does not answer",
+        });
+        let stage = match self.emergency.stage {
+            Stage::Reopen => Stage::Restore(Sweep::default()),
+            Stage::Close | Stage::CloseFlush => Stage::Done,
+            _ => Stage::Wait,
+        };
+        self.finish_stage(stage);
+    }
+
+    /// Finds out which frames are to be written, and what ending each job would free.
+    fn count(&mut self, mut walk: Walk) {
+        let mut left = COUNT_STEP;
+        while left > 0 {
+            let Some(entry) = self.emergency.snapshot.entries().get(walk.entry).copied() else {
+                return self.counted();
+            };
+            left -= 1;
+            let current = if walk.is_begun { walk.process } else { entry.first };
+            walk.is_begun = true;
+            walk.process = current;
+            let Some(process) = current else {
+                walk = after_job(walk);
+                continue;
+            };
+            match self.next_page_of(process, walk.page) {
+                Some((page, frame, is_counted)) => {
+                    walk.page = page.next().0;
+                    if is_counted {
+                        self.count_frame(&mut walk, frame, !entry.is_essential);
+                    }
+                }
+                None => {
+                    if !walk.is_second {
+                        self.name_in_header(process);
+                    }
+                    walk.process = self.processes[process.0].next_in_job;
+                    walk.page = 0;
+                }
+            }
+        }
+        self.finish_stage(Stage::Count(walk));
+    }
+
+    /// The first page of a process at or behind `page`, and whether its frame belongs to programs.
+    fn next_page_of(&self, process: ProcessId, page: usize) -> Option<(Page, Frame, bool)> {
+        let space = self.spaces.get(self.processes[process.0].space?.0)?;
+        let rest = Pages { start: Page(page), end: Page(USER_END / PAGE_SIZE) };
+        let (page, frame, access) = self.machine.next_mapped(&space.tables, rest)?;
+        let kind = space.region(page).map(|region| region.kind);
+        let is_programs = matches!(kind, Some(Kind::Private | Kind::Shared));
+        let is_memory = frame != self.zero && !access.contains(Access::DEVICE);
+        let is_archive = self.archive.as_ref().is_some_and(|boot| boot.holds(frame));
+        Some((page, frame, is_programs && is_memory && !is_archive))
+    }
+
+    fn count_frame(&mut self, walk: &mut Walk, frame: Frame, may_leave: bool) {
+        if walk.is_second {
+            self.frames.forget_tally(frame);
+            return;
+        }
+        let references = self.frames.references(frame);
+        let is_last = references == 1 || {
+            walk.has_shared = true;
+            self.frames.tally(frame) == references
+        };
+        if is_last {
+            self.emergency.snapshot.entry_mut(walk.entry).would_free += 1;
+        }
+        if may_leave && self.emergency.store.is_ready() {
+            self.emergency.store.wanted.set(frame.0 as usize);
+        }
+    }
+
+    fn name_in_header(&mut self, process: ProcessId) {
+        let record = &self.processes[process.0];
+        let space = record.space.and_then(|space| self.spaces.get(space.0));
+        let pages = space.map_or(0, |space| space.resident);
+        self.emergency.store.name(record.pid, pages, record.name());
+    }
+
+    fn counted(&mut self) {
+        let has_work = self.emergency.store.is_ready() && self.emergency.store.wanted.count() > 0;
+        self.finish_stage(if has_work { Stage::Open } else { Stage::Wait });
+        self.draw();
+    }
+
+    /// Sends the next run of frames on its way.
+    pub(super) fn evacuate_all(&mut self, sweep: Sweep) {
+        let store = &mut self.emergency.store;
+        let most = if sweep.next < sweep.narrow_until { 1 } else { RUN_MAX };
+        let Some((first, count)) = store.wanted.next_run(sweep.next, most) else {
+            return self.finish_stage(Stage::WriteFlush);
+        };
+        if sweep.tries == 0 {
+            (first..first + count as usize).for_each(|slot| store.note(&self.machine, slot));
+        }
+        let result = match count {
+            1 => store.write_page(&mut self.machine, first),
+            _ => store.write_run(&mut self.machine, first, count),
+        };
+        if let Err(error) = result {
+            self.go_without(error);
+        }
+    }
+
+    fn wrote(&mut self, sweep: Sweep, operation: Operation, result: Result<(), IoError>) {
+        let Operation::Write(run) = operation else { return };
+        let slots = run.frame.0 as usize..run.frame.0 as usize + run.count as usize;
+        let next = match result {
+            Ok(()) => {
+                for slot in slots.clone() {
+                    self.emergency.store.wanted.clear(slot);
+                    self.emergency.store.held.set(slot);
+                }
+                self.emergency.record.evacuated += slots.len();
+                Sweep { next: slots.end, tries: 0, ..sweep }
+            }
+            Err(IoError::Silent) => return self.go_without(IoError::Silent),
+            Err(IoError::Failed) if sweep.tries < TRIES => {
+                Sweep { tries: sweep.tries + 1, ..sweep }
+            }
+            Err(IoError::Failed) if run.count > 1 => {
+                Sweep { next: slots.start, narrow_until: slots.end, tries: 0 }
+            }
+            Err(IoError::Failed) => {
+                self.emergency.store.wanted.clear(slots.start);
+                self.emergency.record.failed_writes += 1;
+                if self.emergency.record.failed_writes >= REFUSED_MAX {
+                    return self.go_without(IoError::Failed);
+                }
+                Sweep { next: slots.end, tries: 0, ..sweep }
+            }
+        };
+        self.finish_stage(Stage::Write(next));
+    }
+
+    /// Gives up what memory holds of the pages in the store, as somebody would who needs room.
+    fn erase(&mut self, next: usize) {
+        let mut at = next;
+        for _ in 0..ERASE_STEP {
+            let Some(slot) = self.emergency.store.held.next(at) else {
+                return self.finish_stage(Stage::Wait);
+            };
+            self.machine.zero(Frame(slot as u32));
+            at = slot + 1;
+        }
+        self.finish_stage(Stage::Erase(at));
+    }
+}
+
+/// The next job, or the same one again to take back its tallies.
+fn after_job(walk: Walk) -> Walk {
+    if walk.has_shared && !walk.is_second {
+        return Walk { entry: walk.entry, is_second: true, has_shared: true, ..Walk::default() };
+    }
+    Walk { entry: walk.entry + 1, ..Walk::default() }
+}

@@ -1,0 +1,161 @@
+//! CPUs come in at the end of what they do; the last one enters. Then all go on.
+
+use super::super::Kernel;
+use crate::emergency::record::Record;
+use crate::emergency::{Phase, Stage};
+use crate::machine::{CpuId, Interrupt, Machine};
+use crate::task::{ProcessId, Reason, State, TaskId, Wait};
+use abi::signal::SIGKILL;
+use abi::wait::Ended;
+
+impl<M: Machine> Kernel<M> {
+    /// What a thread waits for that was refused memory.
+    pub(crate) fn wait_for_memory(&self) -> Wait {
+        Wait::on(Reason::Memory, self.emergency.refused)
+    }
+
+    /// Whether somebody was just refused memory and an emergency is to find some.
+    #[cold]
+    pub(crate) fn takes_refusal(&mut self) -> bool {
+        let is_refused = core::mem::take(&mut self.frames.is_refused);
+        is_refused && self.emergency.is_enabled
+    }
+
+    /// A thread's own access to memory was refused: it tries again after the emergency.
+    pub(crate) fn park_for_memory(&mut self, task: TaskId) {
+        let State::Running(cpu) = self.tasks[task.0].state else { return };
+        let wait = self.wait_for_memory();
+        self.tasks[task.0].state = State::Parked(wait);
+        self.leave(cpu);
+        self.waits.push(&mut self.tasks, self.emergency.refused, task);
+        self.want_emergency();
+    }
+
+    /// Memory has run out: every CPU is to come in.
+    #[cold]
+    pub(crate) fn want_emergency(&mut self) {
+        if self.emergency.is_active() || !self.emergency.is_enabled {
+            return;
+        }
+        self.emergency.phase = Phase::Gathering;
+        self.emergency.record = Record { wanted_ns: self.now(), ..Record::default() };
+        let this = self.machine.this_cpu();
+        for cpu in self.cpus.iter_mut() {
+            cpu.must_come_in();
+            if cpu.id != this && cpu.current().is_some() {
+                self.machine.kick(cpu.id);
+            }
+        }
+    }
+
+    /// A CPU asks for a thread while the world stops, or stands still.
+    #[cold]
+    pub(crate) fn take_part(&mut self, cpu: CpuId) {
+        self.come_in(cpu);
+        let is_last = self.cpus.iter().all(|cpu| cpu.current().is_none());
+        if self.emergency.phase == Phase::Gathering && is_last {
+            self.freeze(cpu);
+        }
+        if self.emergency.driver == Some(cpu) {
+            self.drive();
+        }
+    }
+
+    /// Parts a CPU from its thread, which will go on later.
+    fn come_in(&mut self, cpu: CpuId) {
+        let Some(caller) = self.cpus[cpu].current() else { return };
+        if self.tasks[caller.task.0].state == State::Ending {
+            self.reap_thread(caller.task);
+        } else {
+            self.leave(cpu);
+            self.make_ready(caller.task);
+        }
+    }
+
+    fn freeze(&mut self, cpu: CpuId) {
+        let now = self.now();
+        let emergency = &mut *self.emergency;
+        emergency.phase = Phase::Frozen;
+        emergency.driver = Some(cpu);
+        emergency.record.frozen_ns = now;
+        emergency.record.allocations = self.machine.heap_allocations();
+        emergency.record.free[0] = self.frames.totals().free;
+        emergency.lines = [0; 4];
+        self.meet();
+    }
+
+    /// Whether a CPU that has no thread to run must not halt.
+    pub fn stays_awake(&self, cpu: CpuId) -> bool {
+        self.emergency.driver == Some(cpu) && self.emergency.is_busy
+    }
+
+    /// An interrupt while the world stands still. Devices wait; typed keys do not.
+    pub(crate) fn interrupted_frozen(&mut self, cpu: CpuId, interrupt: Interrupt) {
+        match interrupt {
+            Interrupt::Timer => self.cpus[cpu].timer_is_off(),
+            Interrupt::Kick => {}
+            Interrupt::Line(line) if line == self.machine.console_line() => {
+                let mut bytes = [0; 32];
+                loop {
+                    let count = self.machine.console_read(&mut bytes);
+                    bytes[..count].iter().for_each(|byte| self.emergency.input.push_irq(*byte));
+                    if count < bytes.len() {
+                        break;
+                    }
+                }
+                self.machine.unmask_line(line);
+            }
+            Interrupt::Line(line) => {
+                self.emergency.lines[line as usize / 64] |= 1 << (line % 64);
+            }
+        }
+        match self.emergency.driver {
+            Some(driver) if driver != cpu => self.machine.kick(driver),
+            _ => {}
+        }
+    }
+
+    /// The world goes on: first the clock, then the dead are buried, then the living wake.
+    pub(super) fn thaw(&mut self) {
+        let now = self.now();
+        let allocations = self.machine.heap_allocations();
+        let emergency = &mut *self.emergency;
+        emergency.record.allocations = allocations - emergency.record.allocations;
+        emergency.record.thawed_ns = now;
+        emergency.record.free[1] = self.frames.totals().free;
+        emergency.paused_ns += now - emergency.record.frozen_ns;
+        emergency.phase = Phase::Calm;
+        emergency.driver = None;
+        emergency.is_busy = false;
+        emergency.wake_at = None;
+        self.cpus.iter_mut().for_each(super::super::Cpu::timer_is_off);
+        self.bury();
+        self.report_emergency();
+        self.wake_all(self.emergency.refused);
+        let this = self.machine.this_cpu();
+        let lines = self.emergency.lines;
+        for line in (0..=255).filter(|line| lines[line / 64] & 1 << (line % 64) != 0) {
+            self.line_fired(this, line as u8);
+        }
+        for cpu in self.cpus.iter().filter(|cpu| cpu.id != this) {
+            self.machine.kick(cpu.id);
+        }
+    }
+
+    /// Ends the processes that were chosen: files close, parents hear of it. Their memory went
+    /// before. One after the other, so that the kernel's heap can be filled up in between.
+    fn bury(&mut self) {
+        let mut doomed = alloc::vec::Vec::new();
+        let all = self.processes.iter();
+        doomed.extend(all.filter(|(_, p)| p.is_doomed).map(|(index, _)| ProcessId(index)));
+        for process in doomed {
+            self.top_up_heap();
+            self.end_process(process, Ended::Signalled(SIGKILL as u8));
+        }
+    }
+
+    /// Whether everything that had to be done has been.
+    pub(super) fn is_done(&self) -> bool {
+        self.emergency.stage == Stage::Done
+    }
+}

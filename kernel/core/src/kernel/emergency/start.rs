@@ -1,0 +1,75 @@
+//! At boot: what the command line says, and the store.
+
+use super::super::Kernel;
+use crate::boot::BootError;
+use crate::emergency::BlockIo;
+use crate::emergency::policy::Policy;
+use crate::emergency::record::Name;
+use crate::log::Level;
+use crate::machine::Machine;
+use alloc::boxed::Box;
+use alloc::string::String;
+use store_format::{State, StoreHeader};
+
+/// Names in the line about what was lost.
+const NAMED: usize = 6;
+
+impl<M: Machine> Kernel<M> {
+    /// The machine has a disk for the store. To be called before [`Kernel::start`].
+    pub fn register_block_io(&mut self, io: Box<dyn BlockIo<M>>) {
+        self.emergency.store.register_block_io(io);
+    }
+
+    /// The boot stage `emergency`.
+    pub(crate) fn prepare_emergency(&mut self) -> Result<(), BootError> {
+        self.emergency.is_enabled = self.boot_option("emergency") != Some("off");
+        self.emergency.is_erasing = self.boot_option("emergency.restore") == Some("disk");
+        if let Some(text) = self.boot_option("emergency.auto").map(String::from) {
+            match Policy::parse(&text) {
+                Some(policy) => self.emergency.policy = policy,
+                None => self.log(
+                    Level::Warn,
+                    "emergency",
+                    format_args!("emergency.auto={text} is no policy; nobody but a person decides"),
+                ),
+            }
+        }
+        self.look_at_pressure();
+        self.open_store();
+        Ok(())
+    }
+
+    fn open_store(&mut self) {
+        let may_format = self.boot_option("emergency.format").is_some();
+        let total = self.boot_option("emergency.slots").and_then(|text| text.parse().ok());
+        let store = &mut self.emergency.store;
+        match store.init_from_boot(&mut self.machine, &mut self.frames, total, may_format) {
+            Ok(left) => {
+                let slots = self.emergency.store.total_page_slots();
+                self.log(Level::Info, "emergency", format_args!("store: {slots} slots ready"));
+                self.tell_what_was_lost(&left);
+            }
+            Err(why) => {
+                self.log(Level::Info, "emergency", format_args!("no store: {why}"));
+            }
+        }
+    }
+
+    /// The last session ended inside an emergency: its processes are gone, and here is who.
+    fn tell_what_was_lost(&mut self, left: &StoreHeader) {
+        if left.state == State::Idle {
+            return;
+        }
+        let count = left.entries.len();
+        self.log(
+            Level::Warn,
+            "emergency",
+            format_args!("the last session ended inside an emergency; {count} processes were lost"),
+        );
+        for entry in left.entries.iter().take(NAMED) {
+            let (name, kib) = (Name(&entry.name), entry.pages * 4);
+            let pid = entry.pid;
+            self.log(Level::Warn, "emergency", format_args!("lost: {name} (pid {pid}, {kib} KiB)"));
+        }
+    }
+}

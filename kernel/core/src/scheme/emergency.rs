@@ -1,0 +1,225 @@
+//! `emergency:` — what happens when memory runs out, and what has happened.
+//!
+//! `emergency:` lists its files; `emergency:status`, `log`, `snapshot`, `pressure` and `policy` are
+//! text. Writing a policy to `policy`, or `enter` to `ctl`, is for root. `pressure` is ready to be
+//! read each time the level changes, so it can be waited for with `event:`.
+
+use super::text::Subject;
+use super::{Opened, Position, Scheme, directory::Entry};
+use crate::emergency::policy::{Policy, Rule};
+use crate::emergency::record::Name;
+use crate::error::*;
+use crate::kernel::{Caller, Kernel};
+use crate::machine::Machine;
+use crate::memory::UserSlice;
+use abi::PAGE_SIZE;
+use abi::redox::data::Stat;
+use abi::redox::flag::*;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+
+type Read<M> = fn(&mut Kernel<M>) -> String;
+type Write<M> = fn(&mut Kernel<M>, &str) -> Outcome<()>;
+
+/// One file.
+struct Row<M: Machine> {
+    name: &'static str,
+    read: Read<M>,
+    write: Option<Write<M>>,
+}
+
+struct Rows<M>(core::marker::PhantomData<M>);
+
+/// The place of `pressure` among the files.
+const PRESSURE: usize = 3;
+
+impl<M: Machine> Rows<M> {
+    const ALL: &'static [Row<M>] = &[
+        Row { name: "status", read: status, write: None },
+        Row { name: "log", read: log, write: None },
+        Row { name: "snapshot", read: snapshot, write: None },
+        Row { name: "pressure", read: pressure_text, write: None },
+        Row { name: "policy", read: |k| policy(k) + "\n", write: Some(set_policy) },
+        Row { name: "ctl", read: |_| "enter\n".to_owned(), write: Some(command) },
+    ];
+}
+
+pub(super) struct Emergency;
+
+impl<M: Machine> Scheme<M> for Emergency {
+    fn name(&self) -> &'static str {
+        "emergency"
+    }
+
+    fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, flags: usize) -> Outcome<Opened> {
+        let wants_write = flags & O_WRONLY != 0;
+        if path.is_empty() {
+            return Opened::positioned(k.texts.open(Subject::EmergencyList));
+        }
+        let found = Rows::<M>::ALL.iter().position(|row| row.name == path);
+        let index = found.ok_or(Errno(ENOENT))?;
+        let may_write =
+            Rows::<M>::ALL[index].write.is_some() && k.processes[caller.process.0].ids.euid == 0;
+        if wants_write && !may_write {
+            return fail(EACCES);
+        }
+        Opened::positioned(k.texts.open(Subject::Emergency(index)))
+    }
+
+    fn read(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        into: UserSlice,
+        at: Position,
+    ) -> Outcome {
+        k.read_text(caller, number, into, at.offset, |k, subject| match subject {
+            Subject::Emergency(row) => Ok((Rows::<M>::ALL[row].read)(k)),
+            _ => fail(EISDIR),
+        })
+    }
+
+    fn write(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        from: UserSlice,
+        _: Position,
+    ) -> Outcome {
+        let Subject::Emergency(row) = k.texts.subject(number)? else { return fail(EISDIR) };
+        let write = Rows::<M>::ALL[row].write.ok_or(Errno(EACCES))?;
+        let command = k.copy_in_command(caller, from)?;
+        write(k, command.trim())?;
+        Ok(from.length)
+    }
+
+    fn close(&self, k: &mut Kernel<M>, number: usize) {
+        k.texts.close(number);
+    }
+
+    fn ready(&self, _: &mut Kernel<M>, _: usize) -> EventFlags {
+        EventFlags::EVENT_READ | EventFlags::EVENT_WRITE
+    }
+
+    fn path(&self, k: &mut Kernel<M>, number: usize) -> String {
+        match k.texts.subject(number) {
+            Ok(Subject::Emergency(row)) => Rows::<M>::ALL[row].name.to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
+        let st_mode = match k.texts.subject(number)? {
+            Subject::Emergency(row) if Rows::<M>::ALL[row].write.is_some() => MODE_FILE | 0o644,
+            Subject::Emergency(_) => MODE_FILE | 0o444,
+            _ => MODE_DIR | 0o555,
+        };
+        Ok(Stat { st_mode, st_nlink: 1, ..Stat::default() })
+    }
+
+    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+        match k.texts.subject(number)? {
+            Subject::EmergencyList => {
+                Ok(Rows::<M>::ALL.get(from).map(|row| Entry::file(from, row.name)))
+            }
+            _ => fail(ENOTDIR),
+        }
+    }
+}
+
+/// Whether a text shows the level of pressure.
+pub(crate) fn shows_pressure(subject: Subject) -> bool {
+    subject == Subject::Emergency(PRESSURE)
+}
+
+/// The level, and what it was made of.
+pub(super) fn pressure_text<M: Machine>(k: &mut Kernel<M>) -> String {
+    let counts = k.frames.totals();
+    let percent = counts.free * 100 / counts.total.max(1);
+    let (level, changes) = (k.emergency.level, k.emergency.level_changes);
+    format!("level: {level}\nfree_percent: {percent}\nchanges: {changes}\n")
+}
+
+fn policy<M: Machine>(k: &Kernel<M>) -> String {
+    match k.emergency.policy.0 {
+        None => "never".to_owned(),
+        Some((Rule::FastestGrowing, seconds)) => format!("fastest-growing,{seconds}s"),
+        Some((Rule::Largest, seconds)) => format!("largest,{seconds}s"),
+    }
+}
+
+fn set_policy<M: Machine>(k: &mut Kernel<M>, text: &str) -> Outcome<()> {
+    k.emergency.policy = Policy::parse(text).ok_or(Errno(EINVAL))?;
+    Ok(())
+}
+
+/// `enter`: the world stops now, as if memory had run out.
+fn command<M: Machine>(k: &mut Kernel<M>, text: &str) -> Outcome<()> {
+    match text {
+        "enter" if !k.emergency.is_enabled => fail(EPERM),
+        "enter" => {
+            k.want_emergency();
+            Ok(())
+        }
+        _ => fail(EINVAL),
+    }
+}
+
+fn status<M: Machine>(k: &mut Kernel<M>) -> String {
+    let last = k.emergency.records.iter().next_back().copied().unwrap_or_default();
+    let store = &k.emergency.store;
+    let ready = match store.is_ready() {
+        true => "ready".to_owned(),
+        false => format!("none ({})", store.why_not),
+    };
+    let target = k.frames.reserve() * PAGE_SIZE;
+    format!(
+        "enabled: {}\nstore: {ready}\nslots: {}\nheader: {}\npolicy: {}\nlevel: {}\n\
+         reserve: {target}\ncount: {}\npaused_ns: {}\nevacuated: {}\nrestored: {}\n\
+         read_back: {}\ndiscarded: {}\nslots_used: {}\nfailed_writes: {}\nlost_pages: {}\n\
+         allocations: {}\n",
+        if k.emergency.is_enabled { "yes" } else { "no" },
+        store.total_page_slots(),
+        store.header.state,
+        policy(k),
+        k.emergency.level,
+        k.emergency.records.count,
+        k.emergency.paused_ns,
+        last.evacuated,
+        last.restored,
+        last.read_back,
+        last.discarded,
+        store.held.count(),
+        last.failed_writes,
+        last.lost_pages,
+        last.allocations,
+    )
+}
+
+fn log<M: Machine>(k: &mut Kernel<M>) -> String {
+    let records = k.emergency.records.iter().map(ToString::to_string);
+    records.collect::<alloc::vec::Vec<_>>().join("\n")
+}
+
+/// Who had the memory when the world stopped last.
+fn snapshot<M: Machine>(k: &mut Kernel<M>) -> String {
+    let mut text = String::from("PID   PROCS RESIDENT  WOULD_FREE GROWTH_10S FATE   FLAGS NAME\n");
+    let jobs = &k.emergency.snapshot;
+    for entry in (0..).map_while(|row| jobs.ranked(row)).map(|job| &jobs.entries()[job]) {
+        let fate = format!("{:?}", entry.fate).to_lowercase();
+        let flags = if entry.is_essential { "E" } else { "-" };
+        text += &format!(
+            "{:<5} {:<5} {:<9} {:<10} {:<10} {fate:<6} {flags:<5} {}\n",
+            entry.pid,
+            entry.processes,
+            entry.resident,
+            entry.would_free,
+            entry.growth_10s,
+            Name(&entry.name),
+        );
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! `emerg` — what happens when memory runs out: looking at it, and trying it.
+
+mod demo;
+mod document;
+
+pub(crate) use document::{DOCUMENT, LEAK};
+
+use crate::Tool;
+use crate::arguments::{Argument, Arguments};
+use crate::failure::{Failure, output};
+use crate::source;
+
+pub(crate) const TOOL: Tool = Tool {
+    name: "emerg",
+    help: "\
+emerg - look at emergencies, or try one
+
+Usage: emerg status
+       emerg log
+       emerg jobs
+       emerg test
+       emerg demo [MIB]
+
+status  the store, the policy, the pressure, and figures of the last emergency
+log     the last emergencies: who decided, what ended, how long it took
+jobs    who had the memory when the world stopped last
+test    stop the world now: look at the picker, and go on with c
+demo    three documents of MIB each (4 unless given) and a leak; when the leak
+        has filled memory, end it: the documents check themselves
+
+Options:
+  -h, --help  print this text
+  --version   print the version
+
+Examples:
+  emerg demo
+  emerg log
+
+Files:
+  emergency:status, emergency:log, emergency:snapshot, emergency:ctl
+
+See also: free, ps, top
+",
+    run,
+};
+
+fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
+    let mut words = Vec::new();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Argument::Word(word) => words.push(word),
+            other => return Err(other.unexpected()),
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["status"] => show("status"),
+        ["log"] => show("log"),
+        ["jobs"] => show("snapshot"),
+        ["test"] => source::write("emergency", "ctl", "enter").map(|()| 0),
+        ["demo"] => demo::run(4),
+        ["demo", size] => match size.parse() {
+            Ok(size @ 1..=1024) => demo::run(size),
+            _ => Err(Failure::Usage(format!("{size} is no size between 1 and 1024"))),
+        },
+        [] => Err(Failure::Usage("what is it to do?".into())),
+        [word, ..] => Err(Failure::Usage(format!("it does not know {word}"))),
+    }
+}
+
+fn show(file: &str) -> Result<u8, Failure> {
+    let text = source::read("emergency", file)?;
+    let text = if text.is_empty() { "none since boot\n".to_owned() } else { text };
+    output(&text)?;
+    Ok(0)
+}
