@@ -28,6 +28,7 @@ Options:
   --smp N           CPUs                     (1)
   --mem MIB         memory                   (512)
   --disk FILE       a disk image, read and written; may be repeated
+  --debug-port PORT a second serial port for gdbserver, at this TCP port of the host
   --store           a disk for the emergency store, freshly made
   --kvm             hardware virtualisation instead of emulation
   --append TEXT     more kernel command line; may be repeated
@@ -79,6 +80,10 @@ impl Request {
                 Long("smp") => machine.cpus = parser.value()?.parse()?,
                 Long("mem") => machine.memory_mib = parser.value()?.parse()?,
                 Long("disk") => machine.disks.push(parser.value()?.into()),
+                Long("debug-port") => {
+                    let port: u16 = parser.value()?.parse()?;
+                    machine.debug_line = Some(format!("tcp:127.0.0.1:{port}"));
+                }
                 Long("store") => machine.has_store = true,
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,
                 Long("append") => machine.append.push(parser.value()?.string()?),

@@ -45,6 +45,8 @@ pub(crate) struct Machine {
     pub(crate) disks: Vec<PathBuf>,
     /// What a story's own disk is copied from.
     pub(crate) image: PathBuf,
+    /// Where the host reaches the second serial port, if there is one, as QEMU names it.
+    pub(crate) debug_line: Option<String>,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
     /// The folder for serial logs.
@@ -65,6 +67,7 @@ impl Default for Machine {
             append: Vec::new(),
             disks: Vec::new(),
             image: "build/disk.img".into(),
+            debug_line: None,
             has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
@@ -97,6 +100,9 @@ impl Machine {
             command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
         }
         command.args(serial_arguments(serial));
+        if let Some(line) = &self.debug_line {
+            command.args(["-serial", &format!("{line},server=on,wait=off")]);
+        }
         if let Some(image) = store {
             let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
             command.arg("-drive").arg(with_path(drive, image));
