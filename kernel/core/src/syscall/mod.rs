@@ -15,7 +15,7 @@ pub(crate) use file::ready_flags;
 pub(crate) use memory::{access_of, make_room, map_anonymous, place};
 pub(crate) use time::{copy_in_time, time_spec};
 
-use crate::error::{ENOSYS, Stop, fail};
+use crate::error::{ENOSYS, Errno, Stop, answer};
 use crate::kernel::{Caller, Kernel};
 use crate::log::Level;
 use crate::machine::{Context, Machine};
@@ -226,14 +226,14 @@ pub const SLOTS: usize = ROWS.len();
 fn unknown<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: &Caller,
-    context: M::Context,
+    mut context: M::Context,
 ) -> Option<M::Context> {
     kernel.stats.calls[SLOTS] += 1;
-    if kernel.last_unknown == caller.process {
-        kernel.conclude(*caller, context, fail(ENOSYS))
-    } else {
-        unknown_again(kernel, caller, context)
+    if kernel.last_unknown != caller.process {
+        return unknown_again(kernel, caller, context);
     }
+    context.set_answer(answer(Err(Errno(ENOSYS))));
+    Some(context)
 }
 
 /// A number that is no call, from another process than the last one. Logged once per process: a
@@ -243,7 +243,7 @@ fn unknown<M: Machine>(
 fn unknown_again<M: Machine>(
     kernel: &mut Kernel<M>,
     caller: &Caller,
-    context: M::Context,
+    mut context: M::Context,
 ) -> Option<M::Context> {
     kernel.last_unknown = caller.process;
     let process = &mut kernel.processes[caller.process.0];
@@ -255,7 +255,8 @@ fn unknown_again<M: Machine>(
             format_args!("invalid number {number:#x} from process {pid}; others are not logged"),
         );
     }
-    kernel.conclude(*caller, context, fail(ENOSYS))
+    context.set_answer(answer(Err(Errno(ENOSYS))));
+    Some(context)
 }
 
 #[cfg(test)]
