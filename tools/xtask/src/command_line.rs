@@ -28,6 +28,7 @@ Options:
   --smp N           CPUs                     (1)
   --mem MIB         memory                   (512)
   --debug-port PORT a second serial port for gdbserver, at this TCP port of the host
+  --disk FILE       a disk image, read and written; may be repeated
   --store           a disk for the emergency store, freshly made
   --kvm             hardware virtualisation instead of emulation
   --append TEXT     more kernel command line; may be repeated
@@ -82,6 +83,7 @@ impl Request {
                     let port: u16 = parser.value()?.parse()?;
                     machine.debug_line = Some(format!("tcp:127.0.0.1:{port}"));
                 }
+                Long("disk") => machine.disks.push(parser.value()?.into()),
                 Long("store") => machine.has_store = true,
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,
                 Long("append") => machine.append.push(parser.value()?.string()?),

@@ -43,6 +43,10 @@ pub(crate) struct Machine {
     pub(crate) append: Vec<String>,
     /// Where the host reaches the second serial port, if there is one, as QEMU names it.
     pub(crate) debug_line: Option<String>,
+    /// Disk images, in the order of their PCI devices.
+    pub(crate) disks: Vec<PathBuf>,
+    /// What a story's own disk is copied from.
+    pub(crate) image: PathBuf,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
     /// The folder for serial logs.
@@ -62,6 +66,8 @@ impl Default for Machine {
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
             debug_line: None,
+            disks: Vec::new(),
+            image: "build/disk.img".into(),
             has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
@@ -88,6 +94,11 @@ impl Machine {
             command.arg("-no-reboot");
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        for (number, disk) in self.disks.iter().enumerate() {
+            let drive = format!("if=none,format=raw,id=disk{number},file=");
+            command.arg("-drive").arg(with_path(&drive, disk));
+            command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+        }
         command.args(serial_arguments(serial));
         if let Some(line) = &self.debug_line {
             command.args(["-serial", &format!("{line},server=on,wait=off")]);

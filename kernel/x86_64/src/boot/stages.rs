@@ -39,14 +39,22 @@ const fn step(
 }
 
 const NOTHING: Stop = |_| Ok(());
-const DRAIN: Stop = |_| done(serial::drain());
-const MASK: Stop = |_| done(io::mask_all());
-const NO_TIMER: Stop = |_| done(time::set_timer(None));
-const STOP_OTHERS: Stop = |_| done(smp::stop_others());
-
-fn done(_: ()) -> Result<(), BootError> {
+const DRAIN: Stop = |_| {
+    serial::drain();
     Ok(())
-}
+};
+const MASK: Stop = |_| {
+    io::mask_all();
+    Ok(())
+};
+const NO_TIMER: Stop = |_| {
+    time::set_timer(None);
+    Ok(())
+};
+const STOP_OTHERS: Stop = |_| {
+    smp::stop_others();
+    Ok(())
+};
 
 /// No step is left to the pipeline.
 fn was_left_out(_: &mut Kernel<Pc>) -> Result<(), BootError> {
