@@ -54,8 +54,8 @@ XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --packa
 QEMU_DISK   := $(BUILD)/qemu.disk
 DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
-	$(addprefix --disk ,$(strip $(DISK))) \
 	$(if $(strip $(GDBSERVER)),--debug-port $(strip $(GDBSERVER))) \
+	$(addprefix --disk ,$(strip $(DISK))) \
 	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 

@@ -41,12 +41,12 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
+    /// Where the host reaches the second serial port, if there is one, as QEMU names it.
+    pub(crate) debug_line: Option<String>,
     /// Disk images, in the order of their PCI devices.
     pub(crate) disks: Vec<PathBuf>,
     /// What a story's own disk is copied from.
     pub(crate) image: PathBuf,
-    /// Where the host reaches the second serial port, if there is one, as QEMU names it.
-    pub(crate) debug_line: Option<String>,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
     /// The folder for serial logs.
@@ -65,9 +65,9 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
+            debug_line: None,
             disks: Vec::new(),
             image: "build/disk.img".into(),
-            debug_line: None,
             has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),

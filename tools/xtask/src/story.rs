@@ -187,6 +187,14 @@ impl FileStep {
             || !self.stdout_matches.is_empty()
             || !self.stdout_lacks.is_empty();
         ensure!(self.exec.is_some() || !judges, "`status` and `stdout` belong to `exec`");
+        let gdb = match (self.gdb, self.gdb_symbols) {
+            (Some(commands), Some(symbols)) => {
+                Some(Gdb { commands, symbols, matches: patterns(&self.gdb_matches)? })
+            }
+            (None, None) if self.gdb_matches.is_empty() => None,
+            _ => bail!("`gdb` and `gdb_symbols` belong together"),
+        };
+        ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");
         if self.cut {
             let says_more = judges
                 || self.exec.is_some()
@@ -198,14 +206,6 @@ impl FileStep {
             ensure!(!says_more, "`cut` stands alone");
             return Ok(Step::Cut);
         }
-        let gdb = match (self.gdb, self.gdb_symbols) {
-            (Some(commands), Some(symbols)) => {
-                Some(Gdb { commands, symbols, matches: patterns(&self.gdb_matches)? })
-            }
-            (None, None) if self.gdb_matches.is_empty() => None,
-            _ => bail!("`gdb` and `gdb_symbols` belong together"),
-        };
-        ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");
         match (self.exec, self.line, self.send, self.expect, self.ends, self.pause_ms) {
             (Some(command), None, None, None, None, None) => Ok(Step::Exec(Exec {
                 command,
