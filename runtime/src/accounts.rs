@@ -21,7 +21,7 @@ pub(crate) const ROOM: usize = 4096;
 const FILE_MAX: usize = 1 << 20;
 
 /// A whole file, or nothing when there is none.
-fn read_all(path: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn read_whole(path: &[u8]) -> Result<Vec<u8>> {
     let file = match File::open(path, O_RDONLY | O_CLOEXEC) {
         Ok(file) => file,
         Err(error) if error.errno == libc::ENOENT => return Ok(Vec::new()),
@@ -119,14 +119,14 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Looks an account up.
 fn find_account(store: &mut Store, is_it: impl Fn(&Account<'_>) -> bool) -> Result<Option<passwd>> {
-    let bytes = read_all(b"/etc/passwd")?;
+    let bytes = read_whole(b"/etc/passwd")?;
     let found = lines(&bytes).filter_map(accounts::account).find(|account| is_it(account));
     found.map(|account| store.account(&account)).transpose()
 }
 
 /// Looks a group up.
 fn find_group(store: &mut Store, is_it: impl Fn(&Group<'_>) -> bool) -> Result<Option<group>> {
-    let bytes = read_all(b"/etc/group")?;
+    let bytes = read_whole(b"/etc/group")?;
     let found = lines(&bytes).filter_map(accounts::group).find(|group| is_it(group));
     found.map(|group| store.group(&group)).transpose()
 }

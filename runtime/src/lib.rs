@@ -29,6 +29,7 @@ mod pointer;
 mod process;
 mod random;
 mod redox;
+mod resolve;
 mod signal;
 mod socket;
 mod start;

@@ -1,4 +1,4 @@
-//! What is not there yet, and says so: sockets, names of hosts, timers, loading at run time.
+//! What is not there yet, and says so: sockets, timers, loading at run time.
 //!
 //! Each function sets `errno` to `ENOSYS` and fails. A program that can do without goes on; one that
 //! cannot tells why.
@@ -31,37 +31,6 @@ missing! {
     sched_getaffinity sched_setaffinity
     login_tty ptsname_r grantpt unlockpt
     times
-}
-
-/// Looking up hosts: not there yet. `EAI_SYSTEM` sends the caller to `errno`.
-#[unsafe(no_mangle)]
-extern "C" fn getaddrinfo() -> c_int {
-    errno::set(libc::ENOSYS);
-    libc::EAI_SYSTEM
-}
-
-/// Looking up addresses: not there yet.
-#[unsafe(no_mangle)]
-extern "C" fn getnameinfo() -> c_int {
-    errno::set(libc::ENOSYS);
-    libc::EAI_SYSTEM
-}
-
-/// Frees what `getaddrinfo` gave, which is never anything.
-#[unsafe(no_mangle)]
-extern "C" fn freeaddrinfo(_list: *mut libc::addrinfo) {}
-
-/// The text of an error of `getaddrinfo`.
-#[unsafe(no_mangle)]
-extern "C" fn gai_strerror(code: c_int) -> *const c_char {
-    let text: &[u8] = match code {
-        libc::EAI_SYSTEM => b"System error\0",
-        libc::EAI_NONAME => b"Name does not resolve\0",
-        libc::EAI_AGAIN => b"Try again\0",
-        libc::EAI_MEMORY => b"Out of memory\0",
-        _ => b"Unknown error\0",
-    };
-    text.as_ptr().cast()
 }
 
 /// Loading a library: programs are whole.

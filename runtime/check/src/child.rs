@@ -31,6 +31,12 @@ pub(crate) fn run(words: &[String]) -> ! {
             let written = stdout().write_all(&text);
             exit(i32::from(read.is_err() || written.is_err()));
         }
+        ["crowd"] => {
+            if let Err(error) = crate::crowd::gather() {
+                eprintln!("{error}");
+                exit(1);
+            }
+        }
         ["sleep"] => std::thread::sleep(std::time::Duration::from_secs(600)),
         ["descriptors"] => {
             // SAFETY: only asks.

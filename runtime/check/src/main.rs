@@ -1,7 +1,8 @@
-//! `runtime-check [--times] [NAME]...` — does what `std` promises hold on this system?
+//! `runtime-check [--times] [[-]NAME]...` — does what `std` promises hold on this system?
 //!
 //! Runs inside Lifeboat and prints a line per check, `@@TEST name ok` or `@@TEST name FAIL reason`;
-//! with names, only the checks whose name has one of them in it, and with `--times` how long each took.
+//! with names, only the checks whose name has one of them in it, without those that have one with a
+//! dash before it; with `--times` how long each took.
 //! The status is 0 when all passed.
 //!
 //! It is also its own child: `runtime-check child VERB ARGUMENT...` does what the checks of
@@ -9,6 +10,8 @@
 
 #[cfg(target_os = "redox")]
 mod child;
+#[cfg(target_os = "redox")]
+mod crowd;
 #[cfg(target_os = "redox")]
 mod directories;
 #[cfg(target_os = "redox")]
@@ -69,7 +72,7 @@ use {holds, same};
 
 #[cfg(target_os = "redox")]
 fn checks() -> Vec<Check> {
-    let groups: [&[Check]; 10] = [
+    let groups: [&[Check]; 11] = [
         memory::CHECKS,
         time::CHECKS,
         environment::CHECKS,
@@ -80,6 +83,7 @@ fn checks() -> Vec<Check> {
         files::CHECKS,
         directories::CHECKS,
         links::CHECKS,
+        crowd::CHECKS,
     ];
     let mut all: Vec<Check> = groups.into_iter().flatten().copied().collect();
     all.extend_from_slice(missing::CHECKS);
@@ -99,7 +103,12 @@ fn main() {
     }
     let times = names.iter().any(|name| name == "--times");
     names.retain(|name| name != "--times");
-    let chosen = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+    let (without, only): (Vec<&str>, Vec<&str>) =
+        names.iter().map(String::as_str).partition(|name| name.starts_with('-'));
+    let chosen = |name: &str| {
+        (only.is_empty() || only.iter().any(|part| name.contains(part)))
+            && !without.iter().any(|part| name.contains(&part[1..]))
+    };
     let mut failed = 0;
     for (name, check) in checks().into_iter().filter(|(name, _)| chosen(name)) {
         let start = Instant::now();

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 
 pub(crate) const CHECKS: &[Check] = &[
     ("missing/sockets-are-refused", sockets),
-    ("missing/no-host-is-found", hosts),
+    ("missing/hosts-that-nobody-knows-are-not-found", hosts),
     ("missing/file-locks-are-refused", locks),
     ("missing/terminals-are-told-from-files", terminals),
 ];
@@ -21,7 +21,11 @@ fn sockets() -> Outcome {
 }
 
 fn hosts() -> Outcome {
-    same!("localhost:1".to_socket_addrs().is_err(), true);
+    same!("lifeboat.example:1".to_socket_addrs().is_err(), true);
+    let found: Vec<_> = "localhost:80".to_socket_addrs()?.map(|it| it.to_string()).collect();
+    same!(found, ["127.0.0.1:80", "[::1]:80"]);
+    let found: Vec<_> = "10.1.2.3:4".to_socket_addrs()?.map(|it| it.to_string()).collect();
+    same!(found, ["10.1.2.3:4"]);
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod calendar;
 pub mod dirent;
+pub mod hosts;
 pub mod numbers;
 pub mod path;
 pub mod script;

@@ -1,7 +1,9 @@
-//! `malloc` and its family: Doug Lea's allocator over anonymous mappings, behind one lock.
+//! `malloc` and its family: Doug Lea's allocator over anonymous mappings, behind one lock, and before
+//! it what each thread keeps of its own (`cache`).
 //!
 //! `fork` holds the lock across the call, so a child always finds the heap whole.
 
+use super::cache;
 use crate::errno;
 use crate::lock::Lock;
 use crate::sys::map;
@@ -64,10 +66,40 @@ unsafe impl Allocator for Mappings {
 }
 
 /// Allocates; null when there is no memory. Does not touch `errno`.
+#[inline]
 fn allocate(size: usize, align: usize) -> *mut u8 {
+    let kept = if align <= ALIGN { cache::take(size) } else { null_mut() };
+    if kept.is_null() { allocate_anew(size, align) } else { kept }
+}
+
+/// The same from the heap itself.
+#[inline(never)]
+fn allocate_anew(size: usize, align: usize) -> *mut u8 {
     let mut heap = HEAP.lock();
     // SAFETY: the alignment is a power of two, as every caller has checked.
     unsafe { if align <= ALIGN { heap.c_malloc(size) } else { heap.c_memalign(align, size) } }
+}
+
+/// Gives a block back.
+///
+/// # Safety
+///
+/// The block came from [`allocate`] or the heap, and is nobody's any more.
+#[inline]
+unsafe fn release(block: *mut u8) {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        if !cache::keep(block) {
+            release_for_good(block);
+        }
+    }
+}
+
+/// The same to the heap itself.
+#[inline(never)]
+unsafe fn release_for_good(block: *mut u8) {
+    // SAFETY: as promised by the caller.
+    unsafe { HEAP.lock().c_free(block) }
 }
 
 /// Turns null into `ENOMEM`.
@@ -92,7 +124,7 @@ unsafe impl GlobalAlloc for Global {
 
     unsafe fn dealloc(&self, block: *mut u8, _: Layout) {
         // SAFETY: the block came from `alloc`.
-        unsafe { HEAP.lock().c_free(block) }
+        unsafe { release(block) }
     }
 }
 
@@ -108,8 +140,14 @@ extern "C" fn calloc(count: size_t, size: size_t) -> *mut c_void {
     let Some(total) = count.checked_mul(size) else {
         return found(null_mut());
     };
-    // SAFETY: no preconditions.
-    found(unsafe { HEAP.lock().calloc(total, ALIGN) })
+    let kept = cache::take(total);
+    if kept.is_null() {
+        // SAFETY: no preconditions.
+        return found(unsafe { HEAP.lock().calloc(total, ALIGN) });
+    }
+    // SAFETY: the block holds so many bytes, and is ours.
+    unsafe { kept.write_bytes(0, total) };
+    kept.cast()
 }
 
 /// Makes a block larger or smaller, perhaps elsewhere.
@@ -137,7 +175,7 @@ unsafe extern "C" fn reallocarray(block: *mut c_void, count: size_t, size: size_
 unsafe extern "C" fn free(block: *mut c_void) {
     if !block.is_null() {
         // SAFETY: the caller's block came from this heap.
-        unsafe { HEAP.lock().c_free(block.cast()) }
+        unsafe { release(block.cast()) }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::keys::Values;
 use super::record::Thread;
+use crate::memory::cache::Cache;
 use crate::start::Once;
 use crate::sys::{Result, map};
 use core::arch::asm;
@@ -33,6 +34,8 @@ pub(crate) struct Control {
     pub(crate) values: Values,
     /// Where `strerror` writes.
     pub(crate) error_text: Cell<[u8; ERROR_TEXT]>,
+    /// Blocks this thread freed, for its next `malloc`.
+    pub(crate) cache: Cache,
     /// Where the region begins and how long it is.
     pub(crate) region: (usize, usize),
 }

@@ -9,6 +9,7 @@ use super::attributes::ThreadAttributes;
 use super::record::{self, DETACHED, ENDED, FIRST, JOINABLE, Thread};
 use super::{control, destructor, keys};
 use crate::errno::code;
+use crate::memory::cache;
 use crate::sys::{Result, error, futex, map, syscall};
 use abi::PAGE_SIZE;
 use abi::number::{THREAD_EXIT, THREAD_NEW};
@@ -115,6 +116,8 @@ fn end(result: *mut c_void) -> ! {
             drop(unsafe { Box::from_raw(record) });
         }
     }
+    // The last of what was freed lies in the region that goes now.
+    cache::give_back();
     // SAFETY: nothing of the region is used after this.
     let _ = unsafe { syscall(THREAD_EXIT, [start, length, done]) };
     // SAFETY: `THREAD_EXIT` does not return. Should it, an undefined instruction ends the process.

@@ -24,6 +24,7 @@ mod basic;
 mod calibrate;
 mod events;
 mod files;
+mod library;
 mod memory;
 mod pipes;
 mod processes;
@@ -57,6 +58,7 @@ Groups:
   memory     faults, mapping, protecting
   events     event queues with many descriptors
   signals    signals to oneself
+  library    std's threads, locks and memory
 
 Options:
   -h, --help     this text
@@ -77,7 +79,7 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 11] = [
+const GROUPS: [(&str, Group); 12] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
@@ -89,6 +91,7 @@ const GROUPS: [(&str, Group); 11] = [
     ("memory", memory::run),
     ("events", events::run),
     ("signals", signals::run),
+    ("library", library::run),
 ];
 
 fn main() -> ExitCode {
