@@ -12,6 +12,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 ## Variables, for any target that starts Lifeboat
 SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
+DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.disk)
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 STORE   ?=#      1: a disk for the emergency store
@@ -35,7 +36,7 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace bench guest-tests runtime-check schemes-check consoled logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools strace bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -48,7 +49,11 @@ quiet = $(if $(V),--verbose,$(if $(wildcard $(1)),--quiet))
 # What every recipe that calls cargo begins with: the toolchain that set-up found.
 setup_env = . $(BUILD)/setup.env
 XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --package xtask --
+# The disk of `make qemu` is a copy that is kept: what a person wrote is there the next time.
+QEMU_DISK   := $(BUILD)/qemu.disk
+DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
+	$(addprefix --disk ,$(strip $(DISK))) \
 	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 
@@ -70,8 +75,9 @@ help: # List the targets
 
 .PHONY: qemu exec gdb
 qemu: # Boot to a shell on this terminal (Ctrl-A X quits)
-qemu: kernel image
-	@$(XTASK) qemu $(MACHINE)
+qemu: kernel image disk
+	@[ -e $(QEMU_DISK) ] || cp --sparse=always $(DISK_IMAGE) $(QEMU_DISK)
+	@$(XTASK) qemu $(MACHINE) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
 
 exec: # Run one command line and end with its status: make exec CMD='ls sys:'
 exec: run-command
@@ -112,7 +118,7 @@ test-host: setup
 	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
-test-qemu: kernel image
+test-qemu: kernel image disk
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 test-runner: # A stranger's crate through `cargo lifeboat`
@@ -155,7 +161,7 @@ run-parts: kernel image sysroot
 
 # --- Build ---
 
-.PHONY: kernel user runtime image setup setup-gdb
+.PHONY: kernel user runtime image disk setup setup-gdb
 kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
@@ -183,6 +189,11 @@ image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
 		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
+
+disk: # The disk image: build/disk.img
+disk: setup
+	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
+		--manifest filesystem.toml --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

@@ -2,8 +2,9 @@
 //!
 //! The input is `filesystem.toml` and a folder of built programs; the same input always gives the
 //! same bytes. It never looks at a clock, at host permissions or at the order of a host folder.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod disk;
 mod extract;
 mod list;
 mod manifest;
@@ -15,10 +16,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-image - build, list or take apart a boot archive
+image - build, list or take apart a boot archive; build a disk image
 
 Usage:
   image build --manifest FILE --programs DIR --output FILE [--extra FILE]...
+  image disk --manifest FILE --output FILE [--extra FILE]... [--boot FILE=PATH]...
   image list FILE
   image extract FILE DIR
 
@@ -26,16 +28,18 @@ Options:
   --manifest FILE   what the archive holds: filesystem.toml
   --extra FILE      another manifest, added to the first; may be given again
   --programs DIR    where the built programs are
-  --output FILE     the archive to write
+  --output FILE     the archive or disk image to write
+  --boot FILE=PATH  a file for the disk's EFI partition; may be given again
   -h, --help        this text
   --version         name and version
 
 Examples:
   image build --manifest filesystem.toml --programs build/user --output build/initfs.img
   image list build/initfs.img
+  image disk --manifest filesystem.toml --output build/disk.img
 
 Files:
-  filesystem.toml   sections [[file]] [[program]] [[link]] [[service]] [[mount]];
+  filesystem.toml   sections [[file]] [[program]] [[link]] [[service]] [[mount]] [disk];
                     its own first lines explain them
 ";
 
@@ -44,6 +48,7 @@ enum Request {
     Help,
     Version,
     Build(Build),
+    Disk(disk::Request),
     List(PathBuf),
     Extract(PathBuf, PathBuf),
 }
@@ -80,6 +85,7 @@ fn run(request: Request) -> anyhow::Result<()> {
             std::fs::write(&build.output, archive)
                 .with_context(|| format!("cannot write {}", build.output.display()))?;
         }
+        Request::Disk(request) => disk::build(&request)?,
         Request::List(file) => print!("{}", list::list(&file)?),
         Request::Extract(file, folder) => extract::extract(&file, &folder)?,
     }
@@ -89,6 +95,7 @@ fn run(request: Request) -> anyhow::Result<()> {
 fn parse(mut arguments: lexopt::Parser) -> anyhow::Result<Request> {
     use lexopt::prelude::*;
     let mut words: Vec<PathBuf> = Vec::new();
+    let mut boot = Vec::new();
     let (mut manifest, mut extra, mut programs, mut output) = (None, Vec::new(), None, None);
     while let Some(argument) = arguments.next()? {
         match argument {
@@ -96,6 +103,7 @@ fn parse(mut arguments: lexopt::Parser) -> anyhow::Result<Request> {
             Long("version") => return Ok(Request::Version),
             Long("manifest") => manifest = Some(arguments.value()?.into()),
             Long("extra") => extra.push(arguments.value()?.into()),
+            Long("boot") => boot.push(boot_file(&arguments.value()?.string()?)?),
             Long("programs") => programs = Some(arguments.value()?.into()),
             Long("output") => output = Some(arguments.value()?.into()),
             Value(word) => words.push(word.into()),
@@ -103,7 +111,7 @@ fn parse(mut arguments: lexopt::Parser) -> anyhow::Result<Request> {
         }
     }
     let mut words = words.into_iter();
-    let command = words.next().context("no command: build, list or extract")?;
+    let command = words.next().context("no command: build, disk, list or extract")?;
     let request = match command.to_str() {
         Some("build") => {
             let mut manifests = vec![manifest.context("build needs --manifest FILE")?];
@@ -112,15 +120,26 @@ fn parse(mut arguments: lexopt::Parser) -> anyhow::Result<Request> {
             let output = output.context("build needs --output FILE")?;
             Request::Build(Build { manifests, programs, output })
         }
+        Some("disk") => {
+            let mut manifests = vec![manifest.context("disk needs --manifest FILE")?];
+            manifests.append(&mut extra);
+            let output = output.context("disk needs --output FILE")?;
+            Request::Disk(disk::Request { manifests, output, boot })
+        }
         Some("list") => Request::List(words.next().context("list needs FILE")?),
         Some("extract") => Request::Extract(
             words.next().context("extract needs FILE")?,
             words.next().context("extract needs DIR")?,
         ),
-        _ => bail!("unknown command {:?}: build, list or extract", command.display()),
+        _ => bail!("unknown command {:?}: build, disk, list or extract", command.display()),
     };
     match words.next() {
         Some(word) => bail!("unexpected argument {:?}", word.display()),
         None => Ok(request),
     }
+}
+
+fn boot_file(text: &str) -> anyhow::Result<(PathBuf, String)> {
+    let (from, to) = text.split_once('=').context("--boot needs FILE=PATH")?;
+    Ok((from.into(), to.to_owned()))
 }

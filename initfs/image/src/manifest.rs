@@ -32,6 +32,60 @@ pub(crate) struct Sections {
     pub(crate) service: Vec<Spanned<Service>>,
     #[serde(default)]
     pub(crate) mount: Vec<Spanned<Mount>>,
+    pub(crate) disk: Option<Spanned<Disk>>,
+}
+
+/// The disk image: sizes of its partitions, and what is on the RedoxFS.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Disk {
+    pub(crate) efi: Option<String>,
+    pub(crate) root: String,
+    pub(crate) store: Option<String>,
+    #[serde(default)]
+    pub(crate) directory: Vec<Spanned<DiskDirectory>>,
+    #[serde(default)]
+    pub(crate) file: Vec<Spanned<DiskFile>>,
+    #[serde(default)]
+    pub(crate) link: Vec<Spanned<DiskLink>>,
+}
+
+/// A directory on the disk.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiskDirectory {
+    pub(crate) path: String,
+    #[serde(default = "open_mode")]
+    pub(crate) mode: u16,
+    /// User and group.
+    #[serde(default)]
+    pub(crate) owner: [u32; 2],
+}
+
+fn open_mode() -> u16 {
+    0o755
+}
+
+/// A file on the disk, given in place or from the repository.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiskFile {
+    pub(crate) path: String,
+    pub(crate) data: Option<String>,
+    pub(crate) source: Option<PathBuf>,
+    #[serde(default = "plain_mode")]
+    pub(crate) mode: u16,
+    /// User and group.
+    #[serde(default)]
+    pub(crate) owner: [u32; 2],
+}
+
+/// A symbolic link on the disk.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DiskLink {
+    pub(crate) path: String,
+    pub(crate) target: String,
 }
 
 /// A file given in place, or a file or folder of the repository.

@@ -97,7 +97,7 @@ fn add_link(builder: &mut Builder, manifest: &Manifest, at: &Spanned<Link>) -> a
     Ok(())
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 

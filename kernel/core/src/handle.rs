@@ -36,16 +36,19 @@ pub struct Description {
 impl Description {
     /// Whether it may be read. A descriptor opened with neither mode is good for everything:
     /// schemes give such ones out through `dup`.
+    #[inline]
     pub fn is_readable(&self) -> bool {
         self.flags & O_ACCMODE != O_WRONLY
     }
 
     /// Whether it may be written.
+    #[inline]
     pub fn is_writable(&self) -> bool {
         self.flags & O_ACCMODE != O_RDONLY
     }
 
     /// Whether calls must not park.
+    #[inline]
     pub fn is_nonblocking(&self) -> bool {
         self.flags & O_NONBLOCK != 0
     }

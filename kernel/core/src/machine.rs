@@ -6,10 +6,12 @@
 //! Two halves. [`Machine`] is reached only under the kernel lock, as `kernel.machine`. [`Port`]
 //! is what one CPU's own loop needs outside the lock.
 
+use crate::acpi::PciWindow;
 use crate::boot::{Past, Stage};
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use abi::redox::IntRegisters;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::ops::DerefMut;
@@ -83,6 +85,15 @@ pub enum Interrupt {
     Kick,
     /// A device line. It stays masked until [`Machine::unmask_line`].
     Line(u8),
+}
+
+/// What a device writes to memory to make a line fire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Where.
+    pub address: u64,
+    /// What.
+    pub data: u32,
 }
 
 /// A call as the registers hold it.
@@ -296,6 +307,17 @@ pub trait Machine: Sized + 'static {
     fn next_interrupt(&mut self) -> Option<Interrupt>;
     /// Lets a line interrupt again.
     fn unmask_line(&mut self, line: u8);
+    /// How a device makes `line` fire by writing to memory; `None` for lines that are wires, or
+    /// that the machine does not have.
+    fn message(&self, line: u8) -> Option<Message>;
+    /// Where drivers find PCI configuration space.
+    fn pci_windows(&self) -> Vec<PciWindow> {
+        Vec::new()
+    }
+    /// The name of a PCI device that the kernel drives itself, and no driver may have.
+    fn kept_device(&self) -> Option<String> {
+        None
+    }
     /// Facts about a CPU.
     fn cpu_facts(&self, cpu: CpuId) -> CpuFacts;
     /// 64 bits from the hardware's random source, if it has one.

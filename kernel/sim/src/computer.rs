@@ -123,6 +123,10 @@ pub(crate) fn message_of(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
+/// What a program takes between two calls, in nanoseconds. It does pass, or programs that keep
+/// waking each other would never come to the end of their turn.
+const RUN_NS: u64 = 1_000;
+
 impl Port for Computer {
     type Machine = Sim;
     type Guard<'a> = MutexGuard<'a, Kernel<Sim>>;
@@ -134,9 +138,14 @@ impl Port for Computer {
 
     fn run(&self, context: &mut SimContext, space: &SpaceNumber) -> Trap {
         let cpu = crate::hardware::this_cpu();
-        if self.is_over() || self.kernel().machine.has_interrupt(cpu) {
-            // As on hardware: what was held back in the kernel comes before the first instruction.
-            return Trap::Interrupt;
+        {
+            let machine = &mut self.kernel().machine;
+            machine.pass(RUN_NS);
+            if self.is_over() || machine.has_interrupt(cpu) {
+                // As on hardware: what was held back in the kernel comes before the first
+                // instruction.
+                return Trap::Interrupt;
+            }
         }
         context.load_float(cpu);
         let handle = self.thread_of(context);

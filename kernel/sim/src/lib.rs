@@ -10,7 +10,8 @@
 //! What it keeps: every access of a program goes through a simulated translation cache, so a
 //! flush that the kernel forgot shows; every frame is accounted for at the end ([`audit`]); when
 //! everybody waits and nobody can ever wake anybody, the story fails at once and says who waits
-//! for what. Time is a number: it passes when the clock is read, and jumps when all CPUs sleep.
+//! for what. Time is a number: it passes when the clock is read and when a program runs, and jumps
+//! when all CPUs sleep.
 //!
 //! What it never does: decide anything a kernel decides, or look at a real clock.
 #![forbid(unsafe_code)]

@@ -5,7 +5,7 @@ use crate::context::SimContext;
 use crate::hardware::{CONSOLE_LINE, Sim, SpaceNumber, this_cpu};
 use crate::tables::{Cache, Tables};
 use abi::PAGE_SIZE;
-use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, PowerOff};
+use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use std::sync::atomic::Ordering;
 
@@ -13,6 +13,9 @@ use std::sync::atomic::Ordering;
 const CLOCK_READ_NS: u64 = 100;
 /// Seconds since 1970 when every simulated machine boots.
 const BOOT_TIME: u64 = 1_700_000_000;
+/// Lines from here on are no wires: devices write their numbers to [`MESSAGE_ADDRESS`].
+const FIRST_MESSAGE: u8 = 250;
+const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
 
 impl Machine for Sim {
     type Context = SimContext;
@@ -174,6 +177,10 @@ impl Machine for Sim {
 
     fn unmask_line(&mut self, line: u8) {
         as_hardware(|| self.unmasked.insert(line));
+    }
+
+    fn message(&self, line: u8) -> Option<Message> {
+        (line >= FIRST_MESSAGE).then(|| Message { address: MESSAGE_ADDRESS, data: line.into() })
     }
 
     fn cpu_facts(&self, _: CpuId) -> CpuFacts {

@@ -3,26 +3,30 @@
 use crate::boot::stages;
 use crate::context::Context;
 use crate::cpu::{Cpu, features};
-use crate::interrupt::{self, io, local, vector};
+use crate::interrupt::{self, io, local, message, vector};
 use crate::paging::space::Space;
 use crate::smp::{self, flush};
-use crate::{heap, physical, power, serial, time};
+use crate::{heap, physical, power, serial, store, time};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
+use kernel_core::acpi::PciWindow;
 use kernel_core::boot::{Past, Stage};
 use kernel_core::kernel::Kernel;
-use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, PowerOff};
+use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 
 /// An x86-64 machine with PC devices.
 pub struct Pc {
     /// The top-level table with nothing but the kernel's half.
     kernel_root: Frame,
+    /// What the firmware said about PCI.
+    pci_windows: Vec<PciWindow>,
 }
 
 impl Pc {
-    pub(crate) fn new(kernel_root: Frame) -> Self {
-        Self { kernel_root }
+    pub(crate) fn new(kernel_root: Frame, pci_windows: Vec<PciWindow>) -> Self {
+        Self { kernel_root, pci_windows }
     }
 }
 
@@ -182,6 +186,18 @@ impl Machine for Pc {
 
     fn unmask_line(&mut self, line: u8) {
         io::unmask(line);
+    }
+
+    fn message(&self, line: u8) -> Option<Message> {
+        message::of(line)
+    }
+
+    fn kept_device(&self) -> Option<String> {
+        store::kept()
+    }
+
+    fn pci_windows(&self) -> Vec<PciWindow> {
+        self.pci_windows.clone()
     }
 
     fn cpu_facts(&self, _cpu: CpuId) -> CpuFacts {

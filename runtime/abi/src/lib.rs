@@ -27,6 +27,7 @@ pub mod call;
 pub mod errno;
 pub mod exec;
 pub mod number;
+pub mod partition;
 pub mod signal;
 pub mod trace;
 pub mod wait;

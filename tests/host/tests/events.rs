@@ -159,6 +159,38 @@ fn a_device_line_is_an_event_until_it_is_acknowledged() {
     });
 }
 
+/// The line that a device makes fire by writing the message.
+fn line_of(user: &mut User, line: usize) -> u8 {
+    let teller = user.dup(line, b"message").expect("it has one");
+    let message = user.read(teller, 16).expect("it can be read");
+    user.close(teller).expect("it is open");
+    message[8]
+}
+
+#[test]
+fn a_device_may_interrupt_by_writing_to_memory() {
+    story_on_any(|user| {
+        let line = user.open("irq:msi", O_RDWR).expect("root may");
+        let teller = user.dup(line, b"message").expect("it has one");
+        let message = user.read(teller, 16).expect("it can be read");
+        let number = message[8];
+        assert_eq!(message[..8], 0xFEE0_0000u64.to_ne_bytes());
+        assert_eq!(user.write(teller, &[0; 8]), error(EBADF));
+        user.peek(|kernel| kernel.machine.fire_line(number));
+        assert_eq!(user.read(line, 8), Ok(1u64.to_ne_bytes().to_vec()));
+        assert_eq!(user.write(line, &1u64.to_ne_bytes()), Ok(8));
+        // The line is taken until both files are closed.
+        user.close(line).expect("it is open");
+        let other = user.open("irq:msi", O_RDWR).expect("there are several");
+        assert_ne!(line_of(user, other), number);
+        user.close(teller).expect("it is open");
+        let again = user.open("irq:msi", O_RDWR).expect("there are several");
+        assert_eq!(line_of(user, again), number);
+        let wire = user.open("irq:5", O_RDWR).expect("root may");
+        assert_eq!(user.dup(wire, b"message"), error(EOPNOTSUPP));
+    });
+}
+
 #[test]
 fn a_daemon_raises_events_for_its_files() {
     story_on_any(|user| {

@@ -2,6 +2,8 @@
 
 use abi::redox::number::{SYS_READ, SYS_WRITE};
 use host_stories::*;
+use kernel_core::machine::Machine as _;
+use kernel_core::memory::PhysicalAddress;
 
 const RW: MapFlags = MapFlags::PROT_READ.union(MapFlags::PROT_WRITE);
 
@@ -300,4 +302,62 @@ fn what_one_thread_protects_no_other_still_writes() {
             assert_eq!(ended, Ended::Exited(4));
         });
     }
+}
+
+#[test]
+fn memory_for_devices_is_contiguous_and_lives_as_long_as_somebody_has_it() {
+    story(|user| {
+        let free = |user: &User| user.peek(|kernel| kernel.frames.totals().free);
+        let before = free(user);
+        let file = user.open("memory:dma/0x5000", O_RDWR).expect("root may");
+        assert_eq!(free(user), before - 5, "what a power of two has too many is free");
+        let physical = user.read(file, 8).expect("it tells");
+        let physical = u64::from_ne_bytes(physical.try_into().expect("8 bytes"));
+        let map = |offset, pages| Map {
+            offset,
+            size: pages * PAGE_SIZE,
+            flags: RW | MapFlags::MAP_SHARED,
+            address: 0,
+        };
+        let at = user.map(file, map(0, 5)).expect("it can be mapped");
+        assert_eq!(user.load(at, 5 * PAGE_SIZE), vec![0; 5 * PAGE_SIZE]);
+        for page in 0..5 {
+            user.store(at + page * PAGE_SIZE, &[page as u8 + 1]);
+            let mut seen = [0];
+            let place = PhysicalAddress(physical + (page * PAGE_SIZE) as u64);
+            user.peek(|kernel| kernel.machine.read(place, &mut seen));
+            assert_eq!(seen, [page as u8 + 1]);
+        }
+        let second = user.map(file, map(PAGE_SIZE, 4)).expect("as often as one likes");
+        assert_eq!(user.load(second, 1), [2]);
+        assert_eq!(user.map(file, map(PAGE_SIZE, 5)), error(EINVAL), "it has no more");
+        let private = Map { flags: RW | MapFlags::MAP_PRIVATE, ..map(0, 1) };
+        assert_eq!(user.map(file, private), error(EINVAL));
+        user.close(file).expect("it is open");
+        assert_eq!(user.load(at, 1), [1], "a mapping keeps it");
+        user.unmap(at, 5 * PAGE_SIZE).expect("it is there");
+        user.unmap(second, 4 * PAGE_SIZE).expect("it is there");
+        assert!(before - free(user) <= 8, "only page tables are left");
+        for path in ["memory:dma/0", "memory:dma/0x400001"] {
+            assert_eq!(user.open(path, O_RDWR), error(EINVAL), "{path}");
+        }
+        for path in ["memory:dma", "memory:dma/x", "memory:dma/1/2", "memory:zeroed/1"] {
+            assert_eq!(user.open(path, O_RDWR), error(ENOENT), "{path}");
+        }
+    });
+}
+
+#[test]
+fn a_range_of_device_memory_ends_where_it_ends() {
+    story(|user| {
+        let file = user.open("memory:physical/0xfe000000/0x1800", O_RDWR).expect("root may");
+        let map = |offset, size| Map { offset, size, flags: RW | MapFlags::MAP_SHARED, address: 0 };
+        assert!(user.map(file, map(0, 2 * PAGE_SIZE)).is_ok());
+        assert_eq!(user.map(file, map(PAGE_SIZE, 2 * PAGE_SIZE)), error(EINVAL));
+        assert_eq!(user.map(file, map(2 * PAGE_SIZE, PAGE_SIZE)), error(EINVAL));
+        assert_eq!(user.read(file, 8), error(EBADF));
+        let memory = user.open("memory:physical/0x100000/4096", O_RDWR).expect("root may");
+        assert_eq!(user.map(memory, map(0, PAGE_SIZE)), error(EACCES), "programs live there");
+        assert_eq!(user.open("memory:physical/0x10/4096", O_RDWR), error(EINVAL));
+    });
 }

@@ -27,6 +27,7 @@ Options:
   --initrd FILE     the boot archive         (build/initfs.img)
   --smp N           CPUs                     (1)
   --mem MIB         memory                   (512)
+  --disk FILE       a disk image, read and written; may be repeated
   --store           a disk for the emergency store, freshly made
   --kvm             hardware virtualisation instead of emulation
   --append TEXT     more kernel command line; may be repeated
@@ -77,6 +78,7 @@ impl Request {
                 Long("initrd") => machine.initrd = parser.value()?.into(),
                 Long("smp") => machine.cpus = parser.value()?.parse()?,
                 Long("mem") => machine.memory_mib = parser.value()?.parse()?,
+                Long("disk") => machine.disks.push(parser.value()?.into()),
                 Long("store") => machine.has_store = true,
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,
                 Long("append") => machine.append.push(parser.value()?.string()?),

@@ -41,6 +41,10 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
+    /// Disk images, in the order of their PCI devices.
+    pub(crate) disks: Vec<PathBuf>,
+    /// What a story's own disk is copied from.
+    pub(crate) image: PathBuf,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
     /// The folder for serial logs.
@@ -59,6 +63,8 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
+            disks: Vec::new(),
+            image: "build/disk.img".into(),
             has_store: false,
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
@@ -85,6 +91,11 @@ impl Machine {
             command.arg("-no-reboot");
         }
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        for (number, disk) in self.disks.iter().enumerate() {
+            let drive = format!("if=none,format=raw,id=disk{number},file=");
+            command.arg("-drive").arg(with_path(&drive, disk));
+            command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+        }
         command.args(serial_arguments(serial));
         if let Some(image) = store {
             let drive = "if=none,id=store,format=raw,cache=unsafe,file=";

@@ -8,6 +8,8 @@ use crate::story::{Ends, Exec, Step, Story};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Trial};
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,6 +64,9 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
 
 fn tell(story: &Story, machine: &Machine) -> Result<()> {
     let name = format!("{}-smp{}", story.name, machine.cpus);
+    let disk = if story.has_disk { Some(FreshDisk::new(machine, &name)?) } else { None };
+    let machine =
+        &Machine { disks: disk.iter().map(|disk| disk.file.clone()).collect(), ..machine.clone() };
     let mut dialogue = None;
     for (index, step) in story.steps.iter().enumerate() {
         let number = index + 1;
@@ -84,6 +89,11 @@ fn take(
     if let Step::Exec(exec) = step {
         return perform(exec, story, machine, name);
     }
+    if let Step::Cut = step {
+        // Dropping a guest kills it at once.
+        let talk = dialogue.take().context("no machine is running")?;
+        return forbid(story, talk.text());
+    }
     let talk = match dialogue {
         Some(talk) => talk,
         None => dialogue.insert(Dialogue::start(machine, name, story.limit)?),
@@ -98,11 +108,53 @@ fn take(
                 Ends::Reset => ending == Ending::Reset,
             };
             ensure!(is_right, talk.failed(&format!("not the ending that was wanted: {ending}")));
+            forbid(story, talk.text()).map_err(|error| talk.failed(&error.to_string()))?;
+            // What follows happens on a machine that is switched on anew.
+            *dialogue = None;
         }
         Step::Pause(pause) => std::thread::sleep(*pause),
-        Step::Exec(_) => {}
+        Step::Exec(_) | Step::Cut => {}
     }
     Ok(())
+}
+
+/// A copy of the disk image for one story, removed when that is over.
+struct FreshDisk {
+    file: PathBuf,
+}
+
+impl FreshDisk {
+    fn new(machine: &Machine, name: &str) -> Result<Self> {
+        std::fs::create_dir_all(&machine.logs)?;
+        let disk = Self { file: machine.logs.join(format!("{name}.disk")) };
+        copy_with_holes(&machine.image, &disk.file)
+            .with_context(|| format!("copying {}", machine.image.display()))?;
+        Ok(disk)
+    }
+}
+
+impl Drop for FreshDisk {
+    fn drop(&mut self) {
+        // One that stays behind is overwritten by the next run.
+        let _stays = std::fs::remove_file(&self.file);
+    }
+}
+
+/// Copies a file that is mostly zeroes without writing those.
+fn copy_with_holes(from: &Path, to: &Path) -> Result<()> {
+    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
+    to.set_len(from.metadata()?.len())?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let length = from.read(&mut buffer)?;
+        match &buffer[..length] {
+            [] => return Ok(()),
+            bytes if bytes.iter().all(|byte| *byte == 0) => {
+                to.seek(SeekFrom::Current(length as i64))?;
+            }
+            bytes => to.write_all(bytes)?,
+        }
+    }
 }
 
 fn perform(exec: &Exec, story: &Story, machine: &Machine, name: &str) -> Result<()> {

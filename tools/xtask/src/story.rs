@@ -26,6 +26,8 @@ pub(crate) struct Story {
     pub(crate) limit: Duration,
     /// What no console may show.
     pub(crate) forbid: Vec<Regex>,
+    /// Whether the machines of the story have a disk, the same one.
+    pub(crate) has_disk: bool,
     /// Why it is not run yet.
     pub(crate) off: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -42,6 +44,8 @@ pub(crate) enum Step {
     Expect(Regex),
     /// Wait until the guest ends like this.
     Ends(Ends),
+    /// Pull the plug.
+    Cut,
     /// Do nothing for a while, as a person does.
     Pause(Duration),
 }
@@ -96,6 +100,7 @@ impl Story {
             append: file.append,
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
+            has_disk: file.disk,
             off: file.off,
             steps: steps.collect::<Result<_>>()?,
         })
@@ -118,6 +123,8 @@ struct File {
     timeout: u64,
     #[serde(default)]
     forbid: Vec<String>,
+    #[serde(default)]
+    disk: bool,
     off: Option<String>,
     step: Vec<FileStep>,
 }
@@ -150,6 +157,8 @@ struct FileStep {
     send: Option<String>,
     expect: Option<String>,
     ends: Option<Ends>,
+    #[serde(default)]
+    cut: bool,
     pause_ms: Option<u64>,
 }
 
@@ -161,6 +170,17 @@ impl FileStep {
             || !self.stdout_matches.is_empty()
             || !self.stdout_lacks.is_empty();
         ensure!(self.exec.is_some() || !judges, "`status` and `stdout` belong to `exec`");
+        if self.cut {
+            let says_more = judges
+                || self.exec.is_some()
+                || self.line.is_some()
+                || self.send.is_some()
+                || self.expect.is_some()
+                || self.ends.is_some()
+                || self.pause_ms.is_some();
+            ensure!(!says_more, "`cut` stands alone");
+            return Ok(Step::Cut);
+        }
         match (self.exec, self.line, self.send, self.expect, self.ends, self.pause_ms) {
             (Some(command), None, None, None, None, None) => Ok(Step::Exec(Exec {
                 command,
@@ -176,7 +196,9 @@ impl FileStep {
             (None, None, None, Some(wanted), None, None) => Ok(Step::Expect(pattern(&wanted)?)),
             (None, None, None, None, Some(ends), None) => Ok(Step::Ends(ends)),
             (None, None, None, None, None, Some(ms)) => Ok(Step::Pause(Duration::from_millis(ms))),
-            _ => bail!("a step is one of `exec`, `line`, `send`, `expect`, `ends`, `pause_ms`"),
+            _ => bail!(
+                "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`"
+            ),
         }
     }
 }
@@ -216,6 +238,7 @@ mod tests {
             "about = 'x'\n[[step]]\nexpect = '('",
             "about = 'x'\n[[step]]\nexec = 'true'\nstatus = 256",
             "about = 'x'\n[[step]]\nends = 'well'",
+            "about = 'x'\n[[step]]\ncut = true\nline = 'x'",
         ] {
             assert!(Story::parse("s", text).is_err(), "{text}");
         }

@@ -104,12 +104,36 @@ impl Shell {
     pub fn complain(&self, what: impl std::fmt::Display) {
         let name = self.name.rsplit('/').next().unwrap_or("sh");
         // There is nobody to tell when even this fails.
-        let _ = std::io::stderr().write_all(format!("{name}: {what}\n").as_bytes());
+        let text = what.to_string();
+        let text = without_number(&text);
+        let _ = std::io::stderr().write_all(format!("{name}: {text}\n").as_bytes());
     }
 
     /// Whether a person types.
     pub fn is_interactive(&self) -> bool {
         self.terminal.is_some()
+    }
+}
+
+/// An error as a person wants it: std's words without std's ` (os error 2)`.
+fn without_number(text: &str) -> &str {
+    let cut = text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error "));
+    match cut {
+        Some((words, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => words,
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_number;
+
+    #[test]
+    fn errors_are_said_without_their_number() {
+        assert_eq!(without_number("x: No such file (os error 2)"), "x: No such file");
+        for text in ["x (os error two)", "(os error 2", "plain", ""] {
+            assert_eq!(without_number(text), text);
+        }
     }
 }
 

@@ -12,12 +12,15 @@ mod free;
 mod grep;
 mod hexdump;
 mod kill;
+mod lsblk;
+mod lspci;
 mod mount;
 mod process;
 mod ps;
 mod schemes;
 mod source;
 mod stop;
+mod sync;
 mod top;
 mod units;
 mod uptime;
@@ -38,7 +41,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 19] = [
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -46,12 +49,15 @@ const TOOLS: [Tool; 16] = [
     grep::TOOL,
     hexdump::TOOL,
     kill::TOOL,
+    lsblk::TOOL,
+    lspci::TOOL,
     emerg::LEAK,
     mount::TOOL,
     ps::TOOL,
     stop::REBOOT,
     schemes::TOOL,
     stop::SHUTDOWN,
+    sync::TOOL,
     top::TOOL,
     mount::UNMOUNT,
     uptime::TOOL,

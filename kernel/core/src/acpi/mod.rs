@@ -10,12 +10,14 @@ mod bytes;
 pub mod fadt;
 pub mod hpet;
 pub mod madt;
+pub mod mcfg;
 pub mod rsdp;
 pub mod sdt;
 
 pub use fadt::Fadt;
 pub use hpet::Hpet;
 pub use madt::Madt;
+pub use mcfg::PciWindow;
 pub use rsdp::Rsdp;
 pub use sdt::{Rejection, Sdt};
 
@@ -139,6 +141,11 @@ impl Tables {
     /// The high-precision timer.
     pub fn hpet(&self) -> Option<Hpet> {
         self.find(*b"HPET").find_map(Hpet::new)
+    }
+
+    /// Where PCI configuration space is.
+    pub fn pci_windows(&self) -> Vec<PciWindow> {
+        self.find(*b"MCFG").flat_map(PciWindow::all).collect()
     }
 
     /// What switches the machine off, from whichever table of AML code declares it.

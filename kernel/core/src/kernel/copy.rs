@@ -7,7 +7,7 @@
 use super::Kernel;
 use crate::error::*;
 use crate::machine::{Access, Machine};
-use crate::memory::{Page, PhysicalAddress, SpaceId, UserSlice};
+use crate::memory::{Frame, Page, PhysicalAddress, SpaceId, UserSlice};
 use abi::PAGE_SIZE;
 use alloc::string::String;
 use alloc::vec;
@@ -41,21 +41,29 @@ impl<M: Machine> Kernel<M> {
         slice: UserSlice,
         access: Access,
     ) -> Outcome<(PhysicalAddress, usize)> {
-        let page = Page::containing(slice.address);
-        let inside = slice.address % PAGE_SIZE;
-        let length = slice.length.min(PAGE_SIZE - inside);
         let tables = &self.spaces[space.0].tables;
-        if let Some((frame, have)) = self.machine.lookup(tables, page)
-            && have.contains(access)
-            && is_memory(have)
-        {
-            return Ok((frame.at(inside), length));
+        match self.machine.lookup(tables, Page::containing(slice.address)) {
+            Some((frame, have)) if have.contains(access) && is_memory(have) => {
+                Ok(start_of(slice, frame))
+            }
+            _ => self.physical_after_bringing(space, slice, access),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn physical_after_bringing(
+        &mut self,
+        space: SpaceId,
+        slice: UserSlice,
+        access: Access,
+    ) -> Outcome<(PhysicalAddress, usize)> {
+        let page = Page::containing(slice.address);
         self.bring_page(space, page, access)?;
         let tables = &self.spaces[space.0].tables;
         let found = self.machine.lookup(tables, page);
         let (frame, _) = found.filter(|(_, have)| is_memory(*have)).ok_or(Errno(EFAULT))?;
-        Ok((frame.at(inside), length))
+        Ok(start_of(slice, frame))
     }
 
     /// Makes a page present, as a fault would.
@@ -70,12 +78,28 @@ impl<M: Machine> Kernel<M> {
         space.fault(&mut self.machine, &mut self.frames, self.zero, page, access)
     }
 
-    /// Copies from a program. `into` is at most as long as `from`.
+    /// Copies from a program. `into` is at most as long as `from`. Nearly all that is copied so lies
+    /// in one page.
+    #[inline]
     pub fn copy_in(&mut self, space: SpaceId, from: UserSlice, into: &mut [u8]) -> Outcome<()> {
         let length = into.len().min(from.length);
+        if length == 0 {
+            return Ok(());
+        }
+        let (at, count) = self.readable_at(space, from.part(0, length))?;
+        self.machine.read(at, &mut into[..count]);
+        if count == length {
+            return Ok(());
+        }
+        self.copy_in_rest(space, from.part(count, length - count), &mut into[count..length])
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_in_rest(&mut self, space: SpaceId, from: UserSlice, into: &mut [u8]) -> Outcome<()> {
         let mut done = 0;
-        while done < length {
-            let (at, count) = self.readable_at(space, from.part(done, length - done))?;
+        while done < into.len() {
+            let (at, count) = self.readable_at(space, from.part(done, from.length))?;
             self.machine.read(at, &mut into[done..done + count]);
             done += count;
         }
@@ -83,11 +107,26 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies to a program. `from` is at most as long as `into`.
+    #[inline]
     pub fn copy_out(&mut self, space: SpaceId, into: UserSlice, from: &[u8]) -> Outcome<()> {
         let length = from.len().min(into.length);
+        if length == 0 {
+            return Ok(());
+        }
+        let (at, count) = self.writable_at(space, into.part(0, length))?;
+        self.machine.write(at, &from[..count]);
+        if count == length {
+            return Ok(());
+        }
+        self.copy_out_rest(space, into.part(count, length - count), &from[count..length])
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_out_rest(&mut self, space: SpaceId, into: UserSlice, from: &[u8]) -> Outcome<()> {
         let mut done = 0;
-        while done < length {
-            let (at, count) = self.writable_at(space, into.part(done, length - done))?;
+        while done < from.len() {
+            let (at, count) = self.writable_at(space, into.part(done, into.length))?;
             self.machine.write(at, &from[done..done + count]);
             done += count;
         }
@@ -143,6 +182,13 @@ impl<M: Machine> Kernel<M> {
         }
         Ok(words)
     }
+}
+
+/// Where a slice begins in the frame of its first page, and how much of it is there.
+#[inline(always)]
+fn start_of(slice: UserSlice, frame: Frame) -> (PhysicalAddress, usize) {
+    let inside = slice.address % PAGE_SIZE;
+    (frame.at(inside), slice.length.min(PAGE_SIZE - inside))
 }
 
 /// Whether what is mapped so is memory. A device's registers are not: reading them may change

@@ -158,7 +158,9 @@ impl<M: Machine> Kernel<M> {
                 Reaction::Handle(action) => {
                     let is_owed = self.tasks[task.0].unfinished.owed.is_some();
                     if is_owed && self.cancel_request(task) {
-                        // The daemon's answer comes first; nothing it has done may be lost.
+                        // The daemon's answer comes first; nothing it has done may be lost. Then
+                        // this is looked at again.
+                        self.this_record().must_look = true;
                         return true;
                     }
                     if self.lacks_room_for_handler(task) {

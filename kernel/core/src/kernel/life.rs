@@ -188,13 +188,14 @@ impl<M: Machine> Kernel<M> {
 
     /// Forgets a thread that no other CPU runs.
     pub(crate) fn reap_thread(&mut self, task: TaskId) {
-        use crate::schedule::Policy;
         let this_cpu = self.machine.this_cpu();
         if self.cpus[this_cpu].current().is_some_and(|caller| caller.task == task) {
             self.leave(this_cpu);
         }
-        self.policy.remove(task);
-        self.abandon_request(task);
+        self.withdraw(task);
+        if let Some(tag) = self.tasks[task.0].unfinished.owed {
+            self.abandon_request(tag);
+        }
         let thread = self.tasks.remove(task.0);
         // Not if another thread has taken the number over by `exec`.
         if self.tids.get(&thread.tid) == Some(&task) {

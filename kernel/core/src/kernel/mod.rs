@@ -5,6 +5,7 @@
 //! kernel, `files` opens and closes, `life` starts and ends processes, `deliver` brings signals.
 
 mod copy;
+mod cpus;
 mod deliver;
 mod emergency;
 mod exec;
@@ -15,7 +16,8 @@ mod start;
 mod timers;
 mod trace;
 
-pub use run::{CPUS_MAX, Chosen, Cpu, Cpus};
+pub use cpus::{CPUS_MAX, Cpu, Cpus};
+pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
@@ -31,7 +33,7 @@ use crate::pipe::Pipes;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
-use crate::scheme::{Clocks, Console, KernelSchemes, Lines, SchemeId, place, user_socket};
+use crate::scheme::{Clocks, Console, KernelSchemes, Lines, Ranges, SchemeId, place, user_socket};
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
@@ -144,6 +146,8 @@ pub struct Kernel<M: Machine> {
     pub clocks: Clocks,
     /// Open files of `irq:`.
     pub lines: Lines,
+    /// Open files of `memory:` that stand for a range.
+    pub ranges: Ranges,
     /// What `debug:` has received.
     pub console: Console,
     /// The kernel's log.
@@ -206,6 +210,7 @@ impl<M: Machine> Kernel<M> {
             texts: Texts::default(),
             clocks: Clocks::default(),
             lines: Lines::default(),
+            ranges: Ranges::default(),
             console,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
@@ -278,20 +283,23 @@ impl<M: Machine> Kernel<M> {
 
     /// Makes a parked thread ready; its call runs again when it is chosen.
     pub(crate) fn wake_task(&mut self, task: TaskId) {
-        let State::Parked(wait) = self.tasks[task.0].state else { return };
+        let thread = &mut self.tasks[task.0];
+        let State::Parked(wait) = thread.state else { return };
+        let timer = thread.unpark();
         if let Some(queue) = wait.queue {
             self.waits.remove(&mut self.tasks, queue, task);
         }
-        if let Some(timer) = self.tasks[task.0].timer.take() {
-            self.timers.cancel(timer);
-        }
-        self.make_ready_first(task);
+        self.run_soon(task, timer);
     }
 
     /// Wakes everybody who waits in a queue.
     pub(crate) fn wake_all(&mut self, queue: QueueId) {
-        while let Some(task) = self.waits.first(queue) {
-            self.wake_task(task);
+        while let Some((task, are_more)) = self.waits.pop(&mut self.tasks, queue) {
+            let timer = self.tasks[task.0].unpark();
+            self.run_soon(task, timer);
+            if !are_more {
+                return;
+            }
         }
     }
 

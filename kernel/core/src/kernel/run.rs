@@ -3,175 +3,21 @@
 //! A CPU asks [`Kernel::next`] for a thread, runs it without the lock, and brings it back to
 //! [`Kernel::trapped`]. A parked call is run again here, before its thread sees user code.
 
+use super::cpus::{Cpu, Handoff};
 use super::{Caller, Kernel};
 use crate::error::*;
-use crate::kernel::Waiter;
+use crate::kernel::{TimerKey, Waiter};
 use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
 use crate::memory::SpaceId;
 use crate::schedule::Policy;
-use crate::stats::{CpuStats, Times};
 use crate::syscall;
 use crate::task::{State, TaskId, Unfinished, Wait};
-use alloc::boxed::Box;
-use core::ops::{Index, IndexMut};
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
 const QUANTUM_NS: u64 = 10_000_000;
 /// What is set aside for the kernel's heap between operations, in bytes: more than any operation
 /// allocates.
 const HEAP_RESERVE: usize = 1 << 20;
-
-/// What the kernel knows of one CPU. Aligned, so that CPUs do not share cache lines, and finding a
-/// record is a shift.
-#[repr(align(256))]
-pub struct Cpu {
-    /// Its number.
-    pub id: CpuId,
-    /// The thread it runs, or has just brought back, and what belongs to it.
-    caller: Caller,
-    /// Whether it has one.
-    has_thread: bool,
-    /// It has one whose calls happen at once: no other CPU has ended it, and nobody traces it.
-    may_call: bool,
-    /// When it got that thread, and `user` then.
-    given_at: [u64; 2],
-    /// Woken by the current thread: goes next if the current one parks.
-    handoff: Option<TaskId>,
-    /// The current thread must let others go.
-    must_yield: bool,
-    /// Something must be looked at before the current thread goes on: what it asks attention for,
-    /// the end of its turn or its own, a thread that became ready here, a new timer. The one word
-    /// that every call tests.
-    pub(crate) must_look: bool,
-    /// When the current thread's turn ends, nanoseconds since boot.
-    turn_ends: u64,
-    /// What the one-shot timer is set to; `u64::MAX` for nothing.
-    timer: u64,
-    /// Halted, or about to be.
-    pub is_idle: bool,
-    /// Told that others wait for a turn, and not back yet.
-    is_called: bool,
-    /// Halted and not back yet.
-    is_halted: bool,
-    /// When it began, in ticks. What is neither user code nor idle since then is the kernel's.
-    started: u64,
-    /// Ticks in user code. While it is there, less the moment it went: going and coming back each
-    /// cost one addition.
-    user: u64,
-    /// Ticks halted, counted the same way.
-    idle: u64,
-    /// Counters.
-    pub stats: CpuStats,
-}
-
-impl Cpu {
-    /// A CPU that has not run anything. Its times count from `started` on.
-    pub fn new(id: CpuId, started: u64) -> Self {
-        Self {
-            id,
-            caller: Caller::NOBODY,
-            has_thread: false,
-            may_call: false,
-            given_at: [0; 2],
-            handoff: None,
-            must_yield: false,
-            must_look: false,
-            turn_ends: 0,
-            timer: u64::MAX,
-            is_idle: false,
-            is_called: false,
-            is_halted: false,
-            started,
-            user: 0,
-            idle: 0,
-            stats: CpuStats::default(),
-        }
-    }
-
-    /// The thread it runs must not go on without asking.
-    pub(crate) fn must_come_in(&mut self) {
-        self.must_yield |= self.has_thread;
-        self.must_look = true;
-    }
-
-    /// The one-shot timer is not set, or not to what it should be.
-    pub(crate) fn timer_is_off(&mut self) {
-        self.timer = u64::MAX;
-    }
-
-    /// The thread it runs, or has just brought back, and what belongs to it.
-    pub fn current(&self) -> Option<Caller> {
-        self.has_thread.then_some(self.caller)
-    }
-
-    /// Another CPU has ended its thread: none of its calls happen any more.
-    pub(super) fn end_current(&mut self) {
-        self.may_call = false;
-        self.must_look = true;
-    }
-
-    /// Somebody traces its thread from now on.
-    pub(super) fn take_detour(&mut self) {
-        self.may_call = false;
-    }
-
-    /// Counts the time in user code until `now`.
-    #[inline]
-    fn leaves_user(&mut self, now: u64) {
-        self.user = self.user.wrapping_add(now);
-    }
-
-    /// Counts the time in user code from `now` on.
-    #[inline]
-    fn enters_user(&mut self, now: u64) {
-        self.user = self.user.wrapping_sub(now);
-    }
-}
-
-/// The most CPUs there can be.
-pub const CPUS_MAX: usize = 128;
-
-/// The record of every CPU. There is room for all there can be, so that finding one needs no check.
-pub struct Cpus {
-    records: Box<[Cpu; CPUS_MAX]>,
-    count: usize,
-}
-
-impl Cpus {
-    /// Records of `count` CPUs that have not run anything.
-    pub(super) fn new(count: u32, started: u64) -> Self {
-        let records = (0..CPUS_MAX as u32).map(|number| Cpu::new(CpuId(number), started));
-        let records: Box<[Cpu]> = records.collect();
-        let records = records.try_into().unwrap_or_else(|_| unreachable!("as many as fit"));
-        Self { records, count: count as usize }
-    }
-
-    /// The records of the CPUs that run.
-    pub fn iter(&self) -> impl Iterator<Item = &Cpu> {
-        self.records[..self.count].iter()
-    }
-
-    /// The same, to change them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Cpu> {
-        self.records[..self.count].iter_mut()
-    }
-}
-
-impl Index<CpuId> for Cpus {
-    type Output = Cpu;
-
-    #[inline(always)]
-    fn index(&self, cpu: CpuId) -> &Cpu {
-        &self.records[cpu.0 as usize % CPUS_MAX]
-    }
-}
-
-impl IndexMut<CpuId> for Cpus {
-    #[inline(always)]
-    fn index_mut(&mut self, cpu: CpuId) -> &mut Cpu {
-        &mut self.records[cpu.0 as usize % CPUS_MAX]
-    }
-}
 
 /// A thread to run, with all that running it takes.
 pub struct Chosen<M: Machine> {
@@ -196,21 +42,29 @@ impl<M: Machine> Kernel<M> {
         }
         self.top_up_heap();
         loop {
-            let task = self.keep_or_choose(cpu)?.task;
-            let thread = &mut self.tasks[task.0];
-            if thread.attention && !self.attend(task) {
-                continue;
+            let task = self.keep_or_choose(cpu)?;
+            let record = &mut self.cpus[cpu];
+            let mut thread = &mut self.tasks[task.0];
+            record.must_look = false;
+            if !record.has_thread {
+                record.take_on(task, thread, self.machine.ticks());
             }
-            let thread = &mut self.tasks[task.0];
-            if thread.unfinished.is_parked {
-                thread.unfinished.is_parked = false;
-                // It may have become another program: ask again who it is.
-                if let Some(caller) = self.cpus[cpu].current() {
-                    self.call_again(caller);
+            let caller = record.caller;
+            if thread.attention {
+                if !self.attend(caller.task) {
+                    continue;
                 }
-                continue;
+                thread = &mut self.tasks[caller.task.0];
             }
-            return Some(self.hand_out(cpu, task));
+            if !thread.unfinished.is_parked {
+                let context = thread.context.take().expect("a chosen thread has its registers");
+                return Some(self.hand_out(cpu, caller.space, context));
+            }
+            let Some(context) = self.call_again(caller) else { continue };
+            if !self.cpus[cpu].must_look {
+                return Some(self.hand_out(cpu, caller.space, context));
+            }
+            self.tasks[caller.task.0].context = Some(context);
         }
     }
 
@@ -227,7 +81,7 @@ impl<M: Machine> Kernel<M> {
             return None;
         }
         let caller = record.caller;
-        let context = syscall::dispatch(self, caller, context)?;
+        let context = syscall::dispatch(self, &caller, context)?;
         let has_reserve = self.machine.heap_reserve() > 0;
         let record = &mut self.cpus[cpu];
         if record.must_look || !has_reserve {
@@ -259,18 +113,23 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Takes this CPU's interrupts to whom they concern.
-    #[inline(never)]
+    #[inline]
     pub fn poll_interrupts(&mut self, cpu: CpuId) {
         while let Some(interrupt) = self.machine.next_interrupt() {
-            if self.emergency.is_frozen() {
-                self.interrupted_frozen(cpu, interrupt);
-                continue;
-            }
-            match interrupt {
-                Interrupt::Timer => self.timer_fired(cpu),
-                Interrupt::Kick => self.cpus[cpu].is_called = false,
-                Interrupt::Line(line) => self.line_fired(cpu, line),
-            }
+            self.interrupted(cpu, interrupt);
+        }
+    }
+
+    #[inline(never)]
+    fn interrupted(&mut self, cpu: CpuId, interrupt: Interrupt) {
+        if self.emergency.is_frozen() {
+            self.interrupted_frozen(cpu, interrupt);
+            return;
+        }
+        match interrupt {
+            Interrupt::Timer => self.timer_fired(cpu),
+            Interrupt::Kick => self.cpus[cpu].is_called = false,
+            Interrupt::Line(line) => self.line_fired(cpu, line),
         }
     }
 
@@ -300,23 +159,22 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The current thread while it may go on, else the next one.
-    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<Caller> {
+    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
         if let Some(caller) = record.current() {
             // One that has been ended is not made ready again: it is reaped.
             if !record.must_yield || self.tasks[caller.task.0].state == State::Ending {
-                return Some(caller);
+                return Some(caller.task);
             }
             record.must_yield = false;
-            if self.policy.is_empty() {
+            if !self.is_somebody_ready(cpu) {
                 self.start_turn(cpu);
-                return Some(caller);
+                return Some(caller.task);
             }
             self.leave(cpu);
             self.make_ready(caller.task);
         }
-        let task = self.choose(cpu)?;
-        Some(self.give_cpu(cpu, task))
+        self.choose(cpu)
     }
 
     /// The thread that the last one handed its turn to, else the policy's next.
@@ -324,8 +182,11 @@ impl<M: Machine> Kernel<M> {
         let now = self.now();
         let record = &mut self.cpus[cpu];
         let has_turn = now < record.turn_ends;
-        let handoff = record.handoff.take();
-        let woken = handoff.filter(|task| self.policy.remove(*task));
+        let woken = match core::mem::take(&mut record.handoff) {
+            Handoff::Held(task) => Some(task),
+            Handoff::Queued(task) => self.policy.remove(task).then_some(task),
+            Handoff::Nobody => None,
+        };
         match woken {
             // It inherits the rest of the turn, so that two threads calling each other cannot
             // keep all others waiting.
@@ -338,42 +199,28 @@ impl<M: Machine> Kernel<M> {
         Some(task)
     }
 
-    fn give_cpu(&mut self, cpu: CpuId, task: TaskId) -> Caller {
-        let thread = &mut self.tasks[task.0];
-        thread.state = State::Running(cpu);
-        thread.switches += 1;
-        thread.last_cpu = cpu;
-        let caller = Caller { task, process: thread.process, space: thread.space };
-        let now = self.machine.ticks();
-        let record = &mut self.cpus[cpu];
-        record.caller = caller;
-        record.has_thread = true;
-        record.may_call = thread.session.is_none();
-        record.given_at = [now, record.user];
-        record.stats.switches += 1;
-        caller
-    }
-
     fn start_turn(&mut self, cpu: CpuId) {
         let now = self.now();
         self.cpus[cpu].turn_ends = now + QUANTUM_NS;
     }
 
-    /// Takes the registers out and sets the clock; calls another CPU if work is left over.
-    fn hand_out(&mut self, cpu: CpuId, task: TaskId) -> Chosen<M> {
-        let turn_ends = self.cpus[cpu].turn_ends;
-        if !self.policy.is_empty() {
-            self.call_another_cpu(cpu);
-            self.set_timer_by(cpu, turn_ends);
+    /// Whether another thread could run on this CPU.
+    fn is_somebody_ready(&self, cpu: CpuId) -> bool {
+        matches!(self.cpus[cpu].handoff, Handoff::Held(_)) || !self.policy.is_empty()
+    }
+
+    /// Sets the clock for a thread that goes to user code; calls another CPU if work is left over.
+    #[inline(always)]
+    fn hand_out(&mut self, cpu: CpuId, space: SpaceId, context: M::Context) -> Chosen<M> {
+        if self.is_somebody_ready(cpu) {
+            if !self.cpus.is_single() {
+                self.share_work(cpu);
+            }
+            self.set_timer_by(cpu, self.cpus[cpu].turn_ends);
         }
         self.set_timer_by(cpu, self.timers.soonest());
-        let thread = &mut self.tasks[task.0];
-        let space = thread.space;
-        let context = thread.context.take().expect("a chosen thread has its registers");
         let now = self.machine.ticks();
-        let record = &mut self.cpus[cpu];
-        record.must_look = false;
-        record.enters_user(now);
+        self.cpus[cpu].enters_user(now);
         if self.stats.first_user == 0 {
             self.stats.first_user = now;
         }
@@ -382,52 +229,12 @@ impl<M: Machine> Kernel<M> {
 
     /// Parts a CPU from its thread, and tells the thread how long it had it.
     pub(crate) fn leave(&mut self, cpu: CpuId) {
+        let now = self.machine.ticks();
         let record = &mut self.cpus[cpu];
         let Some(Caller { task, .. }) = record.current() else { return };
-        record.must_yield = false;
-        record.has_thread = false;
-        record.may_call = false;
-        let [user, kernel] = self.turn_of(cpu);
         let thread = &mut self.tasks[task.0];
-        thread.user_ticks += user;
-        thread.kernel_ticks += kernel;
+        thread.count_turn(record.let_go(now));
         self.machine.suspend(thread.context());
-    }
-
-    /// Ticks in user code and in the kernel since a CPU got its thread.
-    fn turn_of(&self, cpu: CpuId) -> [u64; 2] {
-        let now = self.machine.ticks();
-        let [given_at, user] = self.cpus[cpu].given_at;
-        let user = self.user_ticks(cpu, now).wrapping_sub(user);
-        [user, now.wrapping_sub(given_at).saturating_sub(user)]
-    }
-
-    /// Ticks that a CPU has spent in user code until `now`. Whoever asks has the lock, so that all
-    /// other CPUs with a thread are there, or were until they began to wait for the lock.
-    fn user_ticks(&self, cpu: CpuId, now: u64) -> u64 {
-        let record = &self.cpus[cpu];
-        let is_there = record.has_thread && cpu != self.machine.this_cpu();
-        if is_there { record.user.wrapping_add(now) } else { record.user }
-    }
-
-    /// What a CPU has done with its time.
-    pub fn times_of(&self, cpu: CpuId) -> Times {
-        let now = self.machine.ticks();
-        let record = &self.cpus[cpu];
-        let user = self.user_ticks(cpu, now);
-        let idle = if record.is_halted { record.idle.wrapping_add(now) } else { record.idle };
-        let kernel = now.wrapping_sub(record.started).saturating_sub(user).saturating_sub(idle);
-        Times { user, kernel, idle }
-    }
-
-    /// Ticks of a thread in user code and in the kernel, the turn it has now included.
-    pub fn ticks_of(&self, task: TaskId) -> [u64; 2] {
-        let thread = &self.tasks[task.0];
-        let turn = match thread.state {
-            State::Running(cpu) => self.turn_of(cpu),
-            _ => [0; 2],
-        };
-        [thread.user_ticks + turn[0], thread.kernel_ticks + turn[1]]
     }
 
     /// The program that the current thread of this CPU runs has been replaced.
@@ -449,15 +256,13 @@ impl<M: Machine> Kernel<M> {
         let value = match outcome {
             Ok(value) => value,
             Err(Stop::Error(_)) if self.frames.is_refused && self.takes_refusal() => {
-                self.tasks[caller.task.0].context = Some(context);
-                self.park(caller.task, self.wait_for_memory());
+                self.park(caller.task, self.wait_for_memory(), context);
                 self.want_emergency();
                 return None;
             }
             Err(Stop::Error(errno)) => answer(Err(errno)),
             Err(Stop::Park(wait)) => {
-                self.tasks[caller.task.0].context = Some(context);
-                self.park(caller.task, wait);
+                self.park(caller.task, wait, context);
                 return None;
             }
             Err(Stop::Replaced) => return None,
@@ -466,46 +271,75 @@ impl<M: Machine> Kernel<M> {
         Some(context)
     }
 
-    /// Runs a parked call again, unless all that is left of it is a daemon's error.
-    fn call_again(&mut self, caller: Caller) {
-        let is_owed = self.tasks[caller.task.0].unfinished.owed.is_some();
-        if is_owed && let Some(errno) = self.take_refusal(caller.task) {
-            let thread = &mut self.tasks[caller.task.0];
-            if errno == Errno(ECANCELED) && thread.attention {
-                // As if it had never been asked: the signal it was cancelled for decides whether
-                // the call is tried again.
-                thread.unfinished.is_parked = true;
-                return;
-            }
-            let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
-            let number = thread.context().call().number;
-            thread.context().set_answer(answer(Err(errno)));
-            thread.unfinished = Unfinished::default();
-            if thread.session.is_some() {
-                self.call_ended(caller.task, number);
-            }
-            return;
-        }
+    /// Runs a parked call again, unless all that is left of it is a daemon's error. Returns the
+    /// registers when that was all.
+    #[inline]
+    fn call_again(&mut self, caller: Caller) -> Option<M::Context> {
         let thread = &mut self.tasks[caller.task.0];
-        let Some(context) = thread.context.take() else { return };
-        let traced = thread.session.map(|_| context.call().number);
-        let answered = syscall::dispatch(self, caller, context);
-        let has_answer = answered.is_some();
-        if let Some(context) = answered {
-            let thread = &mut self.tasks[caller.task.0];
-            thread.context = Some(context);
-            // The call may have ended without taking the answer it was waiting for: what it named
-            // then may no longer be there.
-            if thread.unfinished.owed.is_some() {
-                self.abandon_request(caller.task);
-            }
-            self.tasks[caller.task.0].unfinished = Unfinished::default();
+        if thread.session.is_some() {
+            return self.call_traced(caller);
         }
-        if let Some(number) = traced
-            && (has_answer || self.is_replaced(caller.task))
-        {
+        thread.unfinished.is_parked = false;
+        if thread.unfinished.is_refused {
+            return self.refuse_call(caller.task);
+        }
+        let context = thread.context.take()?;
+        self.run_again(caller, context)
+    }
+
+    #[inline(always)]
+    fn run_again(&mut self, caller: Caller, context: M::Context) -> Option<M::Context> {
+        let context = syscall::dispatch(self, &caller, context)?;
+        let unfinished = core::mem::take(&mut self.tasks[caller.task.0].unfinished);
+        // The call may have ended without taking the answer it was waiting for: what it named then
+        // may no longer be there.
+        if let Some(tag) = unfinished.owed {
+            self.abandon_request(tag);
+        }
+        Some(context)
+    }
+
+    /// The same for a traced thread, whose tracer wants to know of the end. It comes by once more.
+    #[cold]
+    #[inline(never)]
+    fn call_traced(&mut self, caller: Caller) -> Option<M::Context> {
+        let thread = &mut self.tasks[caller.task.0];
+        thread.unfinished.is_parked = false;
+        let number = thread.context().call().number;
+        let context = if thread.unfinished.is_refused {
+            self.refuse_call(caller.task)
+        } else {
+            let context = thread.context.take()?;
+            self.run_again(caller, context)
+        };
+        let has_answer = context.is_some();
+        if has_answer {
+            self.tasks[caller.task.0].context = context;
+        }
+        if has_answer || self.is_replaced(caller.task) {
             self.call_ended(caller.task, number);
         }
+        None
+    }
+
+    /// Ends a call with a daemon's error.
+    #[cold]
+    #[inline(never)]
+    fn refuse_call(&mut self, task: TaskId) -> Option<M::Context> {
+        let errno = self.take_refusal(task).unwrap_or(Errno(ENODEV));
+        let thread = &mut self.tasks[task.0];
+        if errno == Errno(ECANCELED) && thread.attention {
+            // As if it had never been asked: the signal it was cancelled for decides whether the
+            // call is tried again.
+            thread.unfinished =
+                Unfinished { is_parked: true, is_refused: false, ..thread.unfinished };
+            return None;
+        }
+        let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
+        thread.unfinished = Unfinished::default();
+        let mut context = thread.context.take()?;
+        context.set_answer(answer(Err(errno)));
+        Some(context)
     }
 
     /// Whether a thread whose call gave no answer is not waiting either: it has new registers.
@@ -519,40 +353,60 @@ impl<M: Machine> Kernel<M> {
         let thread = &mut self.tasks[task.0];
         let is_at_rest = matches!(thread.state, State::Ready | State::Stopped | State::Traced);
         if is_at_rest && thread.unfinished.is_parked {
-            thread.unfinished.is_parked = false;
             let caller = Caller { task, process: thread.process, space: thread.space };
-            self.call_again(caller);
+            if let Some(context) = self.call_again(caller) {
+                self.tasks[task.0].context = Some(context);
+            }
         }
     }
 
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that
     /// [`Kernel::attend`] can interrupt its call, unless a daemon still owes it an answer.
-    fn park(&mut self, task: TaskId, wait: Wait) {
+    fn park(&mut self, task: TaskId, wait: Wait, mut context: M::Context) {
         let thread = &mut self.tasks[task.0];
         thread.unfinished.is_parked = true;
-        if thread.attention && thread.unfinished.owed.is_none() {
+        let stays = thread.attention && thread.unfinished.owed.is_none();
+        let State::Running(cpu) = thread.state else {
+            thread.context = Some(context);
+            return;
+        };
+        if stays {
+            thread.context = Some(context);
             return;
         }
-        let State::Running(cpu) = thread.state else { return };
         thread.state = State::Parked(wait);
-        self.leave(cpu);
+        self.machine.suspend(&mut context);
+        thread.context = Some(context);
+        thread.count_turn(self.cpus[cpu].let_go(self.machine.ticks()));
+        let deadline = thread.unfinished.deadline;
         if let Some(queue) = wait.queue {
             self.waits.push(&mut self.tasks, queue, task);
         }
-        let thread = &mut self.tasks[task.0];
-        if let Some(deadline) = thread.unfinished.deadline {
+        if let Some(deadline) = deadline {
             let timer = self.add_timer(deadline, Waiter::Task(task));
             self.tasks[task.0].timer = Some(timer);
         }
     }
 
-    /// Adds a woken thread to the ready ones, in front: whoever woke it may hand over its turn.
+    /// A thread that was woken goes first: whoever woke it may hand over its turn. While there is one
+    /// CPU and its turn ends by itself, nothing more need be done about it.
+    #[inline(always)]
+    pub(crate) fn run_soon(&mut self, task: TaskId, timer: Option<TimerKey>) {
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+        let is_single = self.cpus.is_single();
+        let record = self.this_record();
+        record.must_look |= !is_single || record.timer > record.turn_ends;
+        if let Handoff::Held(other) = core::mem::replace(&mut record.handoff, Handoff::Held(task)) {
+            self.policy.add_first(other);
+        }
+    }
+
+    /// Makes a thread ready, to go first.
     pub(crate) fn make_ready_first(&mut self, task: TaskId) {
         self.tasks[task.0].state = State::Ready;
-        self.policy.add_first(task);
-        let record = self.this_record();
-        record.handoff = Some(task);
-        record.must_look = true;
+        self.run_soon(task, None);
     }
 
     /// Adds a thread to the ready ones, at the end.
@@ -562,10 +416,13 @@ impl<M: Machine> Kernel<M> {
         self.this_record().must_look = true;
     }
 
-    /// The record of the CPU that has the kernel.
-    pub(crate) fn this_record(&mut self) -> &mut Cpu {
-        let cpu = self.machine.this_cpu();
-        &mut self.cpus[cpu]
+    /// A ready thread is not to run after all.
+    pub(crate) fn withdraw(&mut self, task: TaskId) {
+        let records = self.cpus.iter_mut();
+        for record in records.filter(|record| record.handoff == Handoff::Held(task)) {
+            record.handoff = Handoff::Nobody;
+        }
+        self.policy.remove(task);
     }
 
     /// The calling thread lets others go first.
@@ -601,9 +458,13 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Work is left over: calls a CPU that has nothing to do, or else one whose thread would run on
-    /// for ever, because nobody waited for a turn when it started.
-    fn call_another_cpu(&mut self, this: CpuId) {
+    /// Work is left over: lets other CPUs have it, and calls one that has nothing to do, or else one
+    /// whose thread would run on for ever, because nobody waited for a turn when it started.
+    fn share_work(&mut self, this: CpuId) {
+        if let Handoff::Held(task) = self.cpus[this].handoff {
+            self.cpus[this].handoff = Handoff::Queued(task);
+            self.policy.add_first(task);
+        }
         let idle = self.cpus.iter().find(|cpu| cpu.is_idle);
         let endless = |cpu: &Cpu| {
             let has_end = cpu.timer <= cpu.turn_ends;

@@ -526,8 +526,10 @@ impl<M: Machine> Kernel<M> {
             if call(&old) == call(registers) {
                 new.rip += CALL_LENGTH;
             } else {
-                self.abandon_request(task);
-                self.tasks[task.0].unfinished = Unfinished::default();
+                let unfinished = core::mem::take(&mut self.tasks[task.0].unfinished);
+                if let Some(tag) = unfinished.owed {
+                    self.abandon_request(tag);
+                }
             }
         }
         match self.tasks[task.0].context().set_registers(&new) {

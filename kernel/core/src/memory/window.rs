@@ -21,8 +21,14 @@ pub const PAYLOAD_MAX: usize = 1 << 20;
 /// Pages of the window that one request uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot {
-    first: usize,
-    count: usize,
+    first: u32,
+    count: u32,
+}
+
+impl Slot {
+    fn indices(self) -> core::ops::Range<usize> {
+        self.first as usize..(self.first + self.count) as usize
+    }
 }
 
 /// The window of one scheme.
@@ -32,6 +38,9 @@ pub struct Window {
     used: Vec<u64>,
     /// Pages get their frame when first used, and keep it.
     frames: Vec<Option<Frame>>,
+    /// A free page that has its frame, if one is at hand: most requests need one page, and the
+    /// last one's will do.
+    spare: Option<Slot>,
 }
 
 impl Window {
@@ -39,7 +48,12 @@ impl Window {
     pub fn new<M: Machine>(space: &mut Space<M>) -> Option<Self> {
         let pages = space.find_free(PAGES, Page(0))?;
         space.add(Region { pages, access: Access::READ | Access::WRITE, kind: Kind::Window });
-        Some(Self { first: pages.start, used: vec![0; PAGES / 64], frames: vec![None; PAGES] })
+        Some(Self {
+            first: pages.start,
+            used: vec![0; PAGES / 64],
+            frames: vec![None; PAGES],
+            spare: None,
+        })
     }
 
     /// The pages of the daemon's space it covers.
@@ -47,28 +61,70 @@ impl Window {
         Pages { start: self.first, end: Page(self.first.0 + PAGES) }
     }
 
-    /// Takes room for `length` bytes, at most [`PAYLOAD_MAX`]. `None` when the window is full.
-    pub fn take(&mut self, length: usize) -> Option<Slot> {
+    /// Takes room for `length` bytes, at most [`PAYLOAD_MAX`], with a frame for every page. `None`
+    /// when the window is full.
+    #[inline]
+    pub fn take<M: Machine>(
+        &mut self,
+        length: usize,
+        machine: &mut M,
+        frames: &mut Frames,
+        space: &mut Space<M>,
+    ) -> Result<Option<Slot>, NoMemory> {
+        match self.spare.take_if(|_| length <= PAGE_SIZE) {
+            Some(spare) => Ok(Some(spare)),
+            None => self.take_other(length, machine, frames, space),
+        }
+    }
+
+    fn take_other<M: Machine>(
+        &mut self,
+        length: usize,
+        machine: &mut M,
+        frames: &mut Frames,
+        space: &mut Space<M>,
+    ) -> Result<Option<Slot>, NoMemory> {
+        if let Some(spare) = self.spare.take() {
+            // It must not be in the way of a long run.
+            self.mark(spare, false);
+        }
+        let Some(slot) = self.find(length) else { return Ok(None) };
+        match self.back(machine, frames, space, slot) {
+            Ok(()) => Ok(Some(slot)),
+            Err(error) => {
+                self.mark(slot, false);
+                Err(error)
+            }
+        }
+    }
+
+    fn find(&mut self, length: usize) -> Option<Slot> {
         let count = length.div_ceil(PAGE_SIZE).max(1);
         let first = if count == 1 { self.find_one() } else { self.find_run(count) }?;
-        self.mark(first, count, true);
-        Some(Slot { first, count })
+        let slot = Slot { first: first as u32, count: count as u32 };
+        self.mark(slot, true);
+        Some(slot)
     }
 
     /// Gives a slot back.
+    #[inline]
     pub fn give_back(&mut self, slot: Slot) {
-        self.mark(slot.first, slot.count, false);
+        if slot.count == 1 && self.spare.is_none() {
+            self.spare = Some(slot);
+        } else {
+            self.mark(slot, false);
+        }
     }
 
     /// Makes sure that every page of the slot has a frame.
-    pub fn back<M: Machine>(
+    fn back<M: Machine>(
         &mut self,
         machine: &mut M,
         frames: &mut Frames,
         space: &mut Space<M>,
         slot: Slot,
     ) -> Result<(), NoMemory> {
-        for index in slot.first..slot.first + slot.count {
+        for index in slot.indices() {
             if self.frames[index].is_some() {
                 continue;
             }
@@ -82,14 +138,16 @@ impl Window {
     }
 
     /// Where the slot is for the daemon.
+    #[inline]
     pub fn address(&self, slot: Slot) -> usize {
-        Page(self.first.0 + slot.first).start()
+        Page(self.first.0 + slot.first as usize).start()
     }
 
     /// Where the byte at `offset` of a backed slot is in physical memory, and how many bytes
     /// follow in the same frame.
+    #[inline(always)]
     pub fn physical(&self, slot: Slot, offset: usize) -> (PhysicalAddress, usize) {
-        let index = slot.first + offset / PAGE_SIZE;
+        let index = slot.first as usize + offset / PAGE_SIZE;
         let frame = self.frames[index].expect("a slot is backed before it is used");
         let inside = offset % PAGE_SIZE;
         (frame.at(inside), PAGE_SIZE - inside)
@@ -115,8 +173,8 @@ impl Window {
         self.used[page / 64] & (1 << (page % 64)) != 0
     }
 
-    fn mark(&mut self, first: usize, count: usize, used: bool) {
-        for page in first..first + count {
+    fn mark(&mut self, slot: Slot, used: bool) {
+        for page in slot.indices() {
             debug_assert!(self.is_used(page) != used, "a slot is taken or given back twice");
             self.used[page / 64] ^= 1 << (page % 64);
         }

@@ -3,11 +3,15 @@
 //! Reading parks until the line has fired since the last acknowledgement, and gives the count as
 //! 8 bytes. Writing those 8 bytes acknowledges, and lets the line fire again. Only root may open
 //! one; the console's line is the kernel's own.
+//!
+//! `irq:msi` — a new line for a device that interrupts by writing to memory. `dup` with the name
+//! `message` gives a file that tells, in 16 bytes, to which address and what it has to write. The
+//! line is free again when its last file is closed.
 
 use super::{Opened, Position, Scheme, directory::Entry, place, text::parse_number};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
-use crate::machine::{CpuId, Machine};
+use crate::machine::{CpuId, Machine, Message};
 use crate::memory::UserSlice;
 use crate::task::{QueueId, Reason, Wait};
 use abi::redox::data::Stat;
@@ -20,6 +24,8 @@ use alloc::string::{String, ToString};
 const DIRECTORY: usize = usize::MAX;
 /// Lines that can be opened.
 const LINES: usize = 24;
+/// Where the numbers of files begin that tell a line's message.
+const MESSAGES: usize = 256;
 
 struct Line {
     count: u64,
@@ -48,7 +54,10 @@ impl<M: Machine> Scheme<M> for Irq {
         if k.processes[caller.process.0].ids.euid != 0 {
             return fail(EACCES);
         }
-        let number = parse_number(path).filter(|line| *line < LINES).ok_or(Errno(ENOENT))?;
+        let number = match path {
+            "msi" => free_message(k)?,
+            _ => parse_number(path).filter(|line| *line < LINES).ok_or(Errno(ENOENT))?,
+        };
         if number == k.machine.console_line() as usize {
             return fail(EBUSY);
         }
@@ -64,6 +73,17 @@ impl<M: Machine> Scheme<M> for Irq {
         Opened::stream(number)
     }
 
+    fn dup(&self, k: &mut Kernel<M>, _: Caller, number: usize, what: &[u8]) -> Outcome<Opened> {
+        let is_message = (0..MESSAGES).contains(&number) && message(k, number).is_some();
+        if what != b"message" || !is_message {
+            return fail(EOPNOTSUPP);
+        }
+        if let Some(line) = k.lines.open.get_mut(&number) {
+            line.opens += 1;
+        }
+        Opened::stream(MESSAGES + number)
+    }
+
     fn read(
         &self,
         k: &mut Kernel<M>,
@@ -72,6 +92,9 @@ impl<M: Machine> Scheme<M> for Irq {
         into: UserSlice,
         at: Position,
     ) -> Outcome {
+        if let Some(line) = message_of(number) {
+            return read_message(k, caller, line, into);
+        }
         let line = k.lines.open.get(&number).ok_or(Errno(EISDIR))?;
         if into.length < 8 {
             return fail(EINVAL);
@@ -95,6 +118,9 @@ impl<M: Machine> Scheme<M> for Irq {
         from: UserSlice,
         _: Position,
     ) -> Outcome {
+        if message_of(number).is_some() {
+            return fail(EBADF);
+        }
         if from.length < 8 {
             return fail(EINVAL);
         }
@@ -109,6 +135,7 @@ impl<M: Machine> Scheme<M> for Irq {
     }
 
     fn close(&self, k: &mut Kernel<M>, number: usize) {
+        let number = message_of(number).unwrap_or(number);
         let Some(line) = k.lines.open.get_mut(&number) else { return };
         line.opens -= 1;
         if line.opens == 0 {
@@ -126,7 +153,11 @@ impl<M: Machine> Scheme<M> for Irq {
     }
 
     fn path(&self, _: &mut Kernel<M>, number: usize) -> String {
-        if number == DIRECTORY { String::new() } else { format!("{number}") }
+        match message_of(number) {
+            Some(line) => format!("{line}/message"),
+            None if number == DIRECTORY => String::new(),
+            None => format!("{number}"),
+        }
     }
 
     fn stat(&self, _: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
@@ -140,6 +171,37 @@ impl<M: Machine> Scheme<M> for Irq {
             _ => fail(ENOTDIR),
         }
     }
+}
+
+/// The line whose message an open file tells.
+fn message_of(number: usize) -> Option<usize> {
+    number.checked_sub(MESSAGES).filter(|_| number != DIRECTORY)
+}
+
+/// What a device has to write where to make a line fire.
+fn message<M: Machine>(k: &Kernel<M>, line: usize) -> Option<Message> {
+    k.machine.message(u8::try_from(line).ok()?)
+}
+
+/// The first line that devices can write to and nobody has open.
+fn free_message<M: Machine>(k: &Kernel<M>) -> Outcome<usize> {
+    let mut lines = LINES..MESSAGES;
+    let is_free = |line: &usize| !k.lines.open.contains_key(line) && message(k, *line).is_some();
+    lines.find(is_free).ok_or(Errno(EBUSY).into())
+}
+
+fn read_message<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    line: usize,
+    into: UserSlice,
+) -> Outcome {
+    let Message { address, data } = message(k, line).ok_or(Errno(ENOENT))?;
+    if into.length < 16 {
+        return fail(EINVAL);
+    }
+    k.copy_out(caller.space, into, &[address, u64::from(data)].map(u64::to_ne_bytes).concat())?;
+    Ok(16)
 }
 
 impl<M: Machine> Kernel<M> {

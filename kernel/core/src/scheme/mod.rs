@@ -22,6 +22,7 @@ pub mod user;
 pub use debug::Console;
 pub(crate) use emergency::shows_pressure;
 pub use irq::Lines;
+pub use memory::Ranges;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
 pub use proc::Set as RegisterSet;
 pub(crate) use sys::scheme_rows;

@@ -107,6 +107,19 @@ enum Message {
     Notice(Sqe),
 }
 
+impl Owed {
+    /// Whether this is what came of a request.
+    #[inline]
+    fn is_for(&self, request: &Request<'_>) -> bool {
+        let is_same =
+            self.sqe.opcode == request.opcode as u8 && self.sqe.args[0] == request.number as u64;
+        // With a payload, two of the arguments tell where it is, and the position in the file may
+        // have been moved by others who share it.
+        let has_payload = !matches!(request.payload, Payload::None);
+        is_same && (has_payload || self.sqe.args[1..5] == request.arguments)
+    }
+}
+
 /// A daemon's scheme.
 pub struct UserScheme {
     /// The process that made the socket.
@@ -122,6 +135,8 @@ pub struct UserScheme {
     readable: QueueId,
     /// Clients wait here for room in the window.
     room: QueueId,
+    /// Whether any may.
+    is_wanted: bool,
     /// Open files of this scheme.
     files: usize,
     /// Whether the socket's number still stands for this scheme.
@@ -134,8 +149,7 @@ impl UserScheme {
     }
 
     fn find(&mut self, number: u32) -> Option<&mut Owed> {
-        let owed = self.owed.get_mut((number & 0xFFFF) as usize)?;
-        (owed.generation == (number >> 16) as u16).then_some(owed)
+        find(&mut self.owed, number)
     }
 
     /// The daemon's memory, while it serves.
@@ -147,6 +161,13 @@ impl UserScheme {
     pub fn waiting(&self) -> usize {
         self.owed.iter().filter(|(_, owed)| !matches!(owed.stage, Stage::Answered(_))).count()
     }
+}
+
+/// The request with a number: its place, and whose turn at that place it is.
+#[inline]
+fn find(owed: &mut Table<Owed>, number: u32) -> Option<&mut Owed> {
+    let owed = owed.get_mut((number & 0xFFFF) as usize)?;
+    (owed.generation == (number >> 16) as u16).then_some(owed)
 }
 
 /// Opcodes whose answer is a new file.
@@ -170,6 +191,7 @@ impl<M: Machine> Kernel<M> {
             generation: 0,
             readable,
             room,
+            is_wanted: false,
             files: 0,
             has_socket: true,
         }))
@@ -182,34 +204,41 @@ impl<M: Machine> Kernel<M> {
         scheme: usize,
         request: Request<'_>,
     ) -> Outcome<Answer> {
-        let owed = self.tasks[caller.task.0].unfinished.owed;
-        match owed {
-            Some(tag) if self.has_asked(tag, scheme, &request) => {
-                self.take_answer(caller, tag, request.payload)
-            }
-            // The program has changed what the call's arguments point at, or what its descriptors
-            // name. An answer to something else is no answer.
-            Some(_) => {
-                self.abandon_request(caller.task);
-                self.send_request(caller, scheme, request)
-            }
+        match self.tasks[caller.task.0].unfinished.owed {
             None => self.send_request(caller, scheme, request),
+            Some(tag) => self.ask_again(caller, scheme, request, tag),
         }
     }
 
-    /// Whether what a tag stands for is this request.
-    fn has_asked(&mut self, tag: Tag, scheme: usize, request: &Request<'_>) -> bool {
+    fn ask_again(
+        &mut self,
+        caller: Caller,
+        scheme: usize,
+        request: Request<'_>,
+        tag: Tag,
+    ) -> Outcome<Answer> {
         let found = self.user_schemes.get_mut(tag.scheme).and_then(|s| s.find(tag.number));
-        let Some(Owed { sqe, .. }) = found else { return true };
-        let is_same = tag.scheme == scheme
-            && sqe.opcode == request.opcode as u8
-            && sqe.args[0] == request.number as u64;
-        // With a payload, two of the arguments tell where it is, and the position in the file may
-        // have been moved by others who share it.
-        let has_payload = !matches!(request.payload, Payload::None);
-        is_same && (has_payload || sqe.args[1..5] == request.arguments)
+        let Some(owed) = found else {
+            self.tasks[caller.task.0].unfinished.owed = None;
+            return fail(ENODEV);
+        };
+        if tag.scheme != scheme || !owed.is_for(&request) {
+            // The program has changed what the call's arguments point at, or what its descriptors
+            // name. An answer to something else is no answer.
+            self.tasks[caller.task.0].unfinished.owed = None;
+            self.abandon_request(tag);
+            return self.ask(caller, scheme, request);
+        }
+        match owed.stage {
+            Stage::Answered(result) => {
+                let (slot, opcode) = (owed.slot, owed.sqe.opcode);
+                self.take_answer(caller, tag, request.payload, slot, opcode, result)
+            }
+            _ => Err(Stop::Park(Wait::alone(Reason::Reply))),
+        }
     }
 
+    #[inline(always)]
     fn send_request(
         &mut self,
         caller: Caller,
@@ -221,13 +250,14 @@ impl<M: Machine> Kernel<M> {
             return fail(EMSGSIZE);
         }
         let slot = self.fill_slot(caller, scheme, request.payload, length)?;
-        let ids = self.processes[caller.process.0].ids;
-        let user = u64::from(ids.euid) | u64::from(ids.egid) << 32;
+        let client = &self.processes[caller.process.0];
+        let user = u64::from(client.ids.euid) | u64::from(client.ids.egid) << 32;
+        let pid = u64::from(client.pid);
         let [a, b, c, d] = request.arguments;
         let server = &mut self.user_schemes[scheme];
-        let args = match (slot, &server.window) {
-            (Some(slot), Some(window)) => [window.address(slot) as u64, length as u64, c, d],
-            _ => [a, b, c, d],
+        let (a, b) = match (slot, &server.window) {
+            (Some(slot), Some(window)) => (window.address(slot) as u64, length as u64),
+            _ => (a, b),
         };
         server.generation = server.generation.wrapping_add(1);
         let generation = server.generation;
@@ -236,15 +266,8 @@ impl<M: Machine> Kernel<M> {
             opcode: request.opcode as u8,
             sqe_flags: SqeFlags::empty(),
             tag: number,
-            args: [
-                request.number as u64,
-                args[0],
-                args[1],
-                args[2],
-                args[3],
-                request.last.unwrap_or(user),
-            ],
-            caller: u64::from(self.processes[caller.process.0].pid),
+            args: [request.number as u64, a, b, c, d, request.last.unwrap_or(user)],
+            caller: pid,
             ..Sqe::default()
         };
         server.owed.insert(Owed {
@@ -264,6 +287,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Puts the payload where the daemon can see it. Last step that may park or fail.
+    #[inline(always)]
     fn fill_slot(
         &mut self,
         caller: Caller,
@@ -274,17 +298,19 @@ impl<M: Machine> Kernel<M> {
         let server = self.user_schemes.get_mut(scheme).ok_or(Errno(ENODEV))?;
         let window = server.window.as_mut().ok_or(Errno(ENODEV))?;
         if server.owed.len() >= 0xFFFF {
+            server.is_wanted = true;
             return Err(Stop::Park(Wait::on(Reason::Window, server.room)));
         }
         if matches!(payload, Payload::None) {
             return Ok(None);
         }
-        let Some(slot) = window.take(length) else {
+        let space = &mut self.spaces[server.space.0];
+        let slot = window.take(length, &mut self.machine, &mut self.frames, space)?;
+        let Some(slot) = slot else {
+            server.is_wanted = true;
             return Err(Stop::Park(Wait::on(Reason::Window, server.room)));
         };
-        let space = &mut self.spaces[server.space.0];
-        let backed = window.back(&mut self.machine, &mut self.frames, space, slot);
-        let filled = backed.map_err(Stop::from).and_then(|()| match payload {
+        let filled = match payload {
             Payload::Bytes(bytes) => {
                 self.write_slot(scheme, slot, bytes);
                 Ok(())
@@ -293,7 +319,7 @@ impl<M: Machine> Kernel<M> {
                 self.copy_slot(caller.space, scheme, slot, user, Direction::ToDaemon)
             }
             Payload::Receive(_) | Payload::None => Ok(()),
-        });
+        };
         if let Err(stop) = filled {
             if let Some(window) = &mut self.user_schemes[scheme].window {
                 window.give_back(slot);
@@ -303,18 +329,18 @@ impl<M: Machine> Kernel<M> {
         Ok(Some(slot))
     }
 
-    /// The call has run again: hand over the answer, or go on waiting.
-    fn take_answer(&mut self, caller: Caller, tag: Tag, payload: Payload<'_>) -> Outcome<Answer> {
+    /// The call has run again, and there is an answer: hand it over.
+    #[inline(always)]
+    fn take_answer(
+        &mut self,
+        caller: Caller,
+        tag: Tag,
+        payload: Payload<'_>,
+        slot: Option<Slot>,
+        opcode: u8,
+        result: Result<Answer, Errno>,
+    ) -> Outcome<Answer> {
         let scheme = tag.scheme;
-        let found = self.user_schemes.get_mut(scheme).and_then(|s| s.find(tag.number));
-        let Some(owed) = found else {
-            self.tasks[caller.task.0].unfinished.owed = None;
-            return fail(ENODEV);
-        };
-        let Stage::Answered(result) = owed.stage else {
-            return Err(Stop::Park(Wait::alone(Reason::Reply)));
-        };
-        let (slot, opcode) = (owed.slot, owed.sqe.opcode);
         // Last step that may park; commit after it.
         let result = match (result, slot) {
             (Ok(answer), Some(slot)) => {
@@ -335,6 +361,7 @@ impl<M: Machine> Kernel<M> {
         result.map_err(Stop::Error)
     }
 
+    #[inline(always)]
     fn bring_home(
         &mut self,
         caller: Caller,
@@ -364,16 +391,22 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Removes a finished request and lets waiting clients have its room.
+    #[inline]
     fn forget_request(&mut self, scheme: usize, number: u32) {
         let server = &mut self.user_schemes[scheme];
         let owed = server.owed.remove((number & 0xFFFF) as usize);
         if let (Some(slot), Some(window)) = (owed.slot, &mut server.window) {
             window.give_back(slot);
         }
-        let room = server.room;
-        // All, not one: the one might be stopped or killed before it can use the room.
-        self.wake_all(room);
-        self.bury_scheme(scheme);
+        let is_alive = server.is_alive();
+        if core::mem::take(&mut server.is_wanted) {
+            let room = server.room;
+            // All, not one: the one might be stopped or killed before it can use the room.
+            self.wake_all(room);
+        }
+        if !is_alive {
+            self.bury_scheme(scheme);
+        }
     }
 
     /// The daemon reads: as many requests as fit. Returns bytes.
@@ -392,35 +425,62 @@ impl<M: Machine> Kernel<M> {
         if caller.space != server.space || into.length < SIZE {
             return fail(EINVAL);
         }
+        let readable = server.readable;
+        let mut are_more = !server.queue.is_empty();
         let mut done = 0;
-        while done + SIZE <= into.length {
-            let server = &mut self.user_schemes[scheme];
-            let Some(message) = server.queue.front().copied() else { break };
-            let sqe = match message {
-                Message::Notice(sqe) => Some(sqe),
-                Message::Request(number) => server.find(number).map(|owed| owed.sqe),
-            };
-            if let Some(sqe) = sqe {
-                // Copy first, then take it off the queue: a lost page must not lose a request.
-                match self.copy_out(caller.space, into.part(done, SIZE), &sqe) {
-                    Err(stop) if done == 0 => return Err(stop),
-                    Err(_) => break,
-                    Ok(()) => done += SIZE,
+        while are_more && done + SIZE <= into.length {
+            match self.collect_one(caller, scheme, into.part(done, SIZE)) {
+                Ok((count, more)) => {
+                    done += count;
+                    are_more = more;
                 }
-            }
-            let server = &mut self.user_schemes[scheme];
-            server.queue.pop_front();
-            if let Message::Request(number) = message
-                && let Some(owed) = server.find(number)
-            {
-                owed.stage = Stage::Taken;
+                Err(stop) if done == 0 => return Err(stop),
+                Err(_) => break,
             }
         }
         match done {
             0 if is_nonblocking => fail(EAGAIN),
-            0 => Err(Stop::Park(Wait::on(Reason::Readable, self.user_schemes[scheme].readable))),
+            0 => Err(Stop::Park(Wait::on(Reason::Readable, readable))),
             _ => Ok(done),
         }
+    }
+
+    /// Takes one message off the queue. Returns its size, or 0 when nobody wants it answered any
+    /// more, and whether there are more. Where it goes is found first: a lost page must not lose a
+    /// request.
+    #[inline(always)]
+    fn collect_one(
+        &mut self,
+        caller: Caller,
+        scheme: usize,
+        into: UserSlice,
+    ) -> Outcome<(usize, bool)> {
+        let (to, room) = self.writable_at(caller.space, into)?;
+        let rest = match into.part(room, into.length) {
+            UserSlice { length: 0, .. } => None,
+            rest => Some(self.writable_at(caller.space, rest)?.0),
+        };
+        let UserScheme { queue, owed, .. } = &mut self.user_schemes[scheme];
+        let sqe = match queue.front() {
+            Some(Message::Notice(sqe)) => Some(sqe),
+            Some(Message::Request(number)) => find(owed, *number).map(|owed| {
+                owed.stage = Stage::Taken;
+                &owed.sqe
+            }),
+            None => None,
+        };
+        let count = match sqe {
+            Some(sqe) => {
+                self.machine.write(to, &sqe[..room]);
+                if let Some(rest) = rest {
+                    self.machine.write(rest, &sqe[room..]);
+                }
+                sqe.len()
+            }
+            None => 0,
+        };
+        queue.pop_front();
+        Ok((count, !queue.is_empty()))
     }
 
     /// The daemon writes: answers and events. Returns bytes taken; an answer that makes no sense
@@ -432,16 +492,9 @@ impl<M: Machine> Kernel<M> {
         from: UserSlice,
     ) -> Outcome {
         const SIZE: usize = size_of::<Cqe>();
-        if !self.is_served(scheme) {
-            return fail(ENODEV);
-        }
         let mut done = 0;
         while done + SIZE <= from.length {
-            let mut cqe = Cqe::default();
-            let result = self
-                .copy_in(caller.space, from.part(done, SIZE), &mut cqe)
-                .and_then(|()| self.settle(caller, scheme, &cqe));
-            match result {
+            match self.settle(caller, scheme, from.part(done, SIZE)) {
                 Ok(()) => done += SIZE,
                 Err(stop) if done == 0 => return Err(stop),
                 Err(_) => break,
@@ -450,7 +503,10 @@ impl<M: Machine> Kernel<M> {
         if done == 0 { fail(EINVAL) } else { Ok(done) }
     }
 
-    fn settle(&mut self, caller: Caller, scheme: usize, cqe: &Cqe) -> Outcome<()> {
+    #[inline(never)]
+    fn settle(&mut self, caller: Caller, scheme: usize, from: UserSlice) -> Outcome<()> {
+        let mut cqe = Cqe::default();
+        self.copy_in(caller.space, from, &mut cqe)?;
         let value = value_or_error(cqe.result);
         let is_positioned = cqe.extra_raw[0] & NewFdFlags::POSITIONED.bits() != 0;
         let plain = |value| Answer { value, is_positioned, other: None };
@@ -468,6 +524,7 @@ impl<M: Machine> Kernel<M> {
                 }
                 answered
             }
+            _ if !self.is_served(scheme) => fail(ENODEV),
             Some(CqeOpcode::SendFevent) => {
                 let flags = EventFlags::from_bits_truncate(cqe.tag as usize);
                 self.raise((SchemeId::User(scheme), cqe.result as usize), flags);
@@ -477,13 +534,18 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    #[inline(always)]
     fn answer_request(
         &mut self,
         scheme: usize,
         number: u32,
         result: Result<Answer, Errno>,
     ) -> Outcome<()> {
-        let owed = self.user_schemes[scheme].find(number).ok_or(Errno(EINVAL))?;
+        let server = &mut self.user_schemes[scheme];
+        if !server.is_alive() {
+            return fail(ENODEV);
+        }
+        let owed = server.find(number).ok_or(Errno(EINVAL))?;
         if !matches!(owed.stage, Stage::Taken) {
             return fail(EINVAL);
         }
@@ -495,7 +557,10 @@ impl<M: Machine> Kernel<M> {
         match owed.client {
             Some(client) => {
                 owed.stage = Stage::Answered(result);
-                self.wake_task(client);
+                match result {
+                    Ok(_) => self.wake_task(client),
+                    Err(_) => self.refuse(client),
+                }
             }
             None => {
                 self.forget_request(scheme, number);
@@ -529,12 +594,18 @@ impl<M: Machine> Kernel<M> {
             // The daemon has not seen it: it never happened.
             owed.stage = Stage::Answered(Err(Errno(ECANCELED)));
             server.queue.retain(|m| !matches!(m, Message::Request(n) if *n == number));
-            self.wake_task(task);
+            self.refuse(task);
             return true;
         }
         let caller = owed.sqe.caller;
         self.notify_cancel(tag.scheme, number, caller);
         true
+    }
+
+    /// A client's request has ended in an error, which is all that its call has to come back to.
+    fn refuse(&mut self, client: TaskId) {
+        self.tasks[client.0].unfinished.is_refused = true;
+        self.wake_task(client);
     }
 
     /// The error that a daemon has answered to a thread's request, which is forgotten with it.
@@ -548,8 +619,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The client has ended, or its call has: nobody waits for the answer any more.
-    pub(crate) fn abandon_request(&mut self, task: TaskId) {
-        let Some(tag) = self.tasks[task.0].unfinished.owed.take() else { return };
+    pub(crate) fn abandon_request(&mut self, tag: Tag) {
         let Some(server) = self.user_schemes.get_mut(tag.scheme) else { return };
         let Some(owed) = server.find(tag.number) else { return };
         owed.client = None;
@@ -611,7 +681,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(space) = self.spaces.get_mut(space.0) {
             space.remove(&mut self.machine, &mut self.frames, window.pages());
         }
-        clients.into_iter().for_each(|task| self.wake_task(task));
+        clients.into_iter().for_each(|task| self.refuse(task));
         self.wake_all(room);
         self.wake_all(readable);
         for key in self.events.watched_in(SchemeId::User(scheme)) {
@@ -716,6 +786,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies between a client's memory and a slot, page by page, once.
+    #[inline(always)]
     fn copy_slot(
         &mut self,
         space: SpaceId,

@@ -49,135 +49,115 @@ pub(super) fn close<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
 /// `fd, buffer, length`
 pub(super) fn read<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, ..] = a;
-    let (id, into) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
-    transfer_at_position(k, caller, id, |k, at| read_from(k, caller, id, into, at))
+    read_into(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET)
 }
 
 /// `fd, buffer, length`
 pub(super) fn write<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, ..] = a;
-    let (id, from) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
-    transfer_at_position(k, caller, id, |k, at| write_to(k, caller, id, from, at))
+    write_from(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET)
 }
 
 /// `fd, buffer, length, offset, flags`
 pub(super) fn read_at<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, offset, ..] = a;
-    let (id, into) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
-    if offset as u64 == NO_OFFSET {
-        return read(k, caller, a);
-    }
-    let at = explicit_position(k, id, offset)?;
-    read_from(k, caller, id, into, at)
+    read_into(k, caller, fd, UserSlice::new(buffer, length), offset as u64)
 }
 
 /// `fd, buffer, length, offset, flags`
 pub(super) fn write_at<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, offset, ..] = a;
-    let (id, from) = (k.description_of(caller, fd)?, UserSlice::new(buffer, length)?);
-    if offset as u64 == NO_OFFSET {
-        return write(k, caller, a);
-    }
-    let at = explicit_position(k, id, offset)?;
-    write_to(k, caller, id, from, at)
+    write_from(k, caller, fd, UserSlice::new(buffer, length), offset as u64)
 }
 
-fn explicit_position<M: Machine>(
-    k: &Kernel<M>,
-    id: DescriptionId,
-    offset: usize,
-) -> Outcome<Position> {
-    let description = &k.descriptions[id.0];
-    if !description.is_positioned {
-        return fail(ESPIPE);
-    }
-    Ok(Position { offset: offset as u64, is_nonblocking: description.is_nonblocking() })
+/// Where a transfer is: at `offset`, or without one at the file's own position, if it has one.
+#[inline(always)]
+fn position_of(description: &Description, offset: u64) -> Outcome<Position> {
+    let offset = match (offset, description.is_positioned) {
+        (NO_OFFSET, true) => description.offset,
+        (NO_OFFSET, false) => 0,
+        (offset, true) => offset,
+        (_, false) => return fail(ESPIPE),
+    };
+    Ok(Position { offset, is_nonblocking: description.is_nonblocking() })
 }
 
-/// Transfers at the file's own position, and moves it.
-#[inline]
-fn transfer_at_position<M: Machine>(
-    k: &mut Kernel<M>,
-    _caller: Caller,
-    id: DescriptionId,
-    transfer: impl FnOnce(&mut Kernel<M>, Position) -> Outcome,
-) -> Outcome {
-    let description = &k.descriptions[id.0];
-    let is_nonblocking = description.is_nonblocking();
-    if !description.is_positioned {
-        return transfer(k, Position { offset: 0, is_nonblocking });
-    }
-    let count = transfer(k, Position { offset: description.offset, is_nonblocking })?;
-    k.descriptions[id.0].offset += count as u64;
-    Ok(count)
-}
-
-#[inline]
-fn read_from<M: Machine>(
+/// Reads at `offset`, or at the file's own position, which moves.
+#[inline(always)]
+fn read_into<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
-    id: DescriptionId,
-    into: UserSlice,
-    at: Position,
+    fd: usize,
+    into: Result<UserSlice, Errno>,
+    offset: u64,
 ) -> Outcome {
+    let (id, into) = (k.description_of(caller, fd)?, into?);
     let description = &k.descriptions[id.0];
+    let at = position_of(description, offset)?;
     if !description.is_readable() {
         return fail(EBADF);
     }
-    let (scheme, number) = (description.scheme, description.number);
-    match scheme {
-        SchemeId::Kernel(place) => KernelSchemes::<M>::get(place).read(k, caller, number, into, at),
-        SchemeId::User(server) => {
-            let (offset, flags) = daemon_position(&k.descriptions[id.0], at);
-            let into = into.part(0, crate::memory::PAYLOAD_MAX);
-            let request = Request {
-                opcode: Opcode::Read,
-                number,
-                payload: Payload::Receive(into),
-                arguments: [0, 0, offset, flags],
-                last: None,
-            };
-            k.ask(caller, server, request).map(|answer| answer.value)
+    let (number, moves) = (description.number, description.is_positioned && offset == NO_OFFSET);
+    let count = match description.scheme {
+        SchemeId::Kernel(place) => {
+            KernelSchemes::<M>::get(place).read(k, caller, number, into, at)?
         }
+        SchemeId::User(server) => {
+            let payload = Payload::Receive(into.part(0, crate::memory::PAYLOAD_MAX));
+            let request = transfer_request(Opcode::Read, description, at, payload);
+            k.ask(caller, server, request)?.value
+        }
+    };
+    if moves {
+        k.descriptions[id.0].offset += count as u64;
     }
+    Ok(count)
 }
 
-#[inline]
-fn write_to<M: Machine>(
+/// Writes at `offset`, or at the file's own position, which moves.
+#[inline(always)]
+fn write_from<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
-    id: DescriptionId,
-    from: UserSlice,
-    at: Position,
+    fd: usize,
+    from: Result<UserSlice, Errno>,
+    offset: u64,
 ) -> Outcome {
+    let (id, from) = (k.description_of(caller, fd)?, from?);
     let description = &k.descriptions[id.0];
+    let at = position_of(description, offset)?;
     if !description.is_writable() {
         return fail(EBADF);
     }
-    let (scheme, number) = (description.scheme, description.number);
-    match scheme {
+    let (number, moves) = (description.number, description.is_positioned && offset == NO_OFFSET);
+    let count = match description.scheme {
         SchemeId::Kernel(place) => {
-            KernelSchemes::<M>::get(place).write(k, caller, number, from, at)
+            KernelSchemes::<M>::get(place).write(k, caller, number, from, at)?
         }
         SchemeId::User(server) => {
-            let (offset, flags) = daemon_position(&k.descriptions[id.0], at);
-            let from = from.part(0, crate::memory::PAYLOAD_MAX);
-            let request = Request {
-                opcode: Opcode::Write,
-                number,
-                payload: Payload::Send(from),
-                arguments: [0, 0, offset, flags],
-                last: None,
-            };
-            k.ask(caller, server, request).map(|answer| answer.value)
+            let payload = Payload::Send(from.part(0, crate::memory::PAYLOAD_MAX));
+            let request = transfer_request(Opcode::Write, description, at, payload);
+            k.ask(caller, server, request)?.value
         }
+    };
+    if moves {
+        k.descriptions[id.0].offset += count as u64;
     }
+    Ok(count)
 }
 
-/// The offset and flags a daemon is told.
-fn daemon_position(description: &Description, at: Position) -> (u64, u64) {
+/// What a daemon is asked: it is told the position of files that have one, and the flags.
+#[inline(always)]
+fn transfer_request<'a>(
+    opcode: Opcode,
+    description: &Description,
+    at: Position,
+    payload: Payload<'a>,
+) -> Request<'a> {
     let offset = if description.is_positioned { at.offset } else { NO_OFFSET };
-    (offset, (description.flags & O_FCNTL_MASK) as u64)
+    let flags = (description.flags & O_FCNTL_MASK) as u64;
+    let number = description.number;
+    Request { opcode, number, payload, arguments: [0, 0, offset, flags], last: None }
 }
 
 /// `fd, what, length, wanted`

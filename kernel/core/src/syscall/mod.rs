@@ -57,16 +57,16 @@ macro_rules! calls {
         }
     };
     (@run $handler:path, $kernel:ident, $caller:ident, $arguments:ident, $context:ident) => {{
-        let outcome = $handler($kernel, $caller, $arguments);
-        $kernel.conclude($caller, $context, outcome)
+        let outcome = $handler($kernel, *$caller, $arguments);
+        $kernel.conclude(*$caller, $context, outcome)
     }};
     (@run $handler:path, $kernel:ident, $caller:ident, $arguments:ident, $context:ident, with) => {{
         $kernel.tasks[$caller.task.0].context = Some($context);
-        match $handler($kernel, $caller, $arguments) {
+        match $handler($kernel, *$caller, $arguments) {
             Err(Stop::Replaced) => None,
             outcome => {
                 let context = $kernel.tasks[$caller.task.0].context.take()?;
-                $kernel.conclude($caller, context, outcome)
+                $kernel.conclude(*$caller, context, outcome)
             }
         }
     }};
@@ -75,7 +75,7 @@ macro_rules! calls {
 /// What runs a call.
 struct Entry<M: Machine> {
     number: usize,
-    run: fn(&mut Kernel<M>, Caller, M::Context) -> Option<M::Context>,
+    run: fn(&mut Kernel<M>, &Caller, M::Context) -> Option<M::Context>,
 }
 
 impl<M: Machine> Clone for Entry<M> {
@@ -138,7 +138,7 @@ const fn keeps_apart(factor: u32) -> bool {
 #[inline]
 pub(crate) fn dispatch<M: Machine>(
     kernel: &mut Kernel<M>,
-    caller: Caller,
+    caller: &Caller,
     context: M::Context,
 ) -> Option<M::Context> {
     let number = context.call().number;
@@ -223,12 +223,12 @@ pub const SLOTS: usize = ROWS.len();
 
 fn unknown<M: Machine>(
     kernel: &mut Kernel<M>,
-    caller: Caller,
+    caller: &Caller,
     context: M::Context,
 ) -> Option<M::Context> {
     kernel.stats.calls[SLOTS] += 1;
     if kernel.last_unknown == caller.process {
-        kernel.conclude(caller, context, fail(ENOSYS))
+        kernel.conclude(*caller, context, fail(ENOSYS))
     } else {
         unknown_again(kernel, caller, context)
     }
@@ -240,7 +240,7 @@ fn unknown<M: Machine>(
 #[inline(never)]
 fn unknown_again<M: Machine>(
     kernel: &mut Kernel<M>,
-    caller: Caller,
+    caller: &Caller,
     context: M::Context,
 ) -> Option<M::Context> {
     kernel.last_unknown = caller.process;
@@ -253,7 +253,7 @@ fn unknown_again<M: Machine>(
             format_args!("invalid number {number:#x} from process {pid}; others are not logged"),
         );
     }
-    kernel.conclude(caller, context, fail(ENOSYS))
+    kernel.conclude(*caller, context, fail(ENOSYS))
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub struct Unfinished {
     pub deadline: Option<u64>,
     /// The request a scheme daemon owes an answer to.
     pub owed: Option<Tag>,
+    /// The daemon has answered with an error, or is gone.
+    pub is_refused: bool,
     /// A futex wait has been woken.
     pub woken: bool,
 }
@@ -111,6 +113,19 @@ impl<M: Machine> Task<M> {
             timer: None,
             links: wait::Links::default(),
         }
+    }
+
+    /// Its wait is over. Returns the timer that would have ended it.
+    #[inline(always)]
+    pub(crate) fn unpark(&mut self) -> Option<TimerKey> {
+        self.state = State::Ready;
+        self.timer.take()
+    }
+
+    /// Adds the ticks of a turn that has ended: in user code, in the kernel.
+    pub(crate) fn count_turn(&mut self, [user, kernel]: [u64; 2]) {
+        self.user_ticks += user;
+        self.kernel_ticks += kernel;
     }
 
     /// The registers, while no CPU has them.

@@ -141,6 +141,24 @@ impl WaitQueues {
         ends.last = Some(task);
     }
 
+    /// Takes out who has waited longest. Also tells whether somebody else waits.
+    #[inline(always)]
+    pub(crate) fn pop<M: Machine>(
+        &mut self,
+        tasks: &mut Table<Task<M>>,
+        queue: QueueId,
+    ) -> Option<(TaskId, bool)> {
+        let ends = &mut self.queues[queue.0 as usize];
+        let task = ends.first?;
+        let next = core::mem::take(&mut tasks[task.0].links).next;
+        ends.first = next;
+        match next {
+            Some(next) => tasks[next.0].links.back = None,
+            None => ends.last = None,
+        }
+        Some((task, next.is_some()))
+    }
+
     /// Takes a thread out, wherever it stands.
     pub(crate) fn remove<M: Machine>(
         &mut self,

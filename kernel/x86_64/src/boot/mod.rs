@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt::Write;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
-use kernel_core::acpi::{PhysicalRead, Space, Tables};
+use kernel_core::acpi::{PciWindow, PhysicalRead, Space, Tables};
 use kernel_core::emergency::{BlockIo, reserve_words};
 use kernel_core::memory::{Frame, FrameInfo, PhysicalAddress, Range};
 use memory::BootMemory;
@@ -148,10 +148,10 @@ extern "C" fn main() -> ! {
         panic!("the first stage left nothing");
     };
     crate::panic::init(info.command_line());
-    devices(&info, &mut tables, &mut memory);
+    let pci_windows = devices(&info, &mut tables, &mut memory);
     let disk = store::find(&mut memory, info.command_line());
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
-    unsafe { kernel_main(hand_over(&info, tables, memory, disk)) }
+    unsafe { kernel_main(hand_over(&info, tables, memory, pci_windows, disk)) }
 }
 
 unsafe extern "Rust" {
@@ -176,8 +176,13 @@ pub struct Boot {
     pub reserve: &'static mut [u64],
 }
 
-/// Finds and sets up the devices the kernel itself uses, and starts the other CPUs.
-fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory) {
+/// Finds and sets up the devices the kernel itself uses, and starts the other CPUs. Returns where
+/// drivers find theirs.
+fn devices(
+    info: &StartInfo,
+    tables: &mut KernelTables,
+    memory: &mut BootMemory,
+) -> Vec<PciWindow> {
     let firmware = Firmware(RefCell::new((&mut *tables, &mut *memory)));
     let supplied = Some(info.rsdp.0).filter(|address| *address != 0);
     let acpi = timed(Step::Acpi, || match Tables::read(&firmware, supplied) {
@@ -204,6 +209,7 @@ fn devices(info: &StartInfo, tables: &mut KernelTables, memory: &mut BootMemory)
     timed(Step::Cpus, || smp::start(tables, memory, &madt, start_page(info), &patience));
     io::unmask(serial::LINE);
     serial::service();
+    acpi.pci_windows()
 }
 
 /// The clock to measure others by.
@@ -252,6 +258,7 @@ fn hand_over(
     info: &StartInfo,
     tables: KernelTables,
     mut memory: BootMemory,
+    pci_windows: Vec<PciWindow>,
     disk: Option<Box<dyn BlockIo<Pc>>>,
 ) -> Boot {
     let ram = info.memory_map().iter().filter(|entry| entry.kind == RAM);
@@ -274,7 +281,7 @@ fn hand_over(
         (from_raw_parts(physical::pointer::<u8>(at).cast_const(), length), at.frame())
     });
     Boot {
-        machine: Pc::new(tables.root()),
+        machine: Pc::new(tables.root(), pci_windows),
         frame_infos,
         ranges: memory.regions().iter().map(range).collect(),
         archive,

@@ -4,8 +4,8 @@
 //! with other contents runs.
 
 use core::arch::asm;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use raw_cpuid::CpuId;
-use spin::Once;
 use x86::controlregs::{Xcr0, xcr0_write};
 
 /// Alignment of a save area.
@@ -23,16 +23,11 @@ const HEADER_SIZE: usize = 64;
 /// The bits of the parts that `fxsave` knows.
 const LEGACY_PARTS: u64 = 3;
 
-/// How this machine saves.
-#[derive(Clone, Copy)]
-struct Form {
-    /// `xsave` and `xrstor` with all parts, or the older `fxsave` and `fxrstor`.
-    has_xsave: bool,
-    /// Bytes of a save area.
-    size: usize,
-}
-
-static FORM: Once<Form> = Once::new();
+/// How this machine saves: `xsave` and `xrstor` with all parts, or the older `fxsave` and
+/// `fxrstor`. Every switch asks.
+static HAS_XSAVE: AtomicBool = AtomicBool::new(false);
+/// Bytes of a save area. Settled before there is any.
+static SIZE: AtomicUsize = AtomicUsize::new(LEGACY_SIZE);
 
 /// Switches the registers on. The first CPU also settles the form for all.
 ///
@@ -42,7 +37,6 @@ pub(crate) unsafe fn enable() {
     let cpuid = CpuId::new();
     let has_xsave = cpuid.get_feature_info().is_some_and(|info| info.has_xsave());
     if !has_xsave {
-        FORM.call_once(|| Form { has_xsave, size: LEGACY_SIZE });
         return;
     }
     let mut parts = Xcr0::XCR0_FPU_MMX_STATE | Xcr0::XCR0_SSE_STATE;
@@ -53,22 +47,23 @@ pub(crate) unsafe fn enable() {
     }
     // SAFETY: OSXSAVE is on, and only supported parts are asked for.
     unsafe { xcr0_write(parts) };
-    FORM.call_once(|| {
-        // The size for the parts switched on is known only after switching them on.
-        let size = CpuId::new()
-            .get_extended_state_info()
-            .map_or(LEGACY_SIZE, |info| info.xsave_area_size_enabled_features() as usize);
-        Form { has_xsave, size }
-    });
+    // The size for the parts switched on is known only after switching them on. All CPUs find the
+    // same.
+    let size = CpuId::new()
+        .get_extended_state_info()
+        .map_or(LEGACY_SIZE, |info| info.xsave_area_size_enabled_features() as usize);
+    SIZE.store(size, Ordering::Relaxed);
+    HAS_XSAVE.store(true, Ordering::Relaxed);
 }
 
-fn form() -> Form {
-    FORM.get().copied().unwrap_or(Form { has_xsave: false, size: LEGACY_SIZE })
+#[inline]
+fn has_xsave() -> bool {
+    HAS_XSAVE.load(Ordering::Relaxed)
 }
 
 /// Bytes of a save area.
 pub(crate) fn size() -> usize {
-    form().size
+    SIZE.load(Ordering::Relaxed)
 }
 
 /// Makes an area of zeroes hold the state after reset.
@@ -104,7 +99,7 @@ pub(crate) fn replace(area: &mut [u8], bytes: &[u8]) -> bool {
     if control & !mask != 0 {
         return false;
     }
-    if !form().has_xsave {
+    if !has_xsave() {
         area[..bytes.len()].copy_from_slice(bytes);
     } else {
         let mut parts = word(area, LEGACY_SIZE) | LEGACY_PARTS;
@@ -133,7 +128,7 @@ pub(crate) fn replace(area: &mut [u8], bytes: &[u8]) -> bool {
 pub(crate) unsafe fn save(area: *mut u8) {
     // SAFETY: the caller's promise; `size` bytes are enough for what each form writes.
     unsafe {
-        if form().has_xsave {
+        if has_xsave() {
             asm!("xsave64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX,
                 options(nostack, preserves_flags));
         } else {
@@ -150,7 +145,7 @@ pub(crate) unsafe fn save(area: *mut u8) {
 pub(crate) unsafe fn restore(area: *const u8) {
     // SAFETY: the caller's promise; such an area has no reserved bits set.
     unsafe {
-        if form().has_xsave {
+        if has_xsave() {
             asm!("xrstor64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX,
                 options(nostack, preserves_flags));
         } else {

@@ -5,6 +5,7 @@
 
 pub(crate) mod io;
 pub(crate) mod local;
+pub(crate) mod message;
 
 use crate::cpu::Cpu;
 use crate::smp::flush;

@@ -12,9 +12,11 @@ use crate::boot::memory::BootMemory;
 use crate::pc::Pc;
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use kernel_core::emergency::BlockIo;
 use kernel_core::emergency::block::{Operation, Run};
 use pci::Device;
+use spin::Mutex;
 use store_format::STORE_MAGIC;
 use virtio::VirtioBlock;
 
@@ -25,6 +27,14 @@ const FORMAT: &str = "emergency.format=";
 /// (VIRTIO 1.2, 4.1.2 and 4.1.2.3).
 const VIRTIO: u16 = 0x1AF4;
 const TRANSITIONAL_BLOCK: u16 = 0x1001;
+
+/// Where the store's disk is.
+static KEPT: Mutex<Option<Device>> = Mutex::new(None);
+
+/// The name of the device that the kernel keeps for itself.
+pub(crate) fn kept() -> Option<String> {
+    KEPT.lock().map(|device| format!("{device}"))
+}
 
 /// Finds the store's disk.
 pub(crate) fn find(memory: &mut BootMemory, command_line: &str) -> Option<Box<dyn BlockIo<Pc>>> {
@@ -43,6 +53,7 @@ pub(crate) fn find(memory: &mut BootMemory, command_line: &str) -> Option<Box<dy
 fn take(memory: &mut BootMemory, device: Device, named: Option<&str>) -> Option<VirtioBlock> {
     let mut disk = VirtioBlock::new(device, memory)?;
     if named == Some(&*format!("{device}")) || carries_header(&mut disk, memory) {
+        *KEPT.lock() = Some(device);
         return Some(disk);
     }
     disk.let_go();

@@ -16,8 +16,6 @@ pub(crate) use calibrate::Reference;
 struct Clocks {
     /// Ticks of the time-stamp counter per second.
     ticks_per_second: u64,
-    /// Nanoseconds per tick, times 2^32.
-    nanoseconds_per_tick: u64,
     /// Ticks per nanosecond, times 2^32.
     ticks_per_nanosecond: u64,
     /// Counts of the local timer per nanosecond, times 2^32; 0 when it compares with the
@@ -26,6 +24,9 @@ struct Clocks {
     /// Seconds since 1970 at tick 0.
     boot_time: u64,
 }
+
+/// Nanoseconds per tick, times 2^32. By itself, because every switch asks what time it is.
+static NANOSECONDS_PER_TICK: AtomicU64 = AtomicU64::new(0);
 
 static CLOCKS: Once<Clocks> = Once::new();
 
@@ -55,10 +56,10 @@ pub(crate) fn init(reference: &Reference) {
     let ticks_per_second = measured.ticks_per_second;
     let counts = if has_deadline { 0 } else { measured.counts_per_second };
     let nanoseconds_per_tick = scale(SECOND, ticks_per_second);
+    NANOSECONDS_PER_TICK.store(nanoseconds_per_tick, Ordering::Relaxed);
     let since_reset = multiply(ticks(), nanoseconds_per_tick) / SECOND;
     CLOCKS.call_once(|| Clocks {
         ticks_per_second,
-        nanoseconds_per_tick,
         ticks_per_nanosecond: scale(ticks_per_second, SECOND),
         counts_per_nanosecond: scale(counts, SECOND),
         boot_time: rtc::read().saturating_sub(since_reset),
@@ -89,7 +90,7 @@ fn multiply(value: u64, scale: u64) -> u64 {
 /// Converts ticks to nanoseconds.
 #[inline]
 pub(crate) fn nanoseconds(ticks: u64) -> u64 {
-    multiply(ticks, clocks().nanoseconds_per_tick)
+    multiply(ticks, NANOSECONDS_PER_TICK.load(Ordering::Relaxed))
 }
 
 /// Ticks per second.

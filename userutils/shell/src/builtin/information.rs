@@ -68,7 +68,7 @@ pub(super) fn help(shell: &mut Shell, args: &[String], output: &mut String) -> F
             let summary = builtin.summary.split("; ").next().unwrap_or_default();
             output.push_str(&format!("  {:<10} {summary}\n", builtin.name));
         }
-        output.push_str("\nKeys: Tab completes, Up and Down and Ctrl-R search the history, Ctrl-C interrupts, Ctrl-D ends.\n");
+        output.push_str(HINTS);
         return Ok(0);
     };
     match find(name) {
@@ -77,8 +77,45 @@ pub(super) fn help(shell: &mut Shell, args: &[String], output: &mut String) -> F
             output.push_str(&format!("{name} - {summary}\n\nUsage: {name} {usage}\n"));
             Ok(0)
         }
-        None => failure(shell, args, format_args!("{name}: not of the shell; try `{name} --help`")),
+        None => match page(name) {
+            Some(page) => {
+                output.push_str(&page);
+                Ok(0)
+            }
+            None if !name.contains(['/', ':']) && program(shell, name) => {
+                shell.run_text(&format!("{name} --help"), false)
+            }
+            None => {
+                let what = "neither the shell's, nor a scheme with a page, nor a program";
+                failure(shell, args, format_args!("{name}: {what}"))
+            }
+        },
     }
+}
+
+/// What `help` says at its end.
+const HINTS: &str = "
+`help NAME` tells more about one of these, shows the page of a scheme, as in `help sys:`, or asks a
+program, as in `help ls`. Programs are in /bin; `schemes` lists the schemes, and `ls NAME:` what one
+has. The pages are in /share/doc.
+
+Keys: Tab completes, Up and Down and Ctrl-R search the history, Ctrl-C interrupts, Ctrl-Z stops,
+Ctrl-D ends.
+";
+
+/// The page of a scheme, whose name may have its colon.
+fn page(name: &str) -> Option<String> {
+    let name = name.strip_suffix(':').unwrap_or(name);
+    // `zero:` shares a page.
+    let file = if name == "zero" { "null" } else { name };
+    let is_name = !file.is_empty() && file.bytes().all(|byte| byte.is_ascii_lowercase());
+    if is_name { std::fs::read_to_string(format!("/share/doc/{file}.md")).ok() } else { None }
+}
+
+/// Whether there is a program of this name.
+fn program(shell: &Shell, name: &str) -> bool {
+    let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.[".contains(&byte));
+    is_word && matches!(shell.find_program(name), Found::Program(_))
 }
 
 pub(super) fn history(shell: &mut Shell, args: &[String], output: &mut String) -> Flow {

@@ -79,11 +79,12 @@ table! {
     "export" "[-n] [NAME[=VALUE]...]" "let programs inherit variables; -n: no longer" setting::export;
     "false" "" "fail" control::fail;
     "fg" "[%N]" "bring a background or stopped command to the foreground and wait for it" job::foreground;
-    "help" "[NAME]" "show what the shell does itself" information::help;
+    "help" "[NAME]" "show what the shell does itself, the page of a scheme, or what a program says about itself" information::help;
     "history" "[-c] [N]" "show the last N lines typed; -c: forget them" information::history;
     "jobs" "" "list background and stopped commands" job::jobs;
     "kill" "[-SIGNAL] PID | %N ...  or  -l [SIGNAL...]" "send a signal, SIGTERM unless another is named; -l: list them" job::kill;
     "local" "NAME[=VALUE]..." "variables that only this function sees" setting::local;
+    "man" "NAME" "the same as help" information::help;
     "pwd" "" "print the working directory" setting::pwd;
     "read" "[-r] [-p PROMPT] [NAME...]" "read a line into variables; -r: backslashes are plain" read::read;
     "readonly" "[NAME[=VALUE]...]" "variables that can no longer change" setting::readonly;

@@ -14,6 +14,7 @@ mod kstop;
 mod log;
 mod mem;
 mod mount;
+mod pci;
 mod pressure;
 mod scheme;
 mod stat;
@@ -65,6 +66,7 @@ impl<M: Machine> Rows<M> {
         log::row(),
         mem::row(),
         mount::row(),
+        pci::row(),
         pressure::row(),
         scheme::row(),
         stat::row(),

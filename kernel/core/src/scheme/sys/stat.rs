@@ -4,7 +4,6 @@
 use super::Row;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::schedule::Policy;
 use crate::stats::{CpuStats, Times};
 use crate::task::State;
 use alloc::format;
@@ -39,7 +38,8 @@ fn text<M: Machine>(k: &mut Kernel<M>) -> String {
     for count in &k.stats.lines {
         text += &format!(" {count}");
     }
-    let running = k.tasks.iter().filter(|(_, t)| matches!(t.state, State::Running(_))).count();
+    let running = |state| matches!(state, State::Running(_) | State::Ready);
+    let running = k.tasks.iter().filter(|(_, thread)| running(thread.state)).count();
     let blocked = k.tasks.iter().filter(|(_, t)| matches!(t.state, State::Parked(_))).count();
     let (queues, interests) = k.events.counts();
     text += &format!(
@@ -51,7 +51,7 @@ fn text<M: Machine>(k: &mut Kernel<M>) -> String {
         sum.switches,
         k.stats.contexts_created,
         k.tasks.len(),
-        running + k.policy.len(),
+        running,
         k.futexes.len(),
         k.pipes.table.len(),
         k.timers.len(),

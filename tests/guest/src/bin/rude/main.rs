@@ -89,6 +89,7 @@ const CASES: &[Case] = &[
     ("broken-pipe", signals::broken_pipe),
     ("bad-targets", signals::bad_targets),
     ("storm", storm::storm),
+    ("storm-of-threads", storm::storm_of_threads),
 ];
 
 fn main() -> ExitCode {

@@ -1,5 +1,6 @@
 //! Random calls with random arguments, by programs without rights.
 
+use guest::abi::PAGE_SIZE;
 use guest::abi::number::*;
 use guest::abi::redox::flag::*;
 use guest::abi::redox::number::*;
@@ -7,15 +8,18 @@ use guest::call::{call1, call6};
 use guest::event::Queue;
 use guest::file::{close, open};
 use guest::memory::{Mapping, SHARED};
-use guest::process::Child;
+use guest::process::{Child, exit, thread};
 use guest::report::{Check, Failure, holds};
 use guest::time::sleep_ms;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Children, one after the other.
 const SEEDS: u64 = 60;
 /// Calls each one makes, if it lives.
 const CALLS: u64 = 3_000;
+/// Bytes of a thread's stack.
+const STACK: usize = 65_536;
 /// A child that gets nowhere for so many milliseconds is ended: it waits for something.
 const PATIENCE: u64 = 40;
 
@@ -70,6 +74,7 @@ const NUMBERS: &[usize] = &[
     SYS_NANOSLEEP,
     SYS_OPENAT_INTO,
     SYS_MREMAP,
+    UMASK,
 ];
 
 /// Paths and arguments, one after the other, where calls find text.
@@ -109,12 +114,22 @@ impl Noise {
     }
 }
 
+/// One thread in each child.
 pub(crate) fn storm() -> Check {
+    blow(SEEDS, 1)
+}
+
+/// Four threads in each child take each other's memory and descriptors away.
+pub(crate) fn storm_of_threads() -> Check {
+    blow(SEEDS / 2, 4)
+}
+
+fn blow(seeds: u64, threads: u64) -> Check {
     let shared = Mapping::new(4096, SHARED)?;
     // SAFETY: an aligned word of shared memory that outlives the children.
     let made = unsafe { &*(shared.address as *const AtomicU64) };
-    for seed in 0..SEEDS {
-        let child = Child::start(|| rage(seed, made).map_or(1, |()| 0))?;
+    for seed in 0..seeds {
+        let child = Child::start(|| rage(seed, threads, made).map_or(1, |()| 0))?;
         let mut before = u64::MAX;
         loop {
             let now = made.load(Ordering::SeqCst);
@@ -127,10 +142,37 @@ pub(crate) fn storm() -> Check {
         drop(child);
     }
     let made = made.load(Ordering::SeqCst);
-    holds(&format!("{made} calls are hardly a storm"), made > 20 * SEEDS)
+    holds(&format!("{made} calls are hardly a storm"), made > 20 * seeds)
 }
 
-fn rage(seed: u64, made: &AtomicU64) -> Result<(), Failure> {
+/// What a thread needs to know.
+struct Gust<'a> {
+    noise: u64,
+    page: usize,
+    made: &'a AtomicU64,
+}
+
+extern "C" fn gust(at: usize) -> ! {
+    // SAFETY: `rage` passes a `Gust` that it never takes back.
+    let gust = unsafe { &*(at as *const Gust) };
+    gust.blow();
+    exit(0)
+}
+
+impl Gust<'_> {
+    fn blow(&self) {
+        let mut noise = Noise(self.noise);
+        for _ in 0..CALLS {
+            let number = NUMBERS[noise.below(NUMBERS.len() as u64) as usize];
+            let [a, b, c, d, e, f] = std::array::from_fn(|_| noise.argument(self.page));
+            // SAFETY: none; the process may lose everything, and that is fine.
+            unsafe { call6(number, a, b, c, d, e, f) };
+            self.made.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+fn rage(seed: u64, threads: u64, made: &AtomicU64) -> Result<(), Failure> {
     let mut page = Mapping::pages(1)?;
     page.bytes()[..TEXT.len()].copy_from_slice(TEXT);
     for fd in 0..3 {
@@ -144,14 +186,14 @@ fn rage(seed: u64, made: &AtomicU64) -> Result<(), Failure> {
     let ids = [1_000u32; 4];
     // SAFETY: the kernel only reads the ids.
     unsafe { call1(SETIDS, ids.as_ptr() as usize) };
-    let mut noise = Noise(seed);
-    for _ in 0..CALLS {
-        let number = NUMBERS[noise.below(NUMBERS.len() as u64) as usize];
-        let [a, b, c, d, e, f] = std::array::from_fn(|_| noise.argument(page.address));
-        // SAFETY: none; the process may lose everything, and that is fine.
-        unsafe { call6(number, a, b, c, d, e, f) };
-        made.fetch_add(1, Ordering::SeqCst);
+    let own = Gust { noise: seed, page: page.address, made };
+    for number in 1..threads {
+        let other = Box::new(Gust { noise: seed << 8 | number, ..own });
+        let stack = ManuallyDrop::new(Mapping::pages(STACK / PAGE_SIZE)?);
+        // SAFETY: stack and gust are the thread's alone, for as long as the process lives.
+        unsafe { thread(gust, stack.address + STACK, Box::into_raw(other) as usize) }?;
     }
+    own.blow();
     std::mem::forget((page, reader, writer, text, list, queue));
     Ok(())
 }

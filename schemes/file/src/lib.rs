@@ -1,0 +1,11 @@
+//! `file:` — RedoxFS on a partition, with a write-back cache.
+//!
+//! RedoxFS never writes over what is in use: a transaction writes new blocks, and then a header
+//! that leads to them. Here many operations share one transaction ([`tree`]), which is committed
+//! when somebody asks for it with `fsync`, when it has become old or large. The order that makes
+//! that safe from power cuts (blocks, flush, header, flush) is kept in [`store`], and [`budget`]
+//! sees to it that no operation in a shared transaction can run out of space halfway.
+
+pub mod budget;
+pub mod store;
+pub mod tree;

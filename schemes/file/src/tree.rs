@@ -1,0 +1,406 @@
+//! The file system inside one transaction: opening, creating, closing.
+//!
+//! [`names`](self) links, moves and removes; [`contents`](self) reads, writes and lists;
+//! [`attributes`](self) tells and changes what is known about a node; `walk` goes from a path to a
+//! node. What outlives the transaction is in [`State`].
+
+mod attributes;
+mod contents;
+mod names;
+mod walk;
+
+use std::collections::BTreeMap;
+
+use redoxfs::{Disk, Node, RECORD_SIZE, Transaction, TreeData, TreePtr};
+use syscall::TimeSpec;
+use syscall::error::{
+    EACCES, EBADF, EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS,
+    EWOULDBLOCK, Error, Result,
+};
+use syscall::flag::{
+    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_STAT, O_SYMLINK, O_TRUNC,
+    O_WRONLY,
+};
+
+use crate::budget::Budget;
+pub use contents::Listed;
+use walk::{Found, Last};
+
+/// Who asks, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// The time.
+    pub now: TimeSpec,
+}
+
+impl Caller {
+    fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+
+    fn seconds(&self) -> u64 {
+        self.now.tv_sec as u64
+    }
+
+    fn nanoseconds(&self) -> u32 {
+        self.now.tv_nsec as u32
+    }
+}
+
+/// A name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    parent: u32,
+    name: String,
+}
+
+/// An open file.
+#[derive(Clone, Debug)]
+struct Open {
+    node: u32,
+    read: bool,
+    write: bool,
+    /// The name it was opened by.
+    place: Option<Place>,
+    /// The directories on the way, from the root; the node itself is not among them.
+    above: Vec<u32>,
+    /// The path it was opened by, for `fpath`.
+    path: String,
+    owner: (u32, u32),
+    /// Names of a directory, as they were when its listing began.
+    listing: Vec<(String, u32)>,
+}
+
+/// The handle that paths start from; it is never closed.
+pub const ROOT_HANDLE: usize = 0;
+/// The root directory.
+const ROOT: u32 = 1;
+
+/// Permissions of a class.
+const READ: u16 = 4;
+const WRITE: u16 = 2;
+const SEARCH: u16 = 1;
+
+/// What outlives a transaction.
+pub struct State {
+    handles: BTreeMap<usize, Open>,
+    next: usize,
+    /// Room left in the transaction that is open.
+    pub budget: Budget,
+    /// The file system cannot be written.
+    pub is_read_only: bool,
+    /// The transaction has changes.
+    pub is_changed: bool,
+    /// The change in the transaction must remain the only one.
+    is_alone: bool,
+    /// Records that the transaction has written at most.
+    records: u64,
+    /// The transaction has to end before anything else is done.
+    pub wants_commit: bool,
+    /// The transaction cannot be committed.
+    pub is_broken: bool,
+    /// Size of the file system and free blocks at the last commit.
+    pub space: (u64, u64),
+}
+
+impl State {
+    /// Nothing open but the root.
+    pub fn new(budget: Budget, space: (u64, u64)) -> Self {
+        let root = Open {
+            node: ROOT,
+            read: false,
+            write: false,
+            place: None,
+            above: Vec::new(),
+            path: String::new(),
+            owner: (0, 0),
+            listing: Vec::new(),
+        };
+        Self {
+            handles: BTreeMap::from([(ROOT_HANDLE, root)]),
+            next: ROOT_HANDLE + 1,
+            budget,
+            is_read_only: false,
+            is_changed: false,
+            is_alone: false,
+            records: 0,
+            wants_commit: false,
+            is_broken: false,
+            space,
+        }
+    }
+
+    /// A new transaction begins, with this much room.
+    pub fn begin(&mut self, budget: Budget, space: (u64, u64)) {
+        (self.budget, self.space) = (budget, space);
+        (self.is_changed, self.is_alone, self.wants_commit) = (false, false, false);
+        (self.is_broken, self.records) = (false, 0);
+    }
+
+    /// Whether the transaction held one change only, which has been refused if it failed.
+    pub fn was_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    fn handle(&self, number: usize) -> Result<&Open> {
+        self.handles.get(&number).ok_or(Error::new(EBADF))
+    }
+
+    /// Who opened a handle.
+    pub fn owner(&self, number: usize) -> Result<(u32, u32)> {
+        self.handle(number).map(|open| open.owner)
+    }
+
+    /// The path a handle was opened by.
+    pub fn path(&self, number: usize) -> Result<&str> {
+        self.handle(number).map(|open| open.path.as_str())
+    }
+}
+
+/// The file system, for as long as one transaction is open.
+pub struct Tree<'a, 'f, D: Disk> {
+    tx: &'a mut Transaction<'f, D>,
+    state: &'a mut State,
+}
+
+/// A transaction with so many records is long enough: 16 MiB.
+const RECORDS_MAX: u64 = 128;
+/// Records that an operation on names writes: directories have small ones, counted as structure.
+const NO_RECORDS: u64 = 0;
+
+impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
+    /// Joins what is open and the transaction.
+    pub fn new(tx: &'a mut Transaction<'f, D>, state: &'a mut State) -> Self {
+        Self { tx, state }
+    }
+
+    /// What outlives the transaction.
+    pub fn state(&mut self) -> &mut State {
+        self.state
+    }
+
+    /// Makes room for a change of so many records, or has the transaction end first
+    /// (`EWOULDBLOCK`: ask again in the next one). Nothing has been changed before this, and
+    /// everything that may be refused has been checked.
+    fn prepare(&mut self, records: u64) -> Result<()> {
+        if self.state.is_read_only {
+            return Err(Error::new(EROFS));
+        }
+        if self.state.is_alone {
+            return Err(Error::new(EWOULDBLOCK));
+        }
+        if !self.state.budget.take(records) {
+            self.state.wants_commit = true;
+            if self.state.is_changed {
+                return Err(Error::new(EWOULDBLOCK));
+            }
+            // Whether it fits shows when it is done, and it is committed at once.
+            self.state.is_alone = true;
+        }
+        self.state.is_changed = true;
+        self.state.records += records;
+        self.state.wants_commit |= self.state.records >= RECORDS_MAX;
+        Ok(())
+    }
+
+    /// What a change came to. After a failure the transaction may hold half of it.
+    fn settle<T>(&mut self, result: Result<T>) -> Result<T> {
+        self.state.is_broken |= result.is_err();
+        result
+    }
+
+    fn node(&mut self, id: u32) -> Result<TreeData<Node>> {
+        self.tx.read_tree(TreePtr::new(id))
+    }
+
+    /// Opens a path, relative to an open directory. `flags` are `O_*`, with the mode for a new
+    /// node in the lowest twelve bits.
+    pub fn open(
+        &mut self,
+        start: usize,
+        path: &str,
+        flags: usize,
+        caller: &Caller,
+    ) -> Result<usize> {
+        let exclusive = flags & O_CREAT != 0 && flags & O_EXCL != 0;
+        let keeps = exclusive || flags & (O_SYMLINK | O_NOFOLLOW) != 0;
+        let last = if keeps { Last::Keep } else { Last::Follow };
+        let found = self.walk(start, path, last, caller)?;
+        match found.node {
+            Some(_) if exclusive => Err(Error::new(EEXIST)),
+            Some(id) => self.open_existing(id, found, flags, caller),
+            None if flags & O_CREAT != 0 => self.create(found, flags, caller),
+            None => Err(Error::new(ENOENT)),
+        }
+    }
+
+    fn open_existing(
+        &mut self,
+        id: u32,
+        found: Found,
+        flags: usize,
+        caller: &Caller,
+    ) -> Result<usize> {
+        let node = self.node(id)?;
+        let open = opened(id, found, flags, caller);
+        let data = node.data();
+        if data.is_dir() {
+            if open.write || wants_file(flags) {
+                return Err(Error::new(EISDIR));
+            }
+        } else if flags & O_DIRECTORY != 0 {
+            return Err(Error::new(ENOTDIR));
+        } else if data.is_symlink() && flags & O_SYMLINK == 0 {
+            return Err(Error::new(ELOOP));
+        }
+        let wanted = if open.read { READ } else { 0 } | if open.write { WRITE } else { 0 };
+        allow(data, caller, wanted)?;
+        if self.state.is_read_only && open.write {
+            return Err(Error::new(EROFS));
+        }
+        if data.is_file() && open.write && flags & O_TRUNC != 0 {
+            self.cut(id, 0, caller)?;
+        }
+        self.add(open)
+    }
+
+    fn create(&mut self, found: Found, flags: usize, caller: &Caller) -> Result<usize> {
+        let place = found.place.clone().ok_or(Error::new(EINVAL))?;
+        if found.wants_directory && flags & O_DIRECTORY == 0 {
+            return Err(Error::new(EISDIR));
+        }
+        let parent = self.node(place.parent)?;
+        allow(parent.data(), caller, WRITE | SEARCH)?;
+        check_name(&place.name)?;
+        let (kind, permissions) = match () {
+            () if flags & O_DIRECTORY != 0 => (Node::MODE_DIR, flags as u16 & Node::MODE_PERM),
+            () if flags & O_SYMLINK != 0 => (Node::MODE_SYMLINK, 0o777),
+            () => (Node::MODE_FILE, flags as u16 & Node::MODE_PERM),
+        };
+        self.prepare(NO_RECORDS)?;
+        let made = self.make(&place, kind | permissions, parent.data(), caller);
+        let id = self.settle(made)?;
+        self.add(opened(id, found, flags, caller))
+    }
+
+    fn make(&mut self, place: &Place, mode: u16, parent: &Node, caller: &Caller) -> Result<u32> {
+        let (seconds, nanoseconds) = (caller.seconds(), caller.nanoseconds());
+        let pointer = TreePtr::new(place.parent);
+        let mut node = self.tx.create_node(pointer, &place.name, mode, seconds, nanoseconds)?;
+        let hands_down = parent.mode() & 0o2000 != 0;
+        node.data_mut().set_uid(caller.uid);
+        node.data_mut().set_gid(if hands_down { parent.gid() } else { caller.gid });
+        if hands_down && node.data().is_dir() {
+            node.data_mut().set_mode(mode | 0o2000);
+        }
+        let id = node.id();
+        self.tx.sync_tree(node)?;
+        self.touch_directory(place.parent, caller)?;
+        Ok(id)
+    }
+
+    /// Notes that a directory's names changed.
+    fn touch_directory(&mut self, id: u32, caller: &Caller) -> Result<()> {
+        let mut node = self.node(id)?;
+        node.data_mut().set_mtime(caller.seconds(), caller.nanoseconds());
+        self.tx.sync_tree(node)
+    }
+
+    fn add(&mut self, open: Open) -> Result<usize> {
+        self.tx.on_open_node(TreePtr::new(open.node))?;
+        let number = self.state.next;
+        self.state.next += 1;
+        self.state.handles.insert(number, open);
+        Ok(number)
+    }
+
+    /// Another handle like this one.
+    pub fn dup(&mut self, number: usize) -> Result<usize> {
+        let open = self.state.handle(number)?.clone();
+        self.add(open)
+    }
+
+    /// Closes a handle. A node without name and handles is gone, and its space is free.
+    pub fn close(&mut self, number: usize) {
+        if number == ROOT_HANDLE {
+            return;
+        }
+        let Some(open) = self.state.handles.remove(&number) else { return };
+        let is_last = !self.state.handles.values().any(|other| other.node == open.node);
+        let pointer = TreePtr::new(open.node);
+        let node = if is_last { self.tx.read_tree(pointer).ok() } else { None };
+        let Some(node) = node.filter(|node: &TreeData<Node>| node.data().links() == 0) else {
+            // Only counts: nothing is written for a node that has a name.
+            let _counted = self.tx.on_close_node(pointer);
+            return;
+        };
+        self.state.is_changed = true;
+        let emptied = self.empty(node);
+        let closed = emptied.and_then(|()| self.tx.on_close_node(pointer));
+        let _broken = self.settle(closed);
+    }
+
+    /// Frees all records of a node. (What RedoxFS does by itself forgets the last one, when that
+    /// is not full.)
+    fn empty(&mut self, mut node: TreeData<Node>) -> Result<()> {
+        if node.data().is_dir() || node.data().size() == 0 {
+            return Ok(());
+        }
+        let size = node.data().size().next_multiple_of(RECORD_SIZE);
+        node.data_mut().set_size(size);
+        self.tx.truncate_node_inner(&mut node, 0)?;
+        self.tx.sync_tree(node)
+    }
+}
+
+fn opened(node: u32, found: Found, flags: usize, caller: &Caller) -> Open {
+    let access = if flags & O_STAT != 0 { 0 } else { flags & O_ACCMODE };
+    Open {
+        node,
+        read: access & O_RDONLY != 0,
+        write: access & O_WRONLY != 0,
+        place: found.place,
+        above: found.above,
+        path: found.path,
+        owner: (caller.uid, caller.gid),
+        listing: Vec::new(),
+    }
+}
+
+/// Whether the flags make sense for a regular file only.
+fn wants_file(flags: usize) -> bool {
+    flags & O_TRUNC != 0 || flags & (O_CREAT | O_DIRECTORY) == O_CREAT
+}
+
+/// Whether this caller has all of these permissions: the first class that fits decides.
+fn allow(node: &Node, caller: &Caller, wanted: u16) -> Result<()> {
+    let granted = match () {
+        () if caller.is_root() => READ | WRITE | SEARCH,
+        () if caller.uid == node.uid() => node.mode() >> 6,
+        () if caller.gid == node.gid() => node.mode() >> 3,
+        () => node.mode(),
+    };
+    if granted & wanted == wanted { Ok(()) } else { Err(Error::new(EACCES)) }
+}
+
+/// Whether this caller may change what only an owner may.
+fn allow_owner(node: &Node, caller: &Caller) -> Result<()> {
+    if caller.is_root() || caller.uid == node.uid() { Ok(()) } else { Err(Error::new(EPERM)) }
+}
+
+/// RedoxFS has no room for longer names, and no colons.
+fn check_name(name: &str) -> Result<()> {
+    if name.len() > redoxfs::DIR_ENTRY_MAX_LENGTH {
+        return Err(Error::new(syscall::error::ENAMETOOLONG));
+    }
+    if name.contains(':') { Err(Error::new(EINVAL)) } else { Ok(()) }
+}
+
+/// Turns what RedoxFS says about a damaged file system into an error that tells so.
+fn damaged(error: Error) -> Error {
+    if error.errno == ENOSPC { error } else { Error::new(EIO) }
+}

@@ -1,0 +1,164 @@
+//! From a path to a node.
+//!
+//! Symbolic links that stay inside are followed here. One that begins with a slash leads out as
+//! far as this side knows: it ends the walk with `EXDEV`, and the client's side, which knows what
+//! is mounted where, opens the target itself. One that begins with `/scheme/file/` or `file:`
+//! stays.
+
+use redoxfs::{Disk, Node, TreePtr};
+use syscall::error::{EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EXDEV, Error, Result};
+
+use super::{Caller, Place, ROOT, SEARCH, Tree, allow, damaged};
+
+/// Most symbolic links on one path.
+const LINKS_MAX: usize = 40;
+/// The longest target of a symbolic link.
+pub(super) const TARGET_MAX: usize = 4095;
+
+/// Whether a symbolic link at the path's end is followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// It stands for its target.
+    Follow,
+    /// It stands for itself.
+    Keep,
+}
+
+/// Where a path leads.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// The last name and its directory; none when the path ends without a name.
+    pub(super) place: Option<Place>,
+    /// The node there, if there is one.
+    pub(super) node: Option<u32>,
+    /// The path ends with a slash.
+    pub(super) wants_directory: bool,
+    /// The directories on the way, from the root.
+    pub(super) above: Vec<u32>,
+    /// The path from the root.
+    pub(super) path: String,
+}
+
+impl<D: Disk> Tree<'_, '_, D> {
+    /// Walks a path from an open directory; one that begins with a slash, from the root.
+    pub(super) fn walk(
+        &mut self,
+        start: usize,
+        path: &str,
+        last: Last,
+        caller: &Caller,
+    ) -> Result<Found> {
+        if path.contains('\0') {
+            return Err(Error::new(EINVAL));
+        }
+        let open = self.state.handle(start)?;
+        let (mut above, mut at, mut shown) = match path.starts_with('/') {
+            true => (Vec::new(), ROOT, String::new()),
+            false => (open.above.clone(), open.node, open.path.clone()),
+        };
+        let mut left: Vec<String> = names(path).collect();
+        let mut wants_directory = path.ends_with('/') || path.ends_with("/.");
+        let mut links = 0;
+        while let Some(name) = left.pop() {
+            let directory = self.node(at)?;
+            if !directory.data().is_dir() {
+                return Err(Error::new(ENOTDIR));
+            }
+            allow(directory.data(), caller, SEARCH)?;
+            if name == ".." {
+                at = above.pop().unwrap_or(ROOT);
+                shown.truncate(shown.rfind('/').unwrap_or(0));
+                continue;
+            }
+            let ends = left.is_empty();
+            let place = Place { parent: at, name: name.clone() };
+            let node = match self.tx.find_node(TreePtr::new(at), &name) {
+                Ok(node) => node,
+                Err(Error { errno: ENOENT }) if ends => {
+                    above.push(at);
+                    let path = join(&shown, &name);
+                    return Ok(Found {
+                        place: Some(place),
+                        node: None,
+                        wants_directory,
+                        above,
+                        path,
+                    });
+                }
+                Err(Error { errno: ENOENT }) => return Err(Error::new(ENOENT)),
+                Err(error) => return Err(damaged(error)),
+            };
+            let data = node.data();
+            if data.is_symlink() && (!ends || wants_directory || last == Last::Follow) {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(Error::new(ELOOP));
+                }
+                let target = self.target(&node)?;
+                let target = inside(&target)?;
+                if target.starts_with('/') {
+                    (at, above, shown) = (ROOT, Vec::new(), String::new());
+                }
+                wants_directory |= ends && target.ends_with('/');
+                left.extend(names(target));
+                continue;
+            }
+            if (!ends || wants_directory) && !data.is_dir() {
+                return Err(Error::new(ENOTDIR));
+            }
+            above.push(at);
+            shown = join(&shown, &name);
+            if ends {
+                let node = Some(node.id());
+                let path = shown;
+                return Ok(Found { place: Some(place), node, wants_directory, above, path });
+            }
+            // A name that leads back up is the work of somebody else.
+            if above.contains(&node.id()) {
+                return Err(Error::new(EIO));
+            }
+            at = node.id();
+        }
+        if !self.node(at)?.data().is_dir() {
+            return Err(Error::new(ENOTDIR));
+        }
+        Ok(Found { place: None, node: Some(at), wants_directory, above, path: shown })
+    }
+
+    /// Where a symbolic link leads.
+    pub(super) fn target(&mut self, node: &redoxfs::TreeData<Node>) -> Result<String> {
+        let mut bytes = vec![0; TARGET_MAX + 1];
+        let length = self.tx.read_node_inner(node, 0, &mut bytes).map_err(damaged)?;
+        bytes.truncate(length);
+        String::from_utf8(bytes).map_err(|_| Error::new(EIO))
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+}
+
+/// The names of a path, last first.
+fn names(path: &str) -> impl Iterator<Item = String> {
+    let names = path.rsplit('/').filter(|name| !name.is_empty() && *name != ".");
+    names.map(str::to_owned)
+}
+
+/// Where a link leads, if that is inside: relative, or beginning with a slash.
+fn inside(target: &str) -> Result<&str> {
+    if target.is_empty() {
+        return Err(Error::new(ENOENT));
+    }
+    if let Some(rest) = target.strip_prefix("/scheme/file").filter(|rest| rest.starts_with('/')) {
+        return Ok(rest);
+    }
+    // `file:a` names `a` in the root: keep a slash in front of it, whatever follows.
+    if let Some(rest) = target.strip_prefix("file:/") {
+        return Ok(&target[target.len() - rest.len() - 1..]);
+    }
+    let first = target.split('/').next().unwrap_or_default();
+    if target.starts_with('/') || first.contains(':') {
+        return Err(Error::new(EXDEV));
+    }
+    Ok(target)
+}

@@ -1,0 +1,270 @@
+//! Joins the functions to the scheme protocol.
+
+use std::collections::BTreeMap;
+
+use pci_types::ConfigRegionAccess;
+use pcid::bus::{self, Function};
+use redox_scheme::scheme::SchemeSync;
+use redox_scheme::{CallerCtx, OpenResult};
+use scheme::command::{Failure, no_arguments};
+use scheme::{Daemon, Server, device};
+use syscall::Stat;
+use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
+use syscall::error::{EACCES, EBADF, EBUSY, EISDIR, ENOENT, ENOTDIR, EOPNOTSUPP, Error, Result};
+use syscall::flag::{
+    MODE_CHR, MODE_DIR, MODE_FILE, O_ACCMODE, O_DIRECTORY, O_RDONLY as READ, O_STAT,
+};
+use syscall::schemev2::NewFdFlags;
+
+use crate::claim::Claim;
+use crate::window::{Place, Windows};
+
+/// Configuration space of a function.
+const CONFIG: usize = 4096;
+
+/// Serves until the kernel closes the socket.
+pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
+    no_arguments(arguments)?;
+    let text = std::fs::read_to_string("/scheme/sys/pci")
+        .map_err(|error| Failure::fatal("sys:pci", error))?;
+    let places = Place::all(&text);
+    let windows = Windows::new(places.clone());
+    let mut functions = Vec::new();
+    for Place { segment, first, last, .. } in places {
+        functions.extend(bus::scan(&windows, segment, first, last));
+    }
+    let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
+    let kept = text.lines().find_map(|line| line.strip_prefix("KEPT ")).map(str::to_owned);
+    let mut pci = Pci { windows, functions, kept, handles: BTreeMap::new(), next: ROOT + 1 };
+    pci.handles.insert(ROOT, Handle::Root);
+    server.register("pci", ROOT).map_err(|error| Failure::fatal("pci", error))?;
+    server.run(&mut pci).map_err(|error| Failure::fatal("serving", error))
+}
+
+const ROOT: usize = 0;
+
+/// An open file.
+enum Handle {
+    /// The list of functions.
+    Root,
+    /// A function's directory.
+    Function(usize),
+    /// Its text.
+    Info(usize),
+    /// Its configuration space.
+    Config(usize),
+    /// What a driver would hold it by, opened only to be looked at.
+    Unclaimed(usize),
+    /// Its driver's hold on it.
+    Claim(Box<Claim>),
+}
+
+/// The files of a function.
+const FILES: [&str; 3] = ["info", "config", "claim"];
+
+struct Pci {
+    windows: Windows,
+    functions: Vec<Function>,
+    /// The function that the kernel drives itself.
+    kept: Option<String>,
+    handles: BTreeMap<usize, Handle>,
+    next: usize,
+}
+
+impl Daemon for Pci {}
+
+impl Pci {
+    fn handle(&self, id: usize) -> Result<&Handle> {
+        self.handles.get(&id).ok_or(Error::new(EBADF))
+    }
+
+    fn add(&mut self, handle: Handle) -> OpenResult {
+        let number = self.next;
+        self.next += 1;
+        self.handles.insert(number, handle);
+        OpenResult::ThisScheme { number, flags: NewFdFlags::POSITIONED }
+    }
+
+    fn find(&self, name: &str) -> Result<usize> {
+        let found = self.functions.iter().position(|function| function.name() == name);
+        found.ok_or(Error::new(ENOENT))
+    }
+
+    fn open(&mut self, path: &str, flags: usize, uid: u32) -> Result<Handle> {
+        let path = path.trim_matches('/');
+        if path.is_empty() {
+            return Ok(Handle::Root);
+        }
+        let (name, file) = path.split_once('/').unwrap_or((path, ""));
+        let index = self.find(name)?;
+        let is_private = matches!(file, "config" | "claim");
+        if is_private && uid != 0 {
+            return Err(Error::new(EACCES));
+        }
+        if file != "claim" && flags & O_ACCMODE & !READ != 0 {
+            return Err(Error::new(if file.is_empty() { EISDIR } else { EACCES }));
+        }
+        if !file.is_empty() && flags & O_DIRECTORY != 0 {
+            return Err(Error::new(ENOTDIR));
+        }
+        match file {
+            "" => Ok(Handle::Function(index)),
+            "info" => Ok(Handle::Info(index)),
+            "config" => Ok(Handle::Config(index)),
+            // Only looked at.
+            "claim" if flags & O_STAT != 0 => Ok(Handle::Unclaimed(index)),
+            "claim" => self.claim(index),
+            _ => Err(Error::new(ENOENT)),
+        }
+    }
+
+    fn claim(&mut self, index: usize) -> Result<Handle> {
+        let function = &self.functions[index];
+        let name = function.name();
+        let is_taken = |handle: &Handle| matches!(handle, Handle::Claim(c) if c.name() == name);
+        if self.handles.values().any(is_taken) || self.kept.as_deref() == Some(name.as_str()) {
+            return Err(Error::new(EBUSY));
+        }
+        Ok(Handle::Claim(Box::new(Claim::new(&self.windows, function)?)))
+    }
+
+    fn config(&self, index: usize) -> Vec<u8> {
+        let address = self.functions[index].address;
+        // SAFETY: reading configuration space changes nothing, and every offset lies in it.
+        let read = |offset| unsafe { self.windows.read(address, offset as u16) };
+        (0..CONFIG).step_by(4).flat_map(|offset| read(offset).to_le_bytes()).collect()
+    }
+
+    /// The names in a directory.
+    fn names(&self, id: usize) -> Result<Vec<(String, DirentKind)>> {
+        match self.handle(id)? {
+            Handle::Root => {
+                let names = self.functions.iter().map(Function::name);
+                Ok(names.map(|name| (name, DirentKind::Directory)).collect())
+            }
+            Handle::Function(_) => {
+                Ok(FILES.map(|name| (name.to_owned(), DirentKind::Regular)).to_vec())
+            }
+            _ => Err(Error::new(ENOTDIR)),
+        }
+    }
+}
+
+impl SchemeSync for Pci {
+    fn openat(
+        &mut self,
+        start: usize,
+        path: &str,
+        flags: usize,
+        _fcntl_flags: u32,
+        ctx: &CallerCtx,
+    ) -> Result<OpenResult> {
+        let Self { windows, functions, handles, .. } = self;
+        match handles.get_mut(&start).ok_or(Error::new(EBADF))? {
+            Handle::Claim(claim) => {
+                claim.open(windows, path).map(|fd| OpenResult::OtherScheme { fd })
+            }
+            Handle::Root => {
+                let handle = self.open(path, flags, ctx.uid)?;
+                Ok(self.add(handle))
+            }
+            Handle::Function(index) => {
+                let path = format!("{}/{path}", functions[*index].name());
+                let handle = self.open(&path, flags, ctx.uid)?;
+                Ok(self.add(handle))
+            }
+            Handle::Info(_) | Handle::Config(_) | Handle::Unclaimed(_) => Err(Error::new(ENOTDIR)),
+        }
+    }
+
+    fn dup(&mut self, id: usize, what: &[u8], _ctx: &CallerCtx) -> Result<OpenResult> {
+        let path = std::str::from_utf8(what).map_err(|_| Error::new(ENOENT))?;
+        let Self { windows, handles, .. } = self;
+        match handles.get_mut(&id) {
+            Some(Handle::Claim(claim)) => {
+                claim.open(windows, path).map(|fd| OpenResult::OtherScheme { fd })
+            }
+            _ => Err(Error::new(EOPNOTSUPP)),
+        }
+    }
+
+    fn read(
+        &mut self,
+        id: usize,
+        buffer: &mut [u8],
+        offset: u64,
+        _flags: u32,
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let bytes = match self.handle(id)? {
+            Handle::Root | Handle::Function(_) => return Err(Error::new(EISDIR)),
+            Handle::Info(index) => self.functions[*index].info.to_string().into_bytes(),
+            Handle::Config(index) => self.config(*index),
+            Handle::Unclaimed(_) | Handle::Claim(_) => return Err(Error::new(EBADF)),
+        };
+        let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
+        let file = |index: &usize, file: &str| format!("{}{file}", self.functions[*index].name());
+        let path = match self.handle(id)? {
+            Handle::Root => String::new(),
+            Handle::Function(index) => file(index, ""),
+            Handle::Info(index) => file(index, "/info"),
+            Handle::Config(index) => file(index, "/config"),
+            Handle::Unclaimed(index) => file(index, "/claim"),
+            Handle::Claim(claim) => format!("{}/claim", claim.name()),
+        };
+        Ok(device::write_path("pci", &path, buffer))
+    }
+
+    fn fsize(&mut self, id: usize, ctx: &CallerCtx) -> Result<u64> {
+        let mut stat = Stat::default();
+        self.fstat(id, &mut stat, ctx)?;
+        Ok(stat.st_size)
+    }
+
+    fn fstat(&mut self, id: usize, stat: &mut Stat, _ctx: &CallerCtx) -> Result<()> {
+        let (mode, size) = match self.handle(id)? {
+            Handle::Root | Handle::Function(_) => (MODE_DIR | 0o555, 0),
+            Handle::Info(index) => {
+                (MODE_FILE | 0o444, self.functions[*index].info.to_string().len())
+            }
+            Handle::Config(_) => (MODE_FILE | 0o400, CONFIG),
+            Handle::Unclaimed(_) | Handle::Claim(_) => (MODE_CHR | 0o600, 0),
+        };
+        *stat = Stat { st_mode: mode, st_nlink: 1, st_size: size as u64, ..Stat::default() };
+        Ok(())
+    }
+
+    fn getdents<'buffer>(
+        &mut self,
+        id: usize,
+        mut buffer: DirentBuf<&'buffer mut [u8]>,
+        after: u64,
+    ) -> Result<DirentBuf<&'buffer mut [u8]>> {
+        let names = self.names(id)?;
+        for (at, (name, kind)) in names.iter().enumerate().skip(after as usize) {
+            let number = at as u64 + 1;
+            let entry = DirEntry { inode: number, next_opaque_id: number, name, kind: *kind };
+            match buffer.entry(entry) {
+                Err(error) if at as u64 == after => return Err(error),
+                Err(_full) => break,
+                Ok(()) => {}
+            }
+        }
+        Ok(buffer)
+    }
+
+    fn on_close(&mut self, id: usize) {
+        if id == ROOT {
+            return;
+        }
+        if let Some(Handle::Claim(claim)) = self.handles.remove(&id) {
+            claim.end(&self.windows);
+        }
+    }
+}
