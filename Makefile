@@ -17,6 +17,7 @@ KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 STORE   ?=#      1: a disk for the emergency store
 APPEND  ?=#      more kernel command line
+GDBSERVER ?=#    TCP port for GDB: `gdbserver serial CMD` in the guest answers there
 TIMEOUT ?= 60#   seconds until `make exec` gives up
 T       ?=#      with test, test-host, test-qemu: only tests whose name has this in it
 V       ?=#      1: show what cargo does
@@ -36,7 +37,7 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -53,6 +54,7 @@ XTASK = $(setup_env); cargo run $(call quiet,$(HOST_TARGET)/debug/xtask) --packa
 QEMU_DISK   := $(BUILD)/qemu.disk
 DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
+	$(if $(strip $(GDBSERVER)),--debug-port $(strip $(GDBSERVER))) \
 	$(addprefix --disk ,$(strip $(DISK))) \
 	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
@@ -118,7 +120,7 @@ test-host: setup
 	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
-test-qemu: kernel image disk
+test-qemu: setup-gdb kernel image disk
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 test-runner: # A stranger's crate through `cargo lifeboat`
@@ -173,6 +175,9 @@ user: # The runtime library and all programs
 user: runtime
 	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(USER_BIN)/init) $(USER_BUILD) \
 		--profile user -Zbuild-std=std,panic_abort $(addprefix --package ,$(USER_PACKAGES))
+	@$(setup_env); $(USER_ENV) cargo rustc $(call quiet,$(USER_BIN)/init) $(USER_BUILD) \
+		--profile user -Zbuild-std=std,panic_abort --package debuggee -- \
+		-Cdebuginfo=2 -Cstrip=none -Copt-level=0
 
 # Cargo does not know that programs are linked against libc.a: when it changes they are removed,
 # and cargo, which misses them, links them again.

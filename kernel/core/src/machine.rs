@@ -332,6 +332,19 @@ pub trait Machine: Sized + 'static {
     fn console_read(&mut self, into: &mut [u8]) -> usize;
     /// The interrupt line of the console.
     fn console_line(&self) -> u8;
+    /// The interrupt line of a second port like the console's, which nothing is written to by
+    /// itself, if the machine has one.
+    fn second_line(&self) -> Option<u8> {
+        None
+    }
+    /// As [`Machine::console_write`], for the second port.
+    fn second_write(&mut self, _bytes: &[u8]) -> usize {
+        0
+    }
+    /// As [`Machine::console_read`], for the second port.
+    fn second_read(&mut self, _into: &mut [u8]) -> usize {
+        0
+    }
     /// Ends everything. Does not return on real machines; the simulated one returns and stops
     /// giving out CPUs.
     fn power_off(&mut self, how: PowerOff);

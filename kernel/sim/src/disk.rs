@@ -25,6 +25,8 @@ pub enum Fault {
     SilentAfter(u64),
     /// Every n-th operation fails once.
     Every(u64),
+    /// Every page takes so many nanoseconds more.
+    Slow(u64),
 }
 
 /// A disk, shared by the machine and the story.
@@ -146,7 +148,12 @@ impl BlockIo<Sim> for Disk {
             }
             Operation::Flush => 0,
         };
-        state.flight = Some((operation, machine.ticks() + OPERATION_NS + pages * PAGE_NS));
+        let slow = state.faults.iter().map(|fault| match fault {
+            Fault::Slow(nanoseconds) => *nanoseconds,
+            _ => 0,
+        });
+        let each = PAGE_NS + slow.sum::<u64>();
+        state.flight = Some((operation, machine.ticks() + OPERATION_NS + pages * each));
         Ok(())
     }
 
@@ -161,6 +168,10 @@ impl BlockIo<Sim> for Disk {
             return None;
         }
         if machine.ticks() < arrives {
+            // A slow disk costs simulated time, and little of the test's.
+            if state.has(|fault| matches!(fault, Fault::Slow(1..))) {
+                machine.pass(200_000);
+            }
             return None;
         }
         state.flight = None;

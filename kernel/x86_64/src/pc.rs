@@ -178,8 +178,12 @@ impl Machine for Pc {
     #[inline]
     fn next_interrupt(&mut self) -> Option<Interrupt> {
         let next = interrupt::next(Cpu::this());
-        if next == Some(Interrupt::Line(serial::LINE)) {
-            serial::service();
+        match next {
+            Some(Interrupt::Line(serial::LINE)) => serial::service(&serial::CONSOLE),
+            Some(Interrupt::Line(serial::SECOND_LINE)) if serial::has_other() => {
+                serial::service(&serial::OTHER);
+            }
+            _ => {}
         }
         next
     }
@@ -210,15 +214,27 @@ impl Machine for Pc {
     }
 
     fn console_write(&mut self, bytes: &[u8]) -> usize {
-        serial::send(bytes)
+        serial::send(&serial::CONSOLE, bytes)
     }
 
     fn console_read(&mut self, into: &mut [u8]) -> usize {
-        serial::receive(into)
+        serial::receive(&serial::CONSOLE, into)
     }
 
     fn console_line(&self) -> u8 {
         serial::LINE
+    }
+
+    fn second_line(&self) -> Option<u8> {
+        serial::has_other().then_some(serial::SECOND_LINE)
+    }
+
+    fn second_write(&mut self, bytes: &[u8]) -> usize {
+        serial::send(&serial::OTHER, bytes)
+    }
+
+    fn second_read(&mut self, into: &mut [u8]) -> usize {
+        serial::receive(&serial::OTHER, into)
     }
 
     fn power_off(&mut self, how: PowerOff) {

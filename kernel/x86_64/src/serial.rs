@@ -1,16 +1,21 @@
-//! The console: the first serial port, a 16550 (PC16550D data sheet, National Semiconductor).
+//! The console is the first serial port, a 16550 (PC16550D data sheet, National Semiconductor); a
+//! second one, if it is there, is for whoever debugs.
 //!
 //! Bytes to send wait in a queue while the port is busy; received ones wait until they are read.
 //! When that queue is full the port is not read either, so a sender that minds is held back.
 
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
 use spin::mutex::SpinMutex;
 use x86::io::{inb, outb};
 
-/// The first port's registers start here.
-const PORT: u16 = 0x3F8;
-/// Its interrupt line.
+/// Where the ports' registers start.
+const FIRST: u16 = 0x3F8;
+const SECOND: u16 = 0x2F8;
+/// The console's interrupt line.
 pub(crate) const LINE: u8 = 4;
+/// The second port's.
+pub(crate) const SECOND_LINE: u8 = 3;
 /// Bytes the port itself can queue.
 const PORT_QUEUE: usize = 16;
 /// Bytes of our queues.
@@ -30,6 +35,8 @@ mod register {
     pub(super) const MODEM: u16 = 4;
     /// Line status.
     pub(super) const STATUS: u16 = 5;
+    /// Keeps what is written, and does nothing.
+    pub(super) const SCRATCH: u16 = 7;
 }
 
 /// In the status: a byte was received.
@@ -41,14 +48,14 @@ const ON_RECEIVE: u8 = 1;
 /// Interrupt when the transmitter's queue becomes empty.
 const ON_SENT: u8 = 2;
 
-fn read(register: u16) -> u8 {
-    // SAFETY: the port belongs to this driver; reading it affects nothing else.
-    unsafe { inb(PORT + register) }
+fn read(port: u16, register: u16) -> u8 {
+    // SAFETY: the ports belong to this driver; reading them affects nothing else.
+    unsafe { inb(port + register) }
 }
 
-fn write(register: u16, value: u8) {
+fn write(port: u16, register: u16, value: u8) {
     // SAFETY: as for `read`.
-    unsafe { outb(PORT + register, value) }
+    unsafe { outb(port + register, value) }
 }
 
 /// A queue of bytes.
@@ -84,69 +91,97 @@ impl Queue {
     }
 }
 
-/// The port with its queues.
-struct Serial {
+/// A port with its queues.
+pub(crate) struct Serial {
+    /// Where its registers start.
+    port: u16,
     to_send: Queue,
     received: Queue,
     /// The interrupts that are on.
     interrupts: u8,
 }
 
-static SERIAL: SpinMutex<Serial> =
-    SpinMutex::new(Serial { to_send: Queue::new(), received: Queue::new(), interrupts: 0 });
+/// A port and who has it.
+pub(crate) type Shared = SpinMutex<Serial>;
+
+/// The first port.
+pub(crate) static CONSOLE: Shared = SpinMutex::new(Serial::new(FIRST));
+/// The second one.
+pub(crate) static OTHER: Shared = SpinMutex::new(Serial::new(SECOND));
+/// Whether there is a second one.
+static HAS_OTHER: AtomicBool = AtomicBool::new(false);
 
 impl Serial {
+    const fn new(port: u16) -> Self {
+        Self { port, to_send: Queue::new(), received: Queue::new(), interrupts: 0 }
+    }
+
     /// Takes bytes from the port as far as the queue allows. Only for callers that go on to look at
     /// the queue: the port does not interrupt for a byte it no longer has, and for the last few of a
     /// burst it has not interrupted yet (PC16550D, 8.11: the time-out indication).
     fn take(&mut self) {
-        while !self.received.is_full() && read(register::STATUS) & HAS_BYTE != 0 {
-            self.received.push(read(register::DATA));
+        while !self.received.is_full() && read(self.port, register::STATUS) & HAS_BYTE != 0 {
+            self.received.push(read(self.port, register::DATA));
         }
     }
 
     /// Gives bytes to the port as far as it allows, and turns on the interrupts that are needed.
     fn give(&mut self) {
-        while self.to_send.count > 0 && read(register::STATUS) & CAN_SEND != 0 {
+        while self.to_send.count > 0 && read(self.port, register::STATUS) & CAN_SEND != 0 {
             for byte in (0..PORT_QUEUE).map_while(|_| self.to_send.pop()) {
-                write(register::DATA, byte);
+                write(self.port, register::DATA, byte);
             }
         }
         let receive = if self.received.is_full() { 0 } else { ON_RECEIVE };
         let sent = if self.to_send.count > 0 { ON_SENT } else { 0 };
         if self.interrupts != receive | sent {
             self.interrupts = receive | sent;
-            write(register::INTERRUPTS, self.interrupts);
+            write(self.port, register::INTERRUPTS, self.interrupts);
         }
     }
 }
 
 /// 115,200 bits per second, 8 data bits, no parity, queues on, no interrupts yet.
 pub(crate) fn init() {
-    write(register::INTERRUPTS, 0);
-    write(register::FORMAT, 0x80);
-    write(register::DATA, 1);
-    write(register::INTERRUPTS, 0);
-    write(register::FORMAT, 0x03);
+    set_up(FIRST);
+    // A port that is not there keeps nothing.
+    write(SECOND, register::SCRATCH, 0x5A);
+    if read(SECOND, register::SCRATCH) == 0x5A {
+        set_up(SECOND);
+        HAS_OTHER.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether there is a second port.
+pub(crate) fn has_other() -> bool {
+    HAS_OTHER.load(Ordering::Relaxed)
+}
+
+fn set_up(port: u16) {
+    write(port, register::INTERRUPTS, 0);
+    write(port, register::FORMAT, 0x80);
+    write(port, register::DATA, 1);
+    write(port, register::INTERRUPTS, 0);
+    write(port, register::FORMAT, 0x03);
     // Queues on and empty, an interrupt for the first byte of a burst: the whole burst is taken
     // then. With a higher mark its last few bytes would wait for the port's time-out, four
     // characters long, and for ever where the clock stands while all CPUs sleep.
-    write(register::QUEUES, 0x07);
-    write(register::MODEM, 0x0B);
+    write(port, register::QUEUES, 0x07);
+    write(port, register::MODEM, 0x0B);
 }
 
 /// The port interrupted, or interrupts have just become possible.
-pub(crate) fn service() {
-    let mut serial = SERIAL.lock();
+pub(crate) fn service(shared: &Shared) {
+    let mut serial = shared.lock();
     // Asking for the cause ends a "sent" interrupt.
-    read(register::QUEUES);
+    read(serial.port, register::QUEUES);
     serial.take();
     serial.give();
 }
 
 /// Queues bytes; returns how many were taken.
-pub(crate) fn send(bytes: &[u8]) -> usize {
-    let mut serial = SERIAL.lock();
+pub(crate) fn send(shared: &Shared, bytes: &[u8]) -> usize {
+    let mut serial = shared.lock();
     let mut taken = 0;
     while taken < bytes.len() {
         let more = bytes[taken..].iter().take_while(|byte| serial.to_send.push(**byte)).count();
@@ -160,8 +195,8 @@ pub(crate) fn send(bytes: &[u8]) -> usize {
 }
 
 /// Takes received bytes; returns how many, 0 only when there are none in the port either.
-pub(crate) fn receive(into: &mut [u8]) -> usize {
-    let mut serial = SERIAL.lock();
+pub(crate) fn receive(shared: &Shared, into: &mut [u8]) -> usize {
+    let mut serial = shared.lock();
     serial.take();
     let mut count = 0;
     while count < into.len()
@@ -177,7 +212,7 @@ pub(crate) fn receive(into: &mut [u8]) -> usize {
 /// Sends what is queued, waiting for the port. For the end of everything: whoever held the queue
 /// then is not coming back.
 pub(crate) fn drain() {
-    let Some(mut serial) = SERIAL.try_lock() else { return };
+    let Some(mut serial) = CONSOLE.try_lock() else { return };
     while let Some(byte) = serial.to_send.pop() {
         send_now(byte);
     }
@@ -185,10 +220,10 @@ pub(crate) fn drain() {
 
 fn send_now(byte: u8) {
     // A port that is not there reads as all ones, so this ends in any case.
-    while read(register::STATUS) & CAN_SEND == 0 {
+    while read(FIRST, register::STATUS) & CAN_SEND == 0 {
         core::hint::spin_loop();
     }
-    write(register::DATA, byte);
+    write(FIRST, register::DATA, byte);
 }
 
 /// Formats straight to the port: for panics, and for before the kernel is there.

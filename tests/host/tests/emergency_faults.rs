@@ -140,6 +140,28 @@ fn the_header_tells_the_truth_afterwards() {
 }
 
 #[test]
+fn deciding_while_pages_are_on_their_way_leaves_a_true_header() {
+    // The later, the slower: the policy decides after no time, or after one second, at every stage.
+    for (seconds, slow) in [(0, 0), (1, 300_000), (1, 500_000), (1, 700_000), (1, 100_000_000)] {
+        let disk = Disk::new(DISK);
+        let policy = format!("emergency.auto=fastest-growing,{seconds}s");
+        let machine = System::new().memory(MEMORY).disk(&disk).option("emergency.format=any");
+        let slower = disk.clone();
+        machine.option(&policy).option("emergency.restore=disk").run(move |user| {
+            slower.with(Fault::Slow(slow));
+            all_are_whole(user);
+            assert_eq!(status_number(user, "lost_pages"), 0);
+            let status = user.read_text("emergency:status").expect("it is there");
+            assert!(status.contains("store: ready"), "{status}");
+        });
+        let bytes = disk.bytes();
+        let [a, b] = [&bytes[..], &bytes[HEADER_SIZE..]].map(StoreHeader::decode);
+        let header = StoreHeader::newer(a, b).expect("one copy is whole");
+        assert_eq!(header.state, State::Idle, "after {seconds} s at {slow} ns a page");
+    }
+}
+
+#[test]
 fn after_a_power_cut_the_next_boot_says_who_was_lost() {
     let disk = Disk::new(DISK);
     machine(&disk).run(all_are_whole);

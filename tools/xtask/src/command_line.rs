@@ -27,6 +27,7 @@ Options:
   --initrd FILE     the boot archive         (build/initfs.img)
   --smp N           CPUs                     (1)
   --mem MIB         memory                   (512)
+  --debug-port PORT a second serial port for gdbserver, at this TCP port of the host
   --disk FILE       a disk image, read and written; may be repeated
   --store           a disk for the emergency store, freshly made
   --kvm             hardware virtualisation instead of emulation
@@ -78,6 +79,10 @@ impl Request {
                 Long("initrd") => machine.initrd = parser.value()?.into(),
                 Long("smp") => machine.cpus = parser.value()?.parse()?,
                 Long("mem") => machine.memory_mib = parser.value()?.parse()?,
+                Long("debug-port") => {
+                    let port: u16 = parser.value()?.parse()?;
+                    machine.debug_line = Some(format!("tcp:127.0.0.1:{port}"));
+                }
                 Long("disk") => machine.disks.push(parser.value()?.into()),
                 Long("store") => machine.has_store = true,
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,

@@ -41,6 +41,8 @@ pub(crate) struct Machine {
     pub(crate) accelerator: Accelerator,
     /// Words of the kernel command line.
     pub(crate) append: Vec<String>,
+    /// Where the host reaches the second serial port, if there is one, as QEMU names it.
+    pub(crate) debug_line: Option<String>,
     /// Disk images, in the order of their PCI devices.
     pub(crate) disks: Vec<PathBuf>,
     /// What a story's own disk is copied from.
@@ -63,6 +65,7 @@ impl Default for Machine {
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
             append: Vec::new(),
+            debug_line: None,
             disks: Vec::new(),
             image: "build/disk.img".into(),
             has_store: false,
@@ -97,6 +100,9 @@ impl Machine {
             command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
         }
         command.args(serial_arguments(serial));
+        if let Some(line) = &self.debug_line {
+            command.args(["-serial", &format!("{line},server=on,wait=off")]);
+        }
         if let Some(image) = store {
             let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
             command.arg("-drive").arg(with_path(drive, image));

@@ -5,6 +5,7 @@
 
 mod bench;
 mod command_line;
+mod debugger;
 mod dialogue;
 mod exec;
 mod gdb;

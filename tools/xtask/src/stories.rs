@@ -1,5 +1,6 @@
 //! `make test-qemu` — tells every story in `tests/qemu`, two at a time, in libtest's words.
 
+use crate::debugger::Debugger;
 use crate::dialogue::Dialogue;
 use crate::exec::{self, Outcome};
 use crate::guest::{EXIT_OK, Ending};
@@ -158,12 +159,19 @@ fn copy_with_holes(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn perform(exec: &Exec, story: &Story, machine: &Machine, name: &str) -> Result<()> {
-    let mut output = Vec::new();
-    let status = match exec::run(machine, &exec.command, story.limit, name, &mut output)? {
+    let mut machine = machine.clone();
+    let mut debugger = Debugger::new(exec.gdb.as_ref(), &mut machine, name);
+    let outcome = exec::run(&machine, &exec.command, story.limit, name, &mut debugger);
+    let heard = debugger.finish()?;
+    let output = String::from_utf8_lossy(&debugger.output);
+    let all = if heard.is_empty() { String::new() } else { format!("GDB's output:\n{heard}\n") };
+    let status = match outcome.with_context(|| all.clone())? {
         Outcome::Status(status) => status,
-        Outcome::Failed(report) => bail!(report),
+        Outcome::Failed(report) => bail!("{all}{report}"),
     };
-    let output = String::from_utf8_lossy(&output);
+    for wanted in exec.gdb.iter().flat_map(|gdb| &gdb.matches) {
+        ensure!(wanted.is_match(&heard), "{all}GDB printed nothing like: {wanted}");
+    }
     judge(exec, status, &output)
         .and_then(|()| forbid(story, &output))
         .with_context(|| format!("{}\nits output:\n{output}", exec.command))

@@ -63,6 +63,19 @@ pub(crate) struct Exec {
     pub(crate) matches: Vec<Regex>,
     /// None of these anywhere in it.
     pub(crate) lacks: Vec<String>,
+    /// A GDB on the host that debugs a program meanwhile.
+    pub(crate) gdb: Option<Gdb>,
+}
+
+/// A GDB on the host, connected to the guest's second serial port.
+#[derive(Debug)]
+pub(crate) struct Gdb {
+    /// What is typed to it once it is connected.
+    pub(crate) commands: String,
+    /// The program on the host, for its symbols.
+    pub(crate) symbols: String,
+    /// All of these match what it prints.
+    pub(crate) matches: Vec<Regex>,
 }
 
 /// How a guest may end.
@@ -153,6 +166,10 @@ struct FileStep {
     stdout_matches: Vec<String>,
     #[serde(default)]
     stdout_lacks: Vec<String>,
+    gdb: Option<String>,
+    gdb_symbols: Option<String>,
+    #[serde(default)]
+    gdb_matches: Vec<String>,
     line: Option<String>,
     send: Option<String>,
     expect: Option<String>,
@@ -170,6 +187,14 @@ impl FileStep {
             || !self.stdout_matches.is_empty()
             || !self.stdout_lacks.is_empty();
         ensure!(self.exec.is_some() || !judges, "`status` and `stdout` belong to `exec`");
+        let gdb = match (self.gdb, self.gdb_symbols) {
+            (Some(commands), Some(symbols)) => {
+                Some(Gdb { commands, symbols, matches: patterns(&self.gdb_matches)? })
+            }
+            (None, None) if self.gdb_matches.is_empty() => None,
+            _ => bail!("`gdb` and `gdb_symbols` belong together"),
+        };
+        ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");
         if self.cut {
             let says_more = judges
                 || self.exec.is_some()
@@ -189,6 +214,7 @@ impl FileStep {
                 contains: self.stdout_contains,
                 matches: patterns(&self.stdout_matches)?,
                 lacks: self.stdout_lacks,
+                gdb,
             })),
             // The Enter key sends a carriage return; the console's line discipline turns it.
             (None, Some(line), None, None, None, None) => Ok(Step::Send(line + "\r")),

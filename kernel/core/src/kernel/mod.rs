@@ -150,6 +150,8 @@ pub struct Kernel<M: Machine> {
     pub ranges: Ranges,
     /// What `debug:` has received.
     pub console: Console,
+    /// The same of the second port.
+    pub second: Console,
     /// The kernel's log.
     pub log: Log,
     /// Counters.
@@ -181,6 +183,7 @@ impl<M: Machine> Kernel<M> {
         }
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
+        let second = Console::new(waits.create());
         let started = machine.ticks();
         let emergency = Emergency::new(waits.create(), reserve, frames.limit());
         let cpus = Cpus::new(machine.cpu_count(), started);
@@ -212,6 +215,7 @@ impl<M: Machine> Kernel<M> {
             lines: Lines::default(),
             ranges: Ranges::default(),
             console,
+            second,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
             last_unknown: ProcessId::NONE,

@@ -1,4 +1,5 @@
-//! `debug:` — the console's raw bytes: what is typed, what is shown.
+//! `debug:` — the console's raw bytes: what is typed, what is shown. `debug:1` is the second serial
+//! port, which is for debuggers.
 //!
 //! No echo, no lines: that is the `console:` daemon's work. Bytes typed while nobody reads are
 //! kept up to a limit. Only root may open it.
@@ -34,6 +35,11 @@ impl Console {
     }
 }
 
+/// The file of the console.
+pub(super) const CONSOLE: usize = 0;
+/// The file of the second port.
+pub(super) const SECOND: usize = 1;
+
 pub(super) struct Debug;
 
 impl<M: Machine> Scheme<M> for Debug {
@@ -45,30 +51,36 @@ impl<M: Machine> Scheme<M> for Debug {
         if k.processes[caller.process.0].ids.euid != 0 {
             return fail(EACCES);
         }
-        if path.is_empty() { Opened::stream(0) } else { fail(ENOENT) }
+        match path {
+            "" => Opened::stream(CONSOLE),
+            "1" if k.machine.second_line().is_some() => Opened::stream(SECOND),
+            "1" => fail(ENODEV),
+            _ => fail(ENOENT),
+        }
     }
 
     fn read(
         &self,
         k: &mut Kernel<M>,
         caller: Caller,
-        _: usize,
+        number: usize,
         into: UserSlice,
         at: Position,
     ) -> Outcome {
-        if k.console.typed.is_empty() {
+        let port = k.port(number);
+        if port.typed.is_empty() {
             return match at.is_nonblocking {
                 true => fail(EAGAIN),
-                false => Err(Stop::Park(Wait::on(Reason::Readable, k.console.readable))),
+                false => Err(Stop::Park(Wait::on(Reason::Readable, port.readable))),
             };
         }
         let mut bytes = [0; CHUNK];
-        let count = k.console.typed.len().min(into.length).min(CHUNK);
-        for (byte, typed) in bytes.iter_mut().zip(&k.console.typed) {
+        let count = port.typed.len().min(into.length).min(CHUNK);
+        for (byte, typed) in bytes.iter_mut().zip(&port.typed) {
             *byte = *typed;
         }
         k.copy_out(caller.space, into, &bytes[..count])?;
-        k.console.typed.drain(..count);
+        k.port(number).typed.drain(..count);
         Ok(count)
     }
 
@@ -76,7 +88,7 @@ impl<M: Machine> Scheme<M> for Debug {
         &self,
         k: &mut Kernel<M>,
         caller: Caller,
-        _: usize,
+        number: usize,
         from: UserSlice,
         at: Position,
     ) -> Outcome {
@@ -85,7 +97,10 @@ impl<M: Machine> Scheme<M> for Debug {
             let mut bytes = [0; CHUNK];
             let part = from.part(done, CHUNK);
             k.copy_in(caller.space, part, &mut bytes[..part.length])?;
-            let taken = k.machine.console_write(&bytes[..part.length]);
+            let taken = match number {
+                SECOND => k.machine.second_write(&bytes[..part.length]),
+                _ => k.machine.console_write(&bytes[..part.length]),
+            };
             done += taken;
             if taken < part.length {
                 break;
@@ -94,7 +109,7 @@ impl<M: Machine> Scheme<M> for Debug {
         match done {
             0 if from.length == 0 => Ok(0),
             0 if at.is_nonblocking => fail(EAGAIN),
-            0 => Err(Stop::Park(Wait::on(Reason::Writable, k.console_room()))),
+            0 => Err(Stop::Park(Wait::on(Reason::Writable, k.console_room(number)))),
             done => Ok(done),
         }
     }
@@ -103,43 +118,52 @@ impl<M: Machine> Scheme<M> for Debug {
         Ok(Stat { st_mode: MODE_CHR | 0o600, ..Stat::default() })
     }
 
-    fn ready(&self, k: &mut Kernel<M>, _: usize) -> EventFlags {
+    fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
         let mut flags = EventFlags::EVENT_WRITE;
-        flags.set(EventFlags::EVENT_READ, !k.console.typed.is_empty());
+        flags.set(EventFlags::EVENT_READ, !k.port(number).typed.is_empty());
         flags
     }
 }
 
 impl<M: Machine> Kernel<M> {
-    fn console_room(&mut self) -> QueueId {
-        match self.console.writable {
+    fn port(&mut self, number: usize) -> &mut Console {
+        if number == SECOND { &mut self.second } else { &mut self.console }
+    }
+
+    fn console_room(&mut self, number: usize) -> QueueId {
+        match self.port(number).writable {
             Some(queue) => queue,
             None => {
                 let queue = self.waits.create();
-                self.console.writable = Some(queue);
+                self.port(number).writable = Some(queue);
                 queue
             }
         }
     }
 
-    /// The console's line fired: bytes came, or there is room again.
-    pub(crate) fn console_fired(&mut self) {
+    /// A port's line fired: bytes came, or there is room again.
+    pub(crate) fn console_fired(&mut self, number: usize) {
         let mut bytes = [0; CHUNK];
         let mut any = false;
         loop {
-            let count = self.machine.console_read(&mut bytes);
+            let count = match number {
+                SECOND => self.machine.second_read(&mut bytes),
+                _ => self.machine.console_read(&mut bytes),
+            };
             if count == 0 {
                 break;
             }
             any = true;
-            let room = KEEP.saturating_sub(self.console.typed.len());
-            self.console.typed.extend(&bytes[..count.min(room)]);
+            let typed = &mut self.port(number).typed;
+            let room = KEEP.saturating_sub(typed.len());
+            typed.extend(&bytes[..count.min(room)]);
         }
         if any {
-            self.wake_all(self.console.readable);
-            self.raise((place::DEBUG, 0), EventFlags::EVENT_READ);
+            let readable = self.port(number).readable;
+            self.wake_all(readable);
+            self.raise((place::DEBUG, number), EventFlags::EVENT_READ);
         }
-        if let Some(queue) = self.console.writable {
+        if let Some(queue) = self.port(number).writable {
             self.wake_all(queue);
         }
     }

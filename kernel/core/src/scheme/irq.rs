@@ -8,6 +8,7 @@
 //! `message` gives a file that tells, in 16 bytes, to which address and what it has to write. The
 //! line is free again when its last file is closed.
 
+use super::debug::{CONSOLE, SECOND};
 use super::{Opened, Position, Scheme, directory::Entry, place, text::parse_number};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -58,7 +59,8 @@ impl<M: Machine> Scheme<M> for Irq {
             "msi" => free_message(k)?,
             _ => parse_number(path).filter(|line| *line < LINES).ok_or(Errno(ENOENT))?,
         };
-        if number == k.machine.console_line() as usize {
+        let own = [Some(k.machine.console_line()), k.machine.second_line()];
+        if own.into_iter().flatten().any(|line| usize::from(line) == number) {
             return fail(EBUSY);
         }
         if !k.lines.open.contains_key(&number) {
@@ -210,7 +212,12 @@ impl<M: Machine> Kernel<M> {
         self.stats.lines[line as usize] += 1;
         self.cpus[cpu].stats.interrupts += 1;
         if line == self.machine.console_line() {
-            self.console_fired();
+            self.console_fired(CONSOLE);
+            self.machine.unmask_line(line);
+            return;
+        }
+        if Some(line) == self.machine.second_line() {
+            self.console_fired(SECOND);
             self.machine.unmask_line(line);
             return;
         }

@@ -72,10 +72,12 @@ macro_rules! calls {
     }};
 }
 
+type Run<M, C> = fn(&mut Kernel<M>, &Caller, C) -> Option<C>;
+
 /// What runs a call.
 struct Entry<M: Machine> {
     number: usize,
-    run: fn(&mut Kernel<M>, &Caller, M::Context) -> Option<M::Context>,
+    run: Run<M, M::Context>,
 }
 
 impl<M: Machine> Clone for Entry<M> {

@@ -208,7 +208,11 @@ fn devices(
     let patience = smp::Patience::read(info.command_line());
     timed(Step::Cpus, || smp::start(tables, memory, &madt, start_page(info), &patience));
     io::unmask(serial::LINE);
-    serial::service();
+    serial::service(&serial::CONSOLE);
+    if serial::has_other() {
+        io::unmask(serial::SECOND_LINE);
+        serial::service(&serial::OTHER);
+    }
     acpi.pci_windows()
 }
 

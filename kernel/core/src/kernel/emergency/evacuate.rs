@@ -9,7 +9,7 @@ use crate::machine::{Access, Machine};
 use crate::memory::{Frame, Kind, Page, Pages};
 use crate::task::ProcessId;
 use abi::{PAGE_SIZE, USER_END};
-use store_format::State;
+use store_format::{FIRST_SLOT, State};
 
 /// Pages looked at in one step.
 const COUNT_STEP: usize = 2048;
@@ -38,8 +38,9 @@ impl<M: Machine> Kernel<M> {
             Stage::Reopen => self.put_header(State::Restoring),
             Stage::Close => self.put_header(State::Idle),
             Stage::OpenFlush | Stage::WriteFlush | Stage::SealFlush | Stage::CloseFlush => {
-                let result = self.emergency.store.flush(&mut self.machine);
-                self.check_start(Operation::Flush, result);
+                if let Err(error) = self.emergency.store.flush(&mut self.machine) {
+                    self.go_without(error);
+                }
             }
             Stage::Write(sweep) => self.evacuate_all(sweep),
             Stage::Restore(sweep) => self.restore_step(sweep),
@@ -50,19 +51,20 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn put_header(&mut self, state: State) {
-        let result = self.emergency.store.write_header(&mut self.machine, state);
-        self.check_start(Operation::Flush, result);
-    }
-
-    /// An operation that could not even be started has failed.
-    fn check_start(&mut self, operation: Operation, result: Result<(), IoError>) {
-        if result.is_err() {
-            self.arrived(operation, result);
+        if let Err(error) = self.emergency.store.write_header(&mut self.machine, state) {
+            self.go_without(error);
         }
     }
 
     /// An operation is over: on to the next stage, or try again, or go without the store.
     fn arrived(&mut self, operation: Operation, result: Result<(), IoError>) {
+        if self.is_late(operation) {
+            // What was on its way when it was decided: the stage it belongs to is over.
+            return match result {
+                Err(IoError::Silent) => self.go_without(IoError::Silent),
+                _ => {}
+            };
+        }
         let next = match (self.emergency.stage, result) {
             (Stage::Write(sweep), result) => return self.wrote(sweep, operation, result),
             (Stage::Restore(sweep), result) => return self.read(sweep, operation, result),
@@ -81,6 +83,20 @@ impl<M: Machine> Kernel<M> {
             (stage, Ok(())) => stage,
         };
         self.finish_stage(next);
+    }
+
+    /// Whether the operation is not the one that this stage has started.
+    fn is_late(&self, operation: Operation) -> bool {
+        let wanted = match self.emergency.stage {
+            Stage::Open => State::Active,
+            Stage::Seal => State::Sealed,
+            Stage::Reopen => State::Restoring,
+            Stage::Close => State::Idle,
+            Stage::Restore(_) => return !matches!(operation, Operation::Read(_)),
+            _ => return false,
+        };
+        let is_header = matches!(operation, Operation::Write(run) if run.page < FIRST_SLOT);
+        !is_header || self.emergency.store.header.state != wanted
     }
 
     /// The store is of no more use. What was written is still in memory, unless it was erased.
