@@ -127,7 +127,6 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         match interrupt {
-            _ if self.emergency.is_frozen() => self.interrupted_frozen(cpu, interrupt),
             Interrupt::Timer => self.timer_fired(cpu),
             Interrupt::Kick => self.cpus[cpu].is_called = false,
             Interrupt::Line(line) => self.line_fired(cpu, line),

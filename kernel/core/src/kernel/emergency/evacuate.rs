@@ -60,10 +60,10 @@ impl<M: Machine> Kernel<M> {
     fn arrived(&mut self, operation: Operation, result: Result<(), IoError>) {
         if self.is_late(operation) {
             // What was on its way when it was decided: the stage it belongs to is over.
-            return match result {
-                Err(IoError::Silent) => self.go_without(IoError::Silent),
-                _ => {}
-            };
+            if let Err(IoError::Silent) = result {
+                self.go_without(IoError::Silent);
+            }
+            return;
         }
         let next = match (self.emergency.stage, result) {
             (Stage::Write(sweep), result) => return self.wrote(sweep, operation, result),
