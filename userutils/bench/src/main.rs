@@ -33,6 +33,7 @@ mod sample;
 mod schemes;
 mod signals;
 mod sync;
+mod trace;
 
 use guest::{Result, file};
 use sample::Bench;
@@ -58,6 +59,7 @@ Groups:
   memory     faults, mapping, protecting
   events     event queues with many descriptors
   signals    signals to oneself
+  trace      stops of a traced thread, its registers and memory
   library    std's threads, locks and memory
 
 Options:
@@ -79,7 +81,7 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 12] = [
+const GROUPS: [(&str, Group); 13] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
@@ -92,6 +94,7 @@ const GROUPS: [(&str, Group); 12] = [
     ("events", events::run),
     ("signals", signals::run),
     ("library", library::run),
+    ("trace", trace::run),
 ];
 
 fn main() -> ExitCode {
