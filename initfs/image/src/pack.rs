@@ -1,6 +1,6 @@
 //! From manifests and built programs to the bytes of an archive.
 
-use crate::manifest::{File, Link, Manifest, Program};
+use crate::manifest::{File, Link, Manifest, Mount, Program};
 use crate::services;
 use anyhow::{Context, anyhow};
 use initfs_format::{Archive, Builder};
@@ -21,6 +21,9 @@ pub(crate) fn pack(manifests: &[PathBuf], programs: &Path) -> anyhow::Result<Vec
         }
         for link in &manifest.sections.link {
             add_link(&mut builder, manifest, link)?;
+        }
+        for mount in &manifest.sections.mount {
+            add_mount_point(&mut builder, manifest, mount)?;
         }
     }
     builder.file(services::PATH, 0o644, services::render(&manifests)?.into_bytes())?;
@@ -95,6 +98,23 @@ fn add_link(builder: &mut Builder, manifest: &Manifest, at: &Spanned<Link>) -> a
         builder.link(&path, target).map_err(|error| manifest.mistake(at, error))?;
     }
     Ok(())
+}
+
+/// Adds what a mount covers, so that listing a directory shows the mounts in it: a directory where
+/// a path in a scheme is mounted, an empty file where a scheme itself is, as `null:` is.
+fn add_mount_point(
+    builder: &mut Builder,
+    manifest: &Manifest,
+    at: &Spanned<Mount>,
+) -> anyhow::Result<()> {
+    let Mount { at: path, target } = at.get_ref();
+    let added = match target.split_once(':') {
+        // Refused later, with what was expected.
+        _ if path == "/" => return Ok(()),
+        Some((_, "")) => builder.file(path, 0o666, Vec::new()),
+        _ => builder.directory(path, 0o755),
+    };
+    added.map_err(|error| manifest.mistake(at, error).into())
 }
 
 pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! The `image` program through its command line.
 
-use initfs_format::Archive;
+use initfs_format::{Archive, Kind};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -131,6 +131,13 @@ at = "/tmp"
 target = "ram:/"
 "#;
     assert_eq!(text(&host().built(), "/etc/init.toml"), expected);
+}
+
+#[test]
+fn what_is_mounted_is_seen_in_its_directory() {
+    let archive = host().built();
+    let archive = Archive::parse(&archive).unwrap();
+    assert_eq!(archive.lookup("/tmp", true).unwrap().kind(), Kind::Directory);
 }
 
 #[test]
