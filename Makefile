@@ -13,6 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
 DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.disk)
+BUS     ?=#      what disks hang on: virtio (the default), nvme or ahci
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 STORE   ?=#      1: a disk for the emergency store
@@ -37,7 +38,7 @@ USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rus
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
 USER_ENV    := RUSTC_BOOTSTRAP=1 \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd filed pcid logd nulld ramd randd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -55,7 +56,7 @@ QEMU_DISK   := $(BUILD)/qemu.disk
 DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
 	$(if $(strip $(GDBSERVER)),--debug-port $(strip $(GDBSERVER))) \
-	$(addprefix --disk ,$(strip $(DISK))) \
+	$(addprefix --disk ,$(strip $(DISK))) $(addprefix --bus ,$(strip $(BUS))) \
 	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 

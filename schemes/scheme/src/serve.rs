@@ -28,6 +28,15 @@ pub trait Daemon: SchemeSync {
     /// A waiting request was taken back by its client and will not be tried again.
     fn cancelled(&mut self, _request: Id) {}
 
+    /// Whether waiting requests are always finished soon, as those to a disk are. Then neither a
+    /// client that asked not to wait nor one that is interrupted ends them early.
+    fn finishes_soon(&self) -> bool {
+        false
+    }
+
+    /// The answers so far were sent.
+    fn answered(&mut self) {}
+
     /// The next handle that became ready and whose owner wants to be told.
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
         None
@@ -122,6 +131,7 @@ impl Server {
             self.responses.push_back(Response::post_fevent(handle, flags.bits()));
         }
         self.send();
+        daemon.answered();
     }
 
     fn take(&mut self, request: Request, daemon: &mut impl Daemon) {
@@ -158,7 +168,7 @@ impl Server {
             SchemeResponse::Opened(Err(Error { errno: EWOULDBLOCK }))
                 | SchemeResponse::Regular(Err(Error { errno: EWOULDBLOCK }))
         );
-        if would_block && !op.is_explicitly_nonblock() {
+        if would_block && (!op.is_explicitly_nonblock() || daemon.finishes_soon()) {
             self.waiting.push_back((caller, op));
             return;
         }
@@ -174,6 +184,9 @@ impl Server {
     }
 
     fn cancel(&mut self, cancelled: &CancellationRequest, daemon: &mut impl Daemon) {
+        if daemon.finishes_soon() {
+            return;
+        }
         let position = self.waiting.iter().position(|(caller, _)| caller.id == cancelled.id);
         if let Some((_, op)) = position.and_then(|position| self.waiting.remove(position)) {
             daemon.cancelled(cancelled.id);

@@ -4,6 +4,7 @@
 //! and its status) or part of one conversation over the serial console (`line`, `send`, `expect`,
 //! `ends`). tests/qemu/README.md describes every field.
 
+use crate::machine::Bus;
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
@@ -28,6 +29,10 @@ pub(crate) struct Story {
     pub(crate) forbid: Vec<Regex>,
     /// Whether the machines of the story have a disk, the same one.
     pub(crate) has_disk: bool,
+    /// What the disk hangs on; once for each.
+    pub(crate) buses: Vec<Bus>,
+    /// More words for QEMU.
+    pub(crate) qemu: Vec<String>,
     /// Why it is not run yet.
     pub(crate) off: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -102,6 +107,7 @@ impl Story {
         ensure!(!file.about.trim().is_empty(), "`about` says nothing");
         ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
         ensure!(!file.step.is_empty(), "a story needs steps");
+        ensure!(!file.bus.is_empty(), "`bus` needs names of buses");
         let steps = file.step.into_iter().enumerate().map(|(index, step)| {
             step.check().with_context(|| format!("step {} of the story", index + 1))
         });
@@ -114,6 +120,8 @@ impl Story {
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
             has_disk: file.disk,
+            buses: file.bus,
+            qemu: file.qemu,
             off: file.off,
             steps: steps.collect::<Result<_>>()?,
         })
@@ -138,12 +146,20 @@ struct File {
     forbid: Vec<String>,
     #[serde(default)]
     disk: bool,
+    #[serde(default = "virtio")]
+    bus: Vec<Bus>,
+    #[serde(default)]
+    qemu: Vec<String>,
     off: Option<String>,
     step: Vec<FileStep>,
 }
 
 fn one_cpu() -> Vec<u32> {
     vec![1]
+}
+
+fn virtio() -> Vec<Bus> {
+    vec![Bus::Virtio]
 }
 
 fn memory_mib() -> u32 {
@@ -257,6 +273,8 @@ mod tests {
             "about = 'x'",
             "about = ''\n[[step]]\nexec = 'true'",
             "about = 'x'\nstep = []",
+            "about = 'x'\nbus = []\n[[step]]\nexec = 'true'",
+            "about = 'x'\nbus = ['scsi']\n[[step]]\nexec = 'true'",
             "about = 'x'\nsmp = [0]\n[[step]]\nexec = 'true'",
             "about = 'x'\nsteps = 1\n[[step]]\nexec = 'true'",
             "about = 'x'\n[[step]]\nexec = 'true'\nline = 'x'",
