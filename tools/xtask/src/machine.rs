@@ -4,6 +4,7 @@
 //! callers.
 
 use crate::firmware;
+use crate::store::StoreDisk;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,6 +53,8 @@ pub(crate) struct Machine {
     pub(crate) image: PathBuf,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
+    /// Behind which device it is, and what goes wrong with it.
+    pub(crate) store: StoreDisk,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -73,6 +76,7 @@ impl Default for Machine {
             disks: Vec::new(),
             image: "build/disk.img".into(),
             has_store: false,
+            store: StoreDisk::default(),
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -108,9 +112,7 @@ impl Machine {
             command.args(["-serial", &format!("{line},server=on,wait=off")]);
         }
         if let Some(image) = store {
-            let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
-            command.arg("-drive").arg(with_path(drive, image));
-            command.args(["-device", "virtio-blk-pci,drive=store"]);
+            command.args(self.store.arguments(image));
         }
         match &self.firmware {
             Some(file) => command.args(firmware::arguments(file)),
