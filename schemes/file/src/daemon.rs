@@ -12,6 +12,7 @@ use redox_scheme::{CallerCtx, Id, OpenResult};
 use redoxfs::{BLOCK_SIZE, Disk, FileSystem};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
+use scheme::locks::Locks;
 use scheme::{Daemon, Server, Turn, device, file_call};
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{EINVAL, EIO, ENODEV, ENOENT, EWOULDBLOCK, Error, Result};
@@ -71,6 +72,7 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
     let mut state = State::new(Budget::new(system.allocator()), (0, 0));
     state.is_read_only = system.disk.backing().is_read_only;
     let mut syncs = Syncs::default();
+    let mut locks = Locks::default();
     loop {
         let allocator = system.allocator();
         let space = (system.header.size() / BLOCK_SIZE, allocator.free());
@@ -78,7 +80,8 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
         let mut how = How::Committed;
         let outcome = system.tx(|tx| {
             let tree = Tree::new(tx, &mut state);
-            how = Served { tree, syncs: &mut syncs }.one_transaction(&mut server, &events)?;
+            how = Served { tree, syncs: &mut syncs, locks: &mut locks }
+                .one_transaction(&mut server, &events)?;
             if state.is_broken { Err(Error::new(EIO)) } else { Ok(()) }
         });
         if let Err(error) = outcome
@@ -130,6 +133,7 @@ impl Syncs {
 struct Served<'a, 'f, D: Disk> {
     tree: Tree<'a, 'f, D>,
     syncs: &'a mut Syncs,
+    locks: &'a mut Locks<u64>,
 }
 
 impl<D: Disk> Served<'_, '_, D> {
@@ -170,7 +174,9 @@ impl<D: Disk> Served<'_, '_, D> {
 
 impl<D: Disk> Daemon for Served<'_, '_, D> {
     fn progress(&mut self) -> bool {
-        std::mem::take(&mut self.syncs.progress)
+        // Both are asked: each forgets its change with the answer.
+        let may_sync = std::mem::take(&mut self.syncs.progress);
+        self.locks.progress() || may_sync
     }
 
     fn cancelled(&mut self, request: Id) {
@@ -334,7 +340,19 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
         }
     }
 
+    fn call(
+        &mut self,
+        id: usize,
+        _payload: &mut [u8],
+        metadata: &[u64],
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let file = self.tree.stat(id)?.st_ino;
+        self.locks.call(file, id, metadata)
+    }
+
     fn on_close(&mut self, id: usize) {
+        self.locks.close(id);
         self.tree.close(id);
     }
 
