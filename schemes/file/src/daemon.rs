@@ -13,6 +13,7 @@ use redox_scheme::{CallerCtx, Id, OpenResult};
 use redoxfs::{BLOCK_SIZE, Disk, FileSystem, RECORD_SIZE};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
+use scheme::locks::Locks;
 use scheme::{Daemon, Server, Turn, device, file_call};
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{EINVAL, EIO, ENODEV, ENOENT, EWOULDBLOCK, Error, Result};
@@ -75,6 +76,7 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
     state.cache = Cache::new(cached_records());
     state.is_read_only = system.disk.backing().is_read_only;
     let mut syncs = Syncs::default();
+    let mut locks = Locks::default();
     loop {
         let allocator = system.allocator();
         let space = (system.header.size() / BLOCK_SIZE, allocator.free());
@@ -82,7 +84,7 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
         let mut how = How::Committed;
         let outcome = system.tx(|tx| {
             let tree = Tree::new(tx, &mut state);
-            let mut served = Served { tree, syncs: &mut syncs };
+            let mut served = Served { tree, syncs: &mut syncs, locks: &mut locks };
             how = served.one_transaction(&mut server, &events)?;
             match served.tree.state().is_broken {
                 true => Err(Error::new(EIO)),
@@ -146,6 +148,7 @@ impl Syncs {
 struct Served<'a, 'f, D: Disk> {
     tree: Tree<'a, 'f, D>,
     syncs: &'a mut Syncs,
+    locks: &'a mut Locks<u64>,
 }
 
 impl<D: Disk> Served<'_, '_, D> {
@@ -186,7 +189,9 @@ impl<D: Disk> Served<'_, '_, D> {
 
 impl<D: Disk> Daemon for Served<'_, '_, D> {
     fn progress(&mut self) -> bool {
-        std::mem::take(&mut self.syncs.progress)
+        // Both are asked: each forgets its change with the answer.
+        let may_sync = std::mem::take(&mut self.syncs.progress);
+        self.locks.progress() || may_sync
     }
 
     fn cancelled(&mut self, request: Id) {
@@ -350,7 +355,19 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
         }
     }
 
+    fn call(
+        &mut self,
+        id: usize,
+        _payload: &mut [u8],
+        metadata: &[u64],
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let file = self.tree.stat(id)?.st_ino;
+        self.locks.call(file, id, metadata)
+    }
+
     fn on_close(&mut self, id: usize) {
+        self.locks.close(id);
         self.tree.close(id);
     }
 
