@@ -33,9 +33,10 @@ USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
 # The paths in panic messages say nothing about the machine that built the programs. (Cargo starts
 # rustc in this folder for everything that is linked.)
 USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(BUILD)/lib -Clink-arg=--entry=_start
-USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rust \
+USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
-USER_ENV    := RUSTC_BOOTSTRAP=1 \
+# Cargo builds std from the source this names; the variable is cargo's own for testing that.
+USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
 USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
 # Once `make ports` has built them, strangers' programs are in every image.
@@ -186,7 +187,7 @@ user: runtime
 
 # Cargo does not know that programs are linked against libc.a: when it changes they are removed,
 # and cargo, which misses them, links them again.
-runtime: setup
+runtime: std-source
 	@mkdir -p $(BUILD)/lib; printf '!<arch>\n' >$(BUILD)/lib/libgcc_eh.a
 	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(BUILD)/lib/libc.a) $(USER_BUILD) \
 		--package runtime --profile runtime -Zbuild-std=core,alloc,compiler_builtins \
@@ -194,6 +195,10 @@ runtime: setup
 	@cmp -s $(RUNTIME) $(BUILD)/lib/libc.a || { \
 		[ ! -d $(USER_BIN)/deps ] || find $(USER_BIN)/deps -maxdepth 1 -type f -perm /100 -delete; \
 		cp $(RUNTIME) $(BUILD)/lib/libc.a; }
+
+.PHONY: std-source
+std-source: setup
+	@tools/sysroot/source.sh
 
 image: # The boot archive: build/initfs.img
 image: user
@@ -226,7 +231,7 @@ fmt-check: setup
 	@$(setup_env); cargo fmt --all --check
 
 lint: # Clippy, warnings are errors
-lint: setup
+lint: std-source
 	@$(setup_env); cargo clippy --quiet --all-targets -- -D warnings
 	@$(setup_env); cargo clippy --quiet --package kernel --target x86_64-unknown-none \
 		$$KERNEL_STD -- -D warnings
