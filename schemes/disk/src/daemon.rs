@@ -81,7 +81,7 @@ impl Daemon for Disks {
         std::mem::take(&mut self.has_news)
     }
 
-    fn answered(&mut self) {
+    fn sent(&mut self) {
         self.handed.clear();
     }
 }

@@ -83,7 +83,7 @@ impl Daemon for Disks {
         true
     }
 
-    fn answered(&mut self) {
+    fn sent(&mut self) {
         (0..self.disks.len()).for_each(|disk| self.look_again(disk));
     }
 }

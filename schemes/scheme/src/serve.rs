@@ -34,8 +34,8 @@ pub trait Daemon: SchemeSync {
         false
     }
 
-    /// The answers so far were sent.
-    fn answered(&mut self) {}
+    /// Every answer so far has reached the kernel: files that were given away are the clients'.
+    fn sent(&mut self) {}
 
     /// The next handle that became ready and whose owner wants to be told.
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
@@ -131,7 +131,7 @@ impl Server {
             self.responses.push_back(Response::post_fevent(handle, flags.bits()));
         }
         self.send();
-        daemon.answered();
+        daemon.sent();
     }
 
     fn take(&mut self, request: Request, daemon: &mut impl Daemon) {

@@ -115,8 +115,13 @@ impl<M: Machine> Kernel<M> {
     /// Whether there may be one more process or thread. Those that have ended and have not been
     /// waited for count.
     pub(crate) fn has_room_for_task(&self) -> bool {
-        let most = (self.frames.totals().total / FRAMES_EACH).min(TASKS_MAX);
+        let most = self.tasks_max();
         self.tasks.len() < most && self.processes.len() < most
+    }
+
+    /// Most threads of all processes together, and most processes.
+    pub(crate) fn tasks_max(&self) -> usize {
+        (self.frames.totals().total / FRAMES_EACH).min(TASKS_MAX)
     }
 
     /// Copies the calling process with this one thread. `EAGAIN` when there are too many.
@@ -132,7 +137,8 @@ impl<M: Machine> Kernel<M> {
         let mut context: M::Context = thread.context().clone();
         context.set_answer(0);
         let mask = thread.signals.mask;
-        let interrupted = thread.signals.interrupted.clone();
+        let (interrupted, alternate) =
+            (thread.signals.interrupted.clone(), thread.signals.alternate);
         let space = SpaceId(self.spaces.insert(child_space));
         let child = self.add_process(space, Some(caller.process));
         for (_, fd) in self.processes[child.0].files.iter().collect::<Vec<_>>() {
@@ -141,7 +147,7 @@ impl<M: Machine> Kernel<M> {
         let task = self.add_thread(child, context);
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
-        (signals.mask, signals.interrupted) = (mask, interrupted);
+        (signals.mask, signals.interrupted, signals.alternate) = (mask, interrupted, alternate);
         self.made_thread(caller.task, task);
         Ok(self.processes[child.0].pid as usize)
     }
