@@ -157,7 +157,9 @@ fn drive(
     open: impl FnOnce(&Rc<Claimed>) -> Result<Vec<Box<dyn Device>>, Broken>,
 ) -> Result<(), Broken> {
     let mut disks = Vec::new();
-    for device in open(claimed)? {
+    let devices = open(claimed)?;
+    claimed.function.settled().map_err(|error| format!("its claim: {error}"))?;
+    for device in devices {
         let requests = Requests::new(device, &**claimed);
         disks.push(Disk::new(requests.map_err(|error| format!("memory for it: {error}"))?)?);
     }

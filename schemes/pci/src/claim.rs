@@ -1,8 +1,8 @@
 //! A function in the hands of a driver: what it was given, and how all of it is taken back.
 //!
 //! The daemon keeps a descriptor for everything that it hands out. So memory that the device may
-//! still write to is not freed with the driver, but only after the device has been taken off the
-//! bus here.
+//! still write to is not freed with the driver: the device is taken off the bus here, and as it may
+//! have begun something before, its memory is kept until the next driver has set it back.
 
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
@@ -22,8 +22,10 @@ pub(crate) struct Claim {
     function: Function,
     /// What its driver calls itself.
     driver: String,
-    /// Everything that was handed out.
+    /// Registers and interrupts that were handed out.
     lent: Vec<Fd>,
+    /// Memory that was.
+    memory: Vec<Fd>,
     /// The MSI-X table and where in the mapping it begins, once an interrupt was asked for.
     table: Option<(Mapping, usize)>,
     /// The interrupts that were handed out: number and line.
@@ -40,6 +42,7 @@ impl Claim {
             function: function.clone(),
             driver: driver.to_owned(),
             lent: Vec::new(),
+            memory: Vec::new(),
             table: None,
             interrupts: Vec::new(),
         })
@@ -72,7 +75,10 @@ impl Claim {
             _ => self.registers(what, rest)?,
         };
         let raw = file.raw();
-        self.lent.push(file);
+        match what {
+            "dma" => self.memory.push(file),
+            _ => self.lent.push(file),
+        }
         Ok(raw)
     }
 
@@ -139,18 +145,21 @@ impl Claim {
         open_line(&line.to_string())
     }
 
-    /// Takes the device off the bus: it can neither reach memory nor interrupt any more. What was
-    /// lent is given up after that.
-    pub(crate) fn end(self, windows: &Windows) {
-        let Ok(mut endpoint) = endpoint(windows, &self.function) else { return };
-        endpoint.update_command(windows, |command| command - CommandRegister::BUS_MASTER_ENABLE);
-        for capability in endpoint.capabilities(windows).take(48) {
-            match capability {
-                PciCapability::MsiX(mut msix) => msix.set_enabled(false, windows),
-                PciCapability::Msi(msi) => msi.set_enabled(false, windows),
-                _ => {}
+    /// Takes the device off the bus: it begins nothing more in memory and does not interrupt. The
+    /// memory that it had is the caller's to keep.
+    pub(crate) fn end(self, windows: &Windows) -> Vec<Fd> {
+        if let Ok(mut endpoint) = endpoint(windows, &self.function) {
+            let master = CommandRegister::BUS_MASTER_ENABLE;
+            endpoint.update_command(windows, |command| command - master);
+            for capability in endpoint.capabilities(windows).take(48) {
+                match capability {
+                    PciCapability::MsiX(mut msix) => msix.set_enabled(false, windows),
+                    PciCapability::Msi(msi) => msi.set_enabled(false, windows),
+                    _ => {}
+                }
             }
         }
+        self.memory
     }
 }
 

@@ -8,6 +8,9 @@ use syscall::error::{EIO, Error, Result};
 use crate::info::Info;
 use crate::mapping::Mapping;
 
+/// What a driver writes to its claim once it has set its device back.
+pub const SETTLED: &[u8] = b"settled";
+
 /// Names of all functions, in the order of their addresses.
 pub fn list() -> std::io::Result<Vec<String>> {
     let entries = std::fs::read_dir("/scheme/pci")?;
@@ -96,6 +99,12 @@ impl Device {
     /// The descriptor of the claim. It becomes readable when the daemon that gave it is gone.
     pub fn descriptor(&self) -> usize {
         self.claim.raw()
+    }
+
+    /// Says that the device has been set back: what drivers before had lent it is given up.
+    pub fn settled(&self) -> Result<()> {
+        self.claim.write(SETTLED)?;
+        Ok(())
     }
 
     /// The function's configuration space, to read.

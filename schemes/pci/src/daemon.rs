@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use libredox::Fd;
 use pci_types::ConfigRegionAccess;
 use pcid::bus::{self, Function};
+use pcid::client::SETTLED;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use scheme::command::{Failure, no_arguments};
@@ -37,7 +39,7 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
     }
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
     let kept = text.lines().find_map(|line| line.strip_prefix("KEPT ")).map(str::to_owned);
-    let mut pci = Pci { windows, functions, kept, handles: BTreeMap::new(), next: ROOT + 1 };
+    let mut pci = Pci { windows, functions, kept, retired: BTreeMap::new(), handles: BTreeMap::new(), next: ROOT + 1 };
     pci.handles.insert(ROOT, Handle::Root);
     server.register("pci", ROOT).map_err(|error| Failure::fatal("pci", error))?;
     server.run(&mut pci).map_err(|error| Failure::fatal("serving", error))
@@ -69,6 +71,8 @@ struct Pci {
     functions: Vec<Function>,
     /// The function that the kernel drives itself.
     kept: Option<String>,
+    /// Memory of drivers that are gone, by the function whose device may still write there.
+    retired: BTreeMap<String, Vec<Fd>>,
     handles: BTreeMap<usize, Handle>,
     next: usize,
 }
@@ -249,6 +253,25 @@ impl SchemeSync for Pci {
         Ok(length)
     }
 
+    /// A driver says that it has set its device back, so that the device knows nothing any more of
+    /// memory that drivers before had.
+    fn write(
+        &mut self,
+        id: usize,
+        buffer: &[u8],
+        _offset: u64,
+        _flags: u32,
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let Handle::Claim(claim) = self.handle(id)? else { return Err(Error::new(EBADF)) };
+        if buffer != SETTLED {
+            return Err(Error::new(EINVAL));
+        }
+        let name = claim.name();
+        self.retired.remove(&name);
+        Ok(buffer.len())
+    }
+
     /// A driver watches its claim to learn that this daemon is gone; nothing else ever happens
     /// to it.
     fn fevent(&mut self, id: usize, _wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
@@ -309,7 +332,9 @@ impl SchemeSync for Pci {
             return;
         }
         if let Some(Handle::Claim(claim)) = self.handles.remove(&id) {
-            claim.end(&self.windows);
+            let name = claim.name();
+            let memory = claim.end(&self.windows);
+            self.retired.entry(name).or_default().extend(memory);
         }
     }
 }

@@ -22,6 +22,7 @@
 
 mod basic;
 mod calibrate;
+mod disk;
 mod events;
 mod files;
 mod library;
@@ -60,6 +61,7 @@ Groups:
   events     event queues with many descriptors
   signals    signals to oneself
   trace      stops of a traced thread, its registers and memory
+  disk       a partition of disk:, disk:0p2, which stays as it is
   library    std's threads, locks and memory
 
 Options:
@@ -81,7 +83,7 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 13] = [
+const GROUPS: [(&str, Group); 14] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
@@ -95,6 +97,7 @@ const GROUPS: [(&str, Group); 13] = [
     ("signals", signals::run),
     ("library", library::run),
     ("trace", trace::run),
+    ("disk", disk::run),
 ];
 
 fn main() -> ExitCode {
