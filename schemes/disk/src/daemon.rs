@@ -203,8 +203,10 @@ impl Disks {
         for driver in &self.drivers {
             if matches!(driver.state, State::Serving(..)) {
                 let path = format!("/scheme/{}/{INFO}", scheme_of(&driver.function));
-                // One that has ended in this moment has no disks for now.
-                text += &std::fs::read_to_string(path).unwrap_or_default();
+                match std::fs::read_to_string(path) {
+                    Ok(lines) => text += &lines,
+                    Err(_) => wait_if_gone(driver)?,
+                }
             }
         }
         Ok(text)
@@ -245,7 +247,13 @@ impl Disks {
         }
         let path = format!("/scheme/{}/{name}", scheme_of(&driver.function));
         let kept = (flags & (O_ACCMODE | O_STAT)) as i32;
-        let file = Fd::open(&path, kept | O_CLOEXEC, 0).map_err(Error::from)?;
+        let file = match Fd::open(&path, kept | O_CLOEXEC, 0) {
+            Ok(file) => file,
+            Err(error) => {
+                wait_if_gone(driver)?;
+                return Err(error.into());
+            }
+        };
         let fd = file.raw();
         self.handed.push(file);
         Ok(OpenResult::OtherScheme { fd })
@@ -254,6 +262,14 @@ impl Disks {
     fn handle(&self, id: usize) -> Result<&Handle> {
         self.handles.get(&id).ok_or(Error::new(EBADF))
     }
+}
+
+/// `EWOULDBLOCK` when a driver has ended and nobody has heard of it yet: that news will come.
+fn wait_if_gone(driver: &Driver) -> Result<()> {
+    let schemes = std::fs::read_to_string("/scheme/sys/scheme").unwrap_or_default();
+    let scheme = scheme_of(&driver.function);
+    let is_there = schemes.lines().any(|line| line.split(' ').next() == Some(&scheme));
+    if is_there { Ok(()) } else { Err(Error::new(EWOULDBLOCK)) }
 }
 
 impl SchemeSync for Disks {

@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,10 @@ const STARTS_MAX: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(20);
 /// A driver that served less than this waits before it is started again.
 const SHORT: Duration = Duration::from_secs(1);
+
+/// Signals by which others end a driver: `SIGKILL` and `SIGTERM`.
+const KILLED: i32 = 9;
+const ASKED: i32 = 15;
 
 /// The program that drives a function, if there is one.
 pub(crate) fn program(info: &Info) -> Option<&'static str> {
@@ -191,6 +196,9 @@ impl Driver {
         eprintln!("diskd: {} of pci:{} ended: {how}", self.program, self.function);
         if let Some(since) = served {
             self.starts = u32::from(since.elapsed() < SHORT);
+        } else if status.is_some_and(|status| matches!(status.signal(), Some(KILLED | ASKED))) {
+            // Somebody else's doing, which says nothing about the device.
+            self.starts = self.starts.saturating_sub(1);
         }
         if self.starts >= STARTS_MAX {
             eprintln!("diskd: pci:{} is given up", self.function);
