@@ -77,6 +77,8 @@ pub struct Sim {
     pub(crate) typing: VecDeque<(u64, Vec<u8>)>,
     /// Lines that may interrupt.
     pub(crate) unmasked: BTreeSet<u8>,
+    /// Where lines were led that were led anywhere; `None` is to all CPUs.
+    pub(crate) routes: BTreeMap<u8, Option<CpuId>>,
     pub(crate) outside: Arc<Outside>,
     /// How it was switched off.
     pub off: Option<PowerOff>,
@@ -95,6 +97,7 @@ impl Sim {
             typed: VecDeque::new(),
             typing: VecDeque::new(),
             unmasked: BTreeSet::new(),
+            routes: BTreeMap::new(),
             outside: Arc::default(),
             off: None,
         }
@@ -111,6 +114,16 @@ impl Sim {
             self.cpus[0].interrupts.push_back(Interrupt::Line(line));
             self.outside.stirred.notify_all();
         }
+    }
+
+    /// Whether a device line may fire.
+    pub fn is_unmasked(&self, line: u8) -> bool {
+        self.unmasked.contains(&line)
+    }
+
+    /// Where a line was led, if it was: `None` in it is to all CPUs.
+    pub fn route_of(&self, line: u8) -> Option<Option<CpuId>> {
+        self.routes.get(&line).copied()
     }
 
     /// Somebody will type `bytes` at the console `after` nanoseconds from now.

@@ -121,7 +121,10 @@ fn disk(block: usize, is_read_only: bool) -> (Requests<u32>, Rc<RefCell<Inside>>
 }
 
 /// Asks until it is done, as the server does.
-fn wait(requests: &mut Requests<u32>, mut ask: impl FnMut(&mut Requests<u32>) -> Progress) -> syscall::Result<()> {
+fn wait(
+    requests: &mut Requests<u32>,
+    mut ask: impl FnMut(&mut Requests<u32>) -> Progress,
+) -> syscall::Result<()> {
     for _ in 0..10_000 {
         if let Progress::Over(outcome) = ask(requests) {
             return outcome;

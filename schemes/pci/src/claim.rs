@@ -70,8 +70,11 @@ impl Claim {
         let (what, rest) = path.split_once('/').unwrap_or((path, ""));
         let file = match what {
             "dma" => open(&format!("/scheme/memory/dma/{rest}"))?,
-            "irq" if rest.is_empty() => self.interrupt(windows, 0)?,
-            "irq" => self.interrupt(windows, rest.parse().map_err(|_| Error::new(ENOENT))?)?,
+            "irq" if rest.is_empty() => self.interrupt(windows, 0, "")?,
+            "irq" => {
+                let (number, cpu) = rest.split_once('/').unwrap_or((rest, ""));
+                self.interrupt(windows, number.parse().map_err(|_| Error::new(ENOENT))?, cpu)?
+            }
             _ => self.registers(what, rest)?,
         };
         let raw = file.raw();
@@ -92,8 +95,9 @@ impl Claim {
         open(&format!("/scheme/memory/physical/{:#x}/{:#x}", part.address, part.length))
     }
 
-    /// A line that the device's interrupt `number` makes fire.
-    fn interrupt(&mut self, windows: &Windows, number: u16) -> Result<Fd> {
+    /// A line that the device's interrupt `number` makes fire, on the first CPU or, for messages, on
+    /// `cpu`, as `cpu=1`.
+    fn interrupt(&mut self, windows: &Windows, number: u16, cpu: &str) -> Result<Fd> {
         if self.interrupts.iter().any(|(taken, _)| *taken == number) {
             return Err(Error::new(EBUSY));
         }
@@ -107,17 +111,25 @@ impl Claim {
             }
         }
         let line = match (msix, msi) {
-            (Some(msix), _) if number < msix.table_size() => self.by_msix(windows, msix, number)?,
-            (None, Some(msi)) if number == 0 => by_msi(windows, msi)?,
-            (None, None) if number == 0 => self.by_wire()?,
+            (Some(msix), _) if number < msix.table_size() => {
+                self.by_msix(windows, msix, number, cpu)?
+            }
+            (None, Some(msi)) if number == 0 => by_msi(windows, msi, cpu)?,
+            (None, None) if number == 0 && cpu.is_empty() => self.by_wire()?,
             _ => return Err(Error::new(EINVAL)),
         };
         self.interrupts.push((number, number_of(&line)));
         Ok(line)
     }
 
-    fn by_msix(&mut self, windows: &Windows, mut msix: MsixCapability, number: u16) -> Result<Fd> {
-        let (line, address, data) = message()?;
+    fn by_msix(
+        &mut self,
+        windows: &Windows,
+        mut msix: MsixCapability,
+        number: u16,
+        cpu: &str,
+    ) -> Result<Fd> {
+        let (line, address, data) = message(cpu)?;
         let (table, start) = match &mut self.table {
             Some(table) => table,
             none => {
@@ -142,7 +154,7 @@ impl Claim {
     /// The old way: the pin, wired to the line that firmware noted.
     fn by_wire(&self) -> Result<Fd> {
         let line = self.function.info.line.ok_or(Error::new(ENODEV))?;
-        open_line(&line.to_string())
+        open_line(&format!("{line}?shared"))
     }
 
     /// Takes the device off the bus: it begins nothing more in memory and does not interrupt. The
@@ -187,8 +199,9 @@ fn number_of(line: &Fd) -> u16 {
 }
 
 /// A new line, and what a device has to write where to make it fire.
-fn message() -> Result<(Fd, u64, u32)> {
-    let line = open_line("msi")?;
+fn message(cpu: &str) -> Result<(Fd, u64, u32)> {
+    let wish = if cpu.is_empty() { "" } else { "?" };
+    let line = open_line(&format!("msi{wish}{cpu}"))?;
     let teller = Fd::new(line.dup(b"message")?);
     let mut words = [0; 16];
     if teller.read(&mut words)? != words.len() {
@@ -207,8 +220,8 @@ fn map_table(start: u64, length: usize) -> Result<(Mapping, usize)> {
     Ok((Mapping::new(&file, 0, length as usize)?, skipped as usize))
 }
 
-fn by_msi(windows: &Windows, msi: MsiCapability) -> Result<Fd> {
-    let (line, address, data) = message()?;
+fn by_msi(windows: &Windows, msi: MsiCapability, cpu: &str) -> Result<Fd> {
+    let (line, address, data) = message(cpu)?;
     msi.set_message_info(address, data, windows);
     msi.set_enabled(true, windows);
     Ok(line)

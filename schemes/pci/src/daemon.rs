@@ -39,7 +39,14 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
     }
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
     let kept = text.lines().find_map(|line| line.strip_prefix("KEPT ")).map(str::to_owned);
-    let mut pci = Pci { windows, functions, kept, retired: BTreeMap::new(), handles: BTreeMap::new(), next: ROOT + 1 };
+    let mut pci = Pci {
+        windows,
+        functions,
+        kept,
+        retired: BTreeMap::new(),
+        handles: BTreeMap::new(),
+        next: ROOT + 1,
+    };
     pci.handles.insert(ROOT, Handle::Root);
     server.register("pci", ROOT).map_err(|error| Failure::fatal("pci", error))?;
     server.run(&mut pci).map_err(|error| Failure::fatal("serving", error))

@@ -53,7 +53,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
             act(SYS_READ2, 4096);
         });
         let spent = busy_ms().unwrap_or(before) - before;
-        bench.remark(&format!("CPU disk_read4k nanoseconds={}", spent * 1_000_000 / COUNTED as u64));
+        bench
+            .remark(&format!("CPU disk_read4k nanoseconds={}", spent * 1_000_000 / COUNTED as u64));
     }
     Ok(())
 }

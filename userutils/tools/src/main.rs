@@ -13,6 +13,7 @@ mod grep;
 mod hexdump;
 mod kill;
 mod lsblk;
+mod lsirq;
 mod lspci;
 mod mount;
 mod process;
@@ -41,7 +42,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 19] = [
+const TOOLS: [Tool; 20] = [
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -50,6 +51,7 @@ const TOOLS: [Tool; 19] = [
     hexdump::TOOL,
     kill::TOOL,
     lsblk::TOOL,
+    lsirq::TOOL,
     lspci::TOOL,
     emerg::LEAK,
     mount::TOOL,

@@ -88,7 +88,13 @@ impl Registers for Fake {
                 let command = word(offset) & !(RUNS | RECEIVES);
                 command | (command & 1) << 15 | (command >> 4 & 1) << 14
             }
-            0x124 => if state.mood == Mood::NoDisk { 0xEB14_0101 } else { 0x0101 },
+            0x124 => {
+                if state.mood == Mood::NoDisk {
+                    0xEB14_0101
+                } else {
+                    0x0101
+                }
+            }
             0x128 => 0x113,
             _ => word(offset),
         }
@@ -126,15 +132,20 @@ impl State {
             return;
         }
         for slot in (0..32).rev().filter(|slot| issued >> slot & 1 == 1) {
-            let list = u64::from(self.registers[&PORT]) | u64::from(self.registers[&(PORT + 4)]) << 32;
+            let list =
+                u64::from(self.registers[&PORT]) | u64::from(self.registers[&(PORT + 4)]) << 32;
             let header = at(list + slot * 32, 32);
             let table = u64::from(header.load(8)) | u64::from(header.load(12)) << 32;
             let count = header.load(0) as usize >> 16;
             let mut fis = [0; 20];
             at(table, 64).read(&mut fis);
-            let block = [4, 5, 6, 8, 9, 10].iter().rev().fold(0, |sum, index| sum << 8 | usize::from(fis[*index]));
+            let block = [4, 5, 6, 8, 9, 10]
+                .iter()
+                .rev()
+                .fold(0, |sum, index| sum << 8 | usize::from(fis[*index]));
             let is_bad = |bad: &mut usize| fis[2] == 0x25 && block >= *bad;
-            if self.mood == Mood::WrongSlot && fis[2] == 0x25 || self.bad.take_if(is_bad).is_some() {
+            if self.mood == Mood::WrongSlot && fis[2] == 0x25 || self.bad.take_if(is_bad).is_some()
+            {
                 let slot = if self.mood == Mood::WrongSlot { 9 } else { slot as u32 };
                 *self.registers.entry(0x118).or_default() &= !(0x1F << 8);
                 *self.registers.entry(0x118).or_default() |= slot << 8;

@@ -110,7 +110,8 @@ impl Registers for Fake {
                 u64::from(state.registers[&at]) | u64::from(state.registers[&(at + 4)]) << 32
             };
             let size = (state.registers[&0x24] & 0xFFF) + 1;
-            let admin = Queue { commands: long(0x28), completions: long(0x30), size, ..Queue::default() };
+            let admin =
+                Queue { commands: long(0x28), completions: long(0x30), size, ..Queue::default() };
             state.queues.insert(0, admin);
         }
         let bell = offset.checked_sub(0x1000).map(|bell| bell / 4);

@@ -166,7 +166,8 @@ impl State {
         assert!(is_written && status.length() == 1);
         let (header, _) = pieces.remove(0);
         let kind = header.load(0);
-        let mut start = (u64::from(header.load(8)) | u64::from(header.load(12)) << 32) as usize * 512;
+        let mut start =
+            (u64::from(header.load(8)) | u64::from(header.load(12)) << 32) as usize * 512;
         let mut written = 1;
         for (piece, is_written) in pieces {
             let bytes = start..start + piece.length();

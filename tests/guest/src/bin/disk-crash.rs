@@ -112,7 +112,8 @@ fn piece(at: usize, round: u32) -> Vec<u8> {
 fn driver_has_no_rights() -> Check {
     let pid = driver().ok_or_else(|| Failure("no driver serves".to_owned()))?;
     let contexts = fs::read_to_string("/scheme/sys/context").map_err(|e| failure("contexts", e))?;
-    let line = contexts.lines().find(|line| line.split_whitespace().next() == Some(&pid.to_string()));
+    let line =
+        contexts.lines().find(|line| line.split_whitespace().next() == Some(&pid.to_string()));
     let user = line.and_then(|line| line.split_whitespace().nth(1)).unwrap_or("?");
     holds(&format!("it is user {user}"), user.parse::<u32>().is_ok_and(|user| user >= 0x1_0000))
 }
