@@ -13,6 +13,8 @@ mod gdb;
 mod guest;
 mod interactive;
 mod machine;
+mod picture;
+mod qmp;
 mod run;
 mod store;
 mod stories;

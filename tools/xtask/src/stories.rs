@@ -5,7 +5,7 @@ use crate::dialogue::Dialogue;
 use crate::exec::{self, Outcome};
 use crate::firmware;
 use crate::guest::{EXIT_OK, Ending};
-use crate::machine::Machine;
+use crate::machine::{Display, Machine};
 use crate::story::{Ends, Exec, Step, Story};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Trial};
@@ -55,6 +55,9 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
             Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
         machine.has_store = story.has_store;
         machine.store = story.store.clone();
+        if story.has_screen {
+            machine.display = Display::Hidden;
+        }
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);
@@ -109,6 +112,10 @@ fn take(
     match step {
         Step::Send(keys) => talk.type_keys(keys),
         Step::Expect(wanted) => talk.expect(wanted)?,
+        Step::Keys(text) => talk.type_on_keyboard(text)?,
+        Step::Press(keys) => talk.press(&keys.iter().map(String::as_str).collect::<Vec<_>>())?,
+        Step::Shows(wanted) => talk.watch(wanted)?,
+        Step::Picture(file) => talk.picture(&machine.logs.join(file))?,
         Step::Ends(wanted) => {
             let ending = talk.ending()?;
             let is_right = match wanted {

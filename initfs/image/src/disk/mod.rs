@@ -41,6 +41,17 @@ pub(crate) fn build(request: &Request) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", request.output.display()))
 }
 
+/// Makes the EFI partition of a finished image anew; everything else on it stays.
+pub(crate) fn update(image: &Path, boot: &[(PathBuf, String)]) -> anyhow::Result<()> {
+    let update = || {
+        let file = File::options().read(true).write(true).open(image)?;
+        let place = table::efi_partition(&file)?;
+        Part::new(&file, place)?.erase()?;
+        esp::write(Part::new(&file, place)?, boot)
+    };
+    update().with_context(|| format!("cannot update {}", image.display()))
+}
+
 fn write(
     path: &Path,
     layout: &Layout,
