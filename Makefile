@@ -216,7 +216,8 @@ loader: setup
 disk: # The disk image: build/disk.img
 disk: kernel image loader
 	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
-		--manifest filesystem.toml $(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
+		--manifest filesystem.toml --programs $(USER_BIN) \
+		$(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

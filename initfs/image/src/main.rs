@@ -10,6 +10,7 @@ mod list;
 mod manifest;
 mod pack;
 mod services;
+mod users;
 
 use anyhow::{Context, bail};
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ image - build, list or take apart a boot archive; build a disk image, or renew i
 
 Usage:
   image build --manifest FILE --programs DIR --output FILE [--extra FILE]...
-  image disk --manifest FILE --output FILE [--extra FILE]... [--boot FILE=PATH]...
+  image disk --manifest FILE --programs DIR --output FILE [--extra FILE]...
+             [--boot FILE=PATH]...
   image boot --boot FILE=PATH... IMAGE
   image list FILE
   image extract FILE DIR
@@ -37,12 +39,12 @@ Options:
 Examples:
   image build --manifest filesystem.toml --programs build/user --output build/initfs.img
   image list build/initfs.img
-  image disk --manifest filesystem.toml --output build/disk.img
+  image disk --manifest filesystem.toml --programs build/user --output build/disk.img
   image boot --boot build/kernel.disk.elf=lifeboat/kernel.elf build/qemu.disk
 
 Files:
-  filesystem.toml   sections [[file]] [[program]] [[link]] [[service]] [[mount]] [disk];
-                    its own first lines explain them
+  filesystem.toml   sections [[file]] [[program]] [[link]] [[service]] [[mount]] [[user]]
+                    [disk]; its own first lines explain them
 ";
 
 /// What the command line asks for.
@@ -127,8 +129,9 @@ fn parse(mut arguments: lexopt::Parser) -> anyhow::Result<Request> {
         Some("disk") => {
             let mut manifests = vec![manifest.context("disk needs --manifest FILE")?];
             manifests.append(&mut extra);
+            let programs = programs.context("disk needs --programs DIR")?;
             let output = output.context("disk needs --output FILE")?;
-            Request::Disk(disk::Request { manifests, output, boot })
+            Request::Disk(disk::Request { manifests, programs, output, boot })
         }
         Some("boot") => Request::Boot(boot, words.next().context("boot needs IMAGE")?),
         Some("list") => Request::List(words.next().context("list needs FILE")?),

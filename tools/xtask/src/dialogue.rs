@@ -26,6 +26,8 @@ pub(crate) struct Dialogue {
     /// How far into the text the answers so far reach.
     read: usize,
     deadline: Instant,
+    /// The kernel was made to panic.
+    may_panic: bool,
 }
 
 impl Dialogue {
@@ -33,7 +35,7 @@ impl Dialogue {
     pub(crate) fn start(machine: &Machine, name: &str, limit: Duration) -> Result<Self> {
         let guest = Guest::start(machine, name)?;
         let deadline = Instant::now() + limit;
-        Ok(Self { guest, screen: Screen::default(), read: 0, deadline })
+        Ok(Self { guest, screen: Screen::default(), read: 0, deadline, may_panic: false })
     }
 
     /// Presses these keys.
@@ -92,6 +94,14 @@ impl Dialogue {
         }
     }
 
+    /// Presses the button for a report of the kernel, which stops for good; waits until the console
+    /// shows `wanted`. From here on a panic is no failure.
+    pub(crate) fn interrupt(&mut self, wanted: &Regex) -> Result<()> {
+        self.may_panic = true;
+        self.guest.qmp()?.interrupt()?;
+        self.expect(wanted)
+    }
+
     /// Keeps a picture of the screen.
     pub(crate) fn picture(&mut self, file: &Path) -> Result<()> {
         self.guest.qmp()?.screendump(file)
@@ -136,7 +146,7 @@ impl Dialogue {
             Event::Silence => return Ok(false),
             Event::Ended(ending) => bail!(self.failed(&ending.to_string())),
         }
-        if self.guest.has_panicked() {
+        if self.guest.has_panicked() && !self.may_panic {
             // Its report is worth the wait: it is what the reader of a failed story wants.
             let deadline = Instant::now() + Duration::from_secs(2);
             while let Event::Said(_) = self.guest.next(deadline)? {}

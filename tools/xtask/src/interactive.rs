@@ -11,8 +11,10 @@ use std::process::{Command, ExitCode};
 /// The machine, booted by firmware from its disk where that is possible.
 fn with_firmware(machine: &Machine) -> Result<Machine> {
     let mut machine = machine.clone();
+    if machine.disks.is_empty() {
+        return Ok(machine);
+    }
     let why_not = match firmware::find()? {
-        _ if machine.disks.is_empty() => "there is no disk to boot from",
         _ if !machine.append.is_empty() => "a kernel command line was given",
         None => "no UEFI firmware was found (Debian: ovmf, Fedora and Arch: edk2-ovmf)",
         found => {

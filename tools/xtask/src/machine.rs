@@ -62,6 +62,8 @@ pub(crate) struct Machine {
     pub(crate) disks: Vec<PathBuf>,
     /// What a story's own disk is copied from.
     pub(crate) image: PathBuf,
+    /// A device that ends QEMU with a code. Without it a panicked kernel's screen can be seen.
+    pub(crate) has_exit_device: bool,
     /// The screen.
     pub(crate) display: Display,
     /// Where QEMU listens for commands, if it does.
@@ -90,6 +92,7 @@ impl Default for Machine {
             debug_line: None,
             disks: Vec::new(),
             image: "build/disk.img".into(),
+            has_exit_device: true,
             display: Display::None,
             control: None,
             has_store: false,
@@ -129,7 +132,9 @@ impl Machine {
         if !matches!(serial, Serial::Terminal(_)) {
             command.arg("-no-reboot");
         }
-        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        if self.has_exit_device {
+            command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        }
         for (number, disk) in self.disks.iter().enumerate() {
             let drive = format!("if=none,format=raw,id=disk{number},file=");
             command.arg("-drive").arg(with_path(&drive, disk));

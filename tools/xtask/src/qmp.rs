@@ -49,6 +49,11 @@ impl Qmp {
         self.execute("send-key", json!({ "keys": keys, "hold-time": 20 })).map(|_| ())
     }
 
+    /// Sends every CPU a non-maskable interrupt.
+    pub(crate) fn interrupt(&mut self) -> Result<()> {
+        self.execute("inject-nmi", json!({})).map(|_| ())
+    }
+
     fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.lines.get_mut(), "{request}")?;

@@ -57,6 +57,8 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
         machine.store = story.store.clone();
         if story.has_screen {
             machine.display = Display::Hidden;
+            let stops = story.steps.iter().any(|step| matches!(step, Step::Interrupt(_)));
+            machine.has_exit_device = !stops;
         }
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
@@ -115,6 +117,7 @@ fn take(
         Step::Keys(text) => talk.type_on_keyboard(text)?,
         Step::Press(keys) => talk.press(&keys.iter().map(String::as_str).collect::<Vec<_>>())?,
         Step::Shows(wanted) => talk.watch(wanted)?,
+        Step::Interrupt(wanted) => talk.interrupt(wanted)?,
         Step::Picture(file) => talk.picture(&machine.logs.join(file))?,
         Step::Ends(wanted) => {
             let ending = talk.ending()?;

@@ -59,6 +59,8 @@ pub(crate) enum Step {
     Shows(Regex),
     /// Keep a picture of the screen.
     Picture(String),
+    /// Make the kernel panic, and wait until the console shows this.
+    Interrupt(Regex),
     /// Pull the plug.
     Cut,
     /// Do nothing for a while, as a person does.
@@ -216,6 +218,7 @@ struct FileStep {
     press: Option<String>,
     shows: Option<String>,
     picture: Option<String>,
+    nmi: Option<String>,
 }
 
 impl FileStep {
@@ -289,7 +292,7 @@ impl FileStep {
             (None, None, None, None, None, Some(ms)) => Ok(Step::Pause(Duration::from_millis(ms))),
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
-                 `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`"
+                 `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`"
             ),
         }
     }
@@ -302,6 +305,7 @@ impl FileStep {
             self.press.as_ref().map(combination).map(Step::Press),
             self.shows.as_deref().map(pattern).transpose()?.map(Step::Shows),
             self.picture.clone().map(Step::Picture),
+            self.nmi.as_deref().map(pattern).transpose()?.map(Step::Interrupt),
         ];
         let mut steps = steps.into_iter().flatten();
         let step = steps.next();
