@@ -2,12 +2,13 @@
 //! the console's serial line, until a daemon takes the screen over, and the picker at any time.
 //!
 //! It keeps a terminal in memory, so that it never reads a pixel. While a daemon has the screen
-//! nothing is drawn, but the terminal goes on, and is there again when the daemon ends.
+//! nothing is drawn; what others have to say goes to the daemon, which shows it.
 
 use crate::emergency::screen::{COLUMNS, Cells, ROWS, Style};
 use crate::machine::{Machine, ScreenMemory};
-use crate::task::QueueId;
+use crate::task::{ProcessId, QueueId};
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use terminal::{Cell, Painter, Pixels, Vt, colour};
 
@@ -15,25 +16,20 @@ use terminal::{Cell, Painter, Pixels, Vt, colour};
 /// would take longer than the boot.
 const JUMP: usize = 4;
 
-/// Who draws now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Drawer {
-    /// The kernel, its terminal.
-    #[default]
-    Kernel,
-    /// The daemon that has `display:screen`.
-    Daemon,
-}
+/// Most bytes kept for the daemon; then the oldest go.
+const SAID: usize = 4096;
+/// What tells the daemon that the kernel has drawn over its picture.
+const DRAWN_OVER: u8 = 0;
 
 /// The screen, if there is one.
 pub struct Display {
     screen: Option<Screen>,
-    drawer: Drawer,
+    /// Whose daemon has the screen.
+    owner: Option<ProcessId>,
     /// The picker is to be seen, whoever draws otherwise.
     is_covered: bool,
-    /// How often the kernel has drawn over the daemon's picture, and how often that was read.
-    pub(crate) covered: u64,
-    pub(crate) seen: u64,
+    /// What the daemon has not read yet.
+    pub(crate) said: VecDeque<u8>,
     /// The daemon waits here.
     pub(crate) readable: QueueId,
 }
@@ -70,8 +66,9 @@ impl Display {
                 shown: Box::new([[None; COLUMNS]; ROWS]),
             }
         });
-        let drawer = Drawer::default();
-        Self { screen, drawer, is_covered: false, covered: 0, seen: 0, readable }
+        // All of it now: under the picker there is no memory for more.
+        let said = VecDeque::with_capacity(if screen.is_some() { SAID } else { 0 });
+        Self { screen, owner: None, is_covered: false, said, readable }
     }
 
     /// Where the pixels are.
@@ -86,13 +83,13 @@ impl Display {
 
     /// Whether a daemon has the screen.
     pub(crate) fn is_taken(&self) -> bool {
-        self.drawer == Drawer::Daemon
+        self.owner.is_some()
     }
 
     /// Leaves the screen to a daemon.
-    pub(crate) fn take(&mut self) {
-        self.drawer = Drawer::Daemon;
-        self.seen = self.covered;
+    pub(crate) fn take(&mut self, owner: ProcessId) {
+        self.owner = Some(owner);
+        self.said.clear();
     }
 
     /// Makes the whole screen empty, for the first time.
@@ -104,7 +101,7 @@ impl Display {
 
     /// Goes on with the kernel's own text where a daemon drew.
     pub(crate) fn give_back<M: Machine>(&mut self, machine: &mut M) {
-        self.drawer = Drawer::Kernel;
+        self.owner = None;
         if !self.is_covered {
             self.redraw(machine);
         }
@@ -117,17 +114,42 @@ impl Display {
         screen.vt.draw(&mut Through(machine), &screen.text);
     }
 
-    /// Shows what the console shows.
-    pub(crate) fn write<M: Machine>(&mut self, machine: &mut M, bytes: &[u8]) {
-        // A terminal may need memory, and under the picker nothing may.
-        let Some(screen) = self.screen.as_mut().filter(|_| !self.is_covered) else { return };
-        match self.drawer {
-            Drawer::Daemon => {}
-            Drawer::Kernel => {
+    /// Shows what `writer` (nobody: the kernel) wrote to the console. True when the daemon that has
+    /// the screen has something to read now.
+    pub(crate) fn write<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        writer: Option<ProcessId>,
+        bytes: &[u8],
+    ) -> bool {
+        let Some(screen) = &mut self.screen else { return false };
+        match self.owner {
+            // It has shown that itself.
+            Some(_) if self.owner == writer => false,
+            Some(_) => {
+                bytes.iter().filter(|byte| **byte != DRAWN_OVER).for_each(|byte| self.say(*byte));
+                true
+            }
+            // A terminal may need memory, and under the picker nothing may.
+            None if self.is_covered => false,
+            None => {
                 screen.vt.write(bytes);
                 screen.vt.draw(&mut Through(machine), &screen.text);
+                false
             }
         }
+    }
+
+    fn say(&mut self, byte: u8) {
+        if self.said.len() == SAID {
+            self.said.pop_front();
+        }
+        self.said.push_back(byte);
+    }
+
+    /// Whether the picker is on the screen.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.is_covered
     }
 
     /// Shows the picker, as far as it has changed.
@@ -154,11 +176,11 @@ impl Display {
         if !core::mem::take(&mut self.is_covered) {
             return false;
         }
-        if self.drawer == Drawer::Kernel {
+        if self.owner.is_none() {
             self.redraw(machine);
             return false;
         }
-        self.covered += 1;
+        self.say(DRAWN_OVER);
         true
     }
 }

@@ -154,7 +154,7 @@ impl Console {
                     }
                 },
                 Ok(Happened::Ready(SCREEN)) => {
-                    self.screen.iter_mut().for_each(|screen| screen.restore(now()));
+                    self.screen.iter_mut().for_each(|screen| screen.hear(now()));
                 }
                 Ok(Happened::Ready(KEYS)) => self.press()?,
                 Ok(Happened::Ready(_)) => self.type_in()?,

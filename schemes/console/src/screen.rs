@@ -15,6 +15,9 @@ const MODE: &str = "/scheme/display/mode";
 const TEXT: &str = "/scheme/display/text";
 const SCREEN: &str = "/scheme/display/screen";
 
+/// A byte from the kernel that says that it has drawn over the picture.
+const DRAWN_OVER: u8 = 0;
+
 /// Between two pictures, at least.
 const PICTURE_NS: u64 = 16_000_000;
 
@@ -67,19 +70,26 @@ impl Screen {
         self.painter.grid()
     }
 
-    /// What becomes readable when the kernel has drawn over the picture.
+    /// What becomes readable when others have written to the console, or drawn on the screen.
     pub(crate) fn descriptor(&self) -> usize {
         self.file.raw()
     }
 
-    /// The kernel has drawn over the picture: draws it again.
-    pub(crate) fn restore(&mut self, now: u64) {
-        let mut count = [0; 8];
-        // Nothing to read only means that this was done already.
-        let _counted = self.file.read(&mut count);
-        self.painter.clear(&mut self.pixels, terminal::colour::BACKGROUND);
-        self.vt.forget_shown();
-        self.draw(now);
+    /// Shows what others have written to the console, and draws the picture again where the kernel
+    /// drew over it.
+    pub(crate) fn hear(&mut self, now: u64) {
+        let mut bytes = [0; 256];
+        while let Ok(count @ 1..) = self.file.read(&mut bytes) {
+            for piece in bytes[..count].split_inclusive(|byte| *byte == DRAWN_OVER) {
+                self.vt.write(piece.strip_suffix(&[DRAWN_OVER]).unwrap_or(piece));
+                if piece.ends_with(&[DRAWN_OVER]) {
+                    self.painter.clear(&mut self.pixels, terminal::colour::BACKGROUND);
+                    self.vt.forget_shown();
+                }
+            }
+            self.has_changed = true;
+        }
+        self.draw_when_due(now);
     }
 
     /// Takes what the terminal shows.

@@ -3,8 +3,9 @@
 //! `display:mode` is text: columns and rows of pixels, bytes from one row to the next, the lowest
 //! bits of red, green and blue. `display:text` is what the kernel itself shows. `display:screen` is
 //! the screen: root opens it, one at a time, and maps its pixels; while it is open the kernel
-//! draws nothing but the picker and a panic. Reading it waits until the kernel has drawn, and says
-//! how often: the daemon then draws its picture again.
+//! draws nothing but the picker and a panic. Reading it gives what others have written to the console
+//! meanwhile, the kernel's log among it, for the daemon to show; a zero byte says that the kernel has
+//! drawn over the picture, and the daemon draws it again.
 
 use super::{Opened, Position, Scheme, directory::Entry, memory};
 use crate::error::*;
@@ -12,7 +13,7 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::scheme::place;
-use crate::task::{Reason, Wait};
+use crate::task::{ProcessId, Reason, Wait};
 use abi::PAGE_SIZE;
 use abi::redox::data::{Map, Stat};
 use abi::redox::flag::*;
@@ -50,7 +51,7 @@ impl<M: Machine> Scheme<M> for Display {
         if k.display.is_taken() {
             return fail(EBUSY);
         }
-        k.display.take();
+        k.display.take(caller.process);
         Opened::stream(SCREEN)
     }
 
@@ -63,7 +64,7 @@ impl<M: Machine> Scheme<M> for Display {
         at: Position,
     ) -> Outcome {
         let text = match number {
-            SCREEN => return read_covered(k, caller, into, at),
+            SCREEN => return read_said(k, caller, into, at),
             MODE => mode_text(k),
             TEXT => k.display.text().unwrap_or_default(),
             _ => return fail(EISDIR),
@@ -82,7 +83,7 @@ impl<M: Machine> Scheme<M> for Display {
     }
 
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
-        let is_ready = number != SCREEN || k.display.covered != k.display.seen;
+        let is_ready = number != SCREEN || !k.display.said.is_empty();
         if is_ready { EventFlags::EVENT_READ } else { EventFlags::empty() }
     }
 
@@ -128,42 +129,50 @@ fn mode_text<M: Machine>(k: &Kernel<M>) -> String {
     format!("{width} {height} {} {red} {green} {blue}\n", memory.stride)
 }
 
-/// How often the kernel has drawn over the picture, once it has again.
-fn read_covered<M: Machine>(
+/// What others have to say to the daemon that has the screen.
+fn read_said<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
     into: UserSlice,
     at: Position,
 ) -> Outcome {
-    if into.length < 8 {
-        return fail(EINVAL);
-    }
-    let covered = k.display.covered;
-    if covered == k.display.seen {
+    if k.display.said.is_empty() {
         return match at.is_nonblocking {
             true => fail(EAGAIN),
             false => Err(Stop::Park(Wait::on(Reason::Readable, k.display.readable))),
         };
     }
-    k.copy_out(caller.space, into, &covered.to_ne_bytes())?;
-    k.display.seen = covered;
-    Ok(8)
+    let mut bytes = [0; 256];
+    let count = bytes.len().min(into.length).min(k.display.said.len());
+    for (byte, said) in bytes.iter_mut().zip(&k.display.said) {
+        *byte = *said;
+    }
+    k.copy_out(caller.space, into, &bytes[..count])?;
+    k.display.said.drain(..count);
+    Ok(count)
 }
 
 impl<M: Machine> Kernel<M> {
-    /// Writes to the console: its serial line, and the screen while the kernel has that. Returns
-    /// how many bytes the line took.
-    pub(crate) fn to_console(&mut self, bytes: &[u8]) -> usize {
+    /// Writes to the console: its serial line, and the screen. Returns how many bytes the line took.
+    pub(crate) fn to_console(&mut self, writer: Option<ProcessId>, bytes: &[u8]) -> usize {
         let taken = self.machine.console_write(bytes);
-        self.display.write(&mut self.machine, &bytes[..taken]);
+        let is_said = self.display.write(&mut self.machine, writer, &bytes[..taken]);
+        // Under the picker nobody runs; whoever waits is woken after it.
+        if is_said && !self.display.is_covered() {
+            self.wake_screen();
+        }
         taken
     }
 
     /// The picker is over: the screen is its owner's again.
     pub(crate) fn uncover_screen(&mut self) {
         if self.display.uncover(&mut self.machine) {
-            self.wake_all(self.display.readable);
-            self.raise((place::DISPLAY, SCREEN), EventFlags::EVENT_READ);
+            self.wake_screen();
         }
+    }
+
+    fn wake_screen(&mut self) {
+        self.wake_all(self.display.readable);
+        self.raise((place::DISPLAY, SCREEN), EventFlags::EVENT_READ);
     }
 }
