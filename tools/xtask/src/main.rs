@@ -7,6 +7,7 @@ mod bench;
 mod command_line;
 mod debugger;
 mod dialogue;
+mod esp;
 mod exec;
 mod firmware;
 mod gdb;

@@ -2,6 +2,7 @@
 
 use crate::debugger::Debugger;
 use crate::dialogue::Dialogue;
+use crate::esp;
 use crate::exec::{self, Outcome};
 use crate::firmware;
 use crate::guest::{EXIT_OK, Ending};
@@ -107,6 +108,15 @@ fn take(
         let talk = dialogue.take().context("no machine is running")?;
         return forbid(story, talk.text());
     }
+    if let Step::EspRemove(_) | Step::EspWrite(..) = step {
+        ensure!(dialogue.is_none(), "the disk is in use");
+        let disk = machine.disks.first().context("the story has no disk")?;
+        return match step {
+            Step::EspWrite(path, text) => esp::write(disk, path, text),
+            Step::EspRemove(path) => esp::remove(disk, path),
+            _ => Ok(()),
+        };
+    }
     let talk = match dialogue {
         Some(talk) => talk,
         None => dialogue.insert(Dialogue::start(machine, name, story.limit)?),
@@ -135,7 +145,7 @@ fn take(
             let image = talk.store().context("the story has no store")?;
             step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
         }
-        Step::Exec(_) | Step::Cut => {}
+        Step::Exec(_) | Step::Cut | Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
 }

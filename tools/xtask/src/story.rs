@@ -59,6 +59,10 @@ pub(crate) enum Step {
     Shows(Regex),
     /// Keep a picture of the screen.
     Picture(String),
+    /// Between two machines: take a file off the disk's EFI partition.
+    EspRemove(String),
+    /// Between two machines: write a text to a file there.
+    EspWrite(String, String),
     /// Make the kernel panic, and wait until the console shows this.
     Interrupt(Regex),
     /// Pull the plug.
@@ -219,6 +223,8 @@ struct FileStep {
     shows: Option<String>,
     picture: Option<String>,
     nmi: Option<String>,
+    esp_remove: Option<String>,
+    esp_write: Option<String>,
 }
 
 impl FileStep {
@@ -292,7 +298,8 @@ impl FileStep {
             (None, None, None, None, None, Some(ms)) => Ok(Step::Pause(Duration::from_millis(ms))),
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
-                 `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`"
+                 `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`, \
+                 `esp_remove`, `esp_write`"
             ),
         }
     }
@@ -305,6 +312,8 @@ impl FileStep {
             self.press.as_ref().map(combination).map(Step::Press),
             self.shows.as_deref().map(pattern).transpose()?.map(Step::Shows),
             self.picture.clone().map(Step::Picture),
+            self.esp_remove.clone().map(Step::EspRemove),
+            self.esp_write.as_deref().map(esp_write).transpose()?,
             self.nmi.as_deref().map(pattern).transpose()?.map(Step::Interrupt),
         ];
         let mut steps = steps.into_iter().flatten();
@@ -312,6 +321,12 @@ impl FileStep {
         ensure!(steps.next().is_none(), "a step is one thing");
         Ok(step)
     }
+}
+
+/// `PATH=TEXT`.
+fn esp_write(text: &str) -> Result<Step> {
+    let (path, text) = text.split_once('=').context("`esp_write` is PATH=TEXT")?;
+    Ok(Step::EspWrite(path.into(), text.into()))
 }
 
 fn patterns(texts: &[String]) -> Result<Vec<Regex>> {
