@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh [gdb]
 #
-# Installs what is missing and nothing else: Debian packages (QEMU, a C linker; GDB when asked
+# Installs what is missing and nothing else: Debian packages (QEMU, a C linker, patch; GDB when asked
 # for) and the parts of the Rust toolchain that rust-toolchain.toml names. What the build must know
 # about the outcome goes to build/setup.env, which the Makefile's recipes read.
 set -euo pipefail
@@ -38,6 +38,7 @@ install_packages() {
 packages=()
 has qemu-system-x86_64 || packages+=(qemu-system-x86)
 has cc || packages+=(gcc libc6-dev)
+has patch || packages+=(patch)
 case " $* " in *" gdb "*) has gdb || packages+=(gdb) ;; esac
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
 
