@@ -2,8 +2,8 @@
 //!
 //! Reading parks until the line has fired since this file's last acknowledgement, and gives the
 //! count as 8 bytes. Writing those 8 bytes acknowledges; when all who have the line open have done
-//! so it may fire again. Only root may open one; the console's line is the kernel's own. `irq:N` is
-//! for its opener alone, `irq:N?shared` for all who say so.
+//! so it may fire again. Only root may open one; the lines of console and keyboard are the kernel's
+//! own. `irq:N` is for its opener alone, `irq:N?shared` for all who say so.
 //!
 //! `irq:N/route` — which CPU the line interrupts. `irq:info` — a row for each line.
 //!
@@ -11,7 +11,7 @@
 //! `message` gives a file that tells, in 16 bytes, to which address and what it has to write. The
 //! line is free again when its last file is closed.
 
-use super::debug::{CONSOLE, SECOND};
+use super::debug::{CONSOLE, KEYBOARD, SECOND};
 use super::{Opened, Position, Scheme, directory::Entry, place, text::parse_number};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -316,10 +316,16 @@ impl<M: Machine> Scheme<M> for Irq {
     }
 }
 
+/// Whether a line is the kernel's: the consoles' and the keyboard's.
+fn is_own<M: Machine>(k: &Kernel<M>, line: usize) -> bool {
+    let machine = &k.machine;
+    let own = [Some(machine.console_line()), machine.second_line(), machine.keyboard_line()];
+    own.into_iter().flatten().any(|own| usize::from(own) == line)
+}
+
 /// Opens a line: for its opener alone, or with all who share it.
 fn open_line<M: Machine>(k: &mut Kernel<M>, line: usize, is_shared: bool) -> Outcome<Opened> {
-    let own = [Some(k.machine.console_line()), k.machine.second_line()];
-    if own.into_iter().flatten().any(|own| usize::from(own) == line) {
+    if is_own(k, line) {
         return fail(EBUSY);
     }
     let acknowledged = match k.lines.open.get(&line) {
@@ -413,10 +419,8 @@ fn info<M: Machine>(k: &Kernel<M>) -> String {
     text.push('\n');
     for line in 0..LINES_END {
         let (open, count) = (k.lines.open.get(&line), k.stats.lines[line]);
-        let own = [Some(k.machine.console_line()), k.machine.second_line()];
-        let is_own = own.into_iter().flatten().any(|own| usize::from(own) == line);
         let used = match open {
-            _ if is_own => "kernel",
+            _ if is_own(k, line) => "kernel",
             Some(open) if open.is_shared => "shared",
             Some(_) => "alone",
             None if count > 0 => "-",
@@ -469,6 +473,11 @@ impl<M: Machine> Kernel<M> {
         }
         if Some(line) == self.machine.second_line() {
             self.console_fired(SECOND);
+            self.machine.unmask_line(line);
+            return;
+        }
+        if Some(line) == self.machine.keyboard_line() {
+            self.console_fired(KEYBOARD);
             self.machine.unmask_line(line);
             return;
         }
