@@ -18,11 +18,14 @@ struct Heap;
 
 #[repr(align(4096))]
 #[derive(Clone)]
-struct Page([u8; 4096]);
+struct Page {
+    _bytes: [u8; 4096],
+}
 
 impl Source for Heap {
     fn memory(&self, length: usize) -> syscall::Result<Span> {
-        let pages = Box::leak(vec![Page([0; 4096]); length.div_ceil(4096)].into_boxed_slice());
+        let pages =
+            Box::leak(vec![Page { _bytes: [0; 4096] }; length.div_ceil(4096)].into_boxed_slice());
         let length = pages.len() * 4096;
         let start = NonNull::from(pages).cast();
         // SAFETY: the memory is never freed.
