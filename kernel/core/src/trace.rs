@@ -3,7 +3,7 @@
 //! This file keeps the books. Stopping threads and letting them go on is in `kernel/trace.rs`.
 
 use crate::table::Table;
-use crate::task::{Pid, QueueId, TaskId};
+use crate::task::{Pid, ProcessId, QueueId, TaskId};
 use abi::redox::data::PtraceEvent;
 use abi::redox::flag::PtraceFlags;
 use abi::trace::{STOP_EXEC, STOP_HARDWARE, STOP_NOW};
@@ -154,6 +154,8 @@ pub struct MemoryFile {
 /// A process for good: its number may be given out again, together with its moment it is not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProcessKey {
+    /// Its place in the kernel's table.
+    pub place: ProcessId,
     /// Its number.
     pub pid: Pid,
     /// When it started.
@@ -163,9 +165,11 @@ pub struct ProcessKey {
 /// A thread for good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ThreadKey {
+    /// Its place in the kernel's table.
+    pub place: TaskId,
     /// The number of its process.
     pub pid: Pid,
-    /// Its number.
+    /// Its number when the key was made.
     pub tid: u32,
     /// What no other thread has.
     pub serial: u64,
