@@ -62,6 +62,8 @@ pub struct Session {
     pub held: Vec<u32>,
     /// The call it stopped before.
     pub call: usize,
+    /// The call that came to its end while it was stopped, which its tracer does not know yet.
+    pub ended_call: Option<usize>,
     /// The signal that the tracer knows of and that has not been taken yet.
     pub reported: Option<usize>,
     /// The tracer knows that the thread ends.
@@ -82,6 +84,7 @@ impl Session {
             file: 0,
             held: Vec::new(),
             call: 0,
+            ended_call: None,
             reported: None,
             is_end_told: false,
         }

@@ -153,7 +153,11 @@ impl<M: Machine> Kernel<M> {
         match session.phase {
             Phase::Stopped(cause) => {
                 session.phase = Phase::Running;
+                let ended_call = session.ended_call.take();
                 self.set_going(task, cause, flags);
+                if let Some(number) = ended_call {
+                    self.call_ended(task, number);
+                }
             }
             // It has not stopped yet. What it will tell is told; what nobody waits for any more is
             // taken back.
@@ -298,7 +302,12 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn call_ended(&mut self, task: TaskId, number: usize) {
         let post = PtraceFlags::PTRACE_STOP_POST_SYSCALL;
         let step = PtraceFlags::PTRACE_STOP_SINGLESTEP;
-        if self.is_traced_for(task, post) {
+        if let Some(id) = self.session_of(task)
+            && matches!(self.session(id).phase, Phase::Stopped(_))
+        {
+            // The daemon that answered it is going. It is told when the thread goes on.
+            self.session(id).ended_call = Some(number);
+        } else if self.is_traced_for(task, post) {
             let answer = self.tasks[task.0].context().call().number;
             self.stop_task(task, event(post, [number, answer]));
         } else if self.is_traced_for(task, step) {
