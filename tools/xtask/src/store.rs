@@ -1,4 +1,5 @@
-//! A fresh disk for the emergency store: a sparse file with a header and room for every frame.
+//! A fresh disk for the emergency store: a sparse file with a header and room for every frame,
+//! twice, so that jobs can be parked.
 
 use crate::machine::Machine;
 use anyhow::{Context as _, Result};
@@ -22,10 +23,10 @@ pub(crate) fn image(machine: &Machine, name: &str) -> Result<Option<PathBuf>> {
     Ok(Some(path))
 }
 
-/// Bytes of a disk with a slot for every frame up to the highest.
+/// Bytes of a disk with a slot for every frame up to the highest, and as many places to park.
 fn size(memory: u64) -> u64 {
     let top = if memory > BELOW_HOLE { memory - BELOW_HOLE + HOLE_END } else { memory };
-    top + FIRST_SLOT * PAGE as u64
+    2 * top + FIRST_SLOT * PAGE as u64
 }
 
 fn make(path: &std::path::Path, size: u64) -> Result<()> {
@@ -43,7 +44,7 @@ mod tests {
 
     #[test]
     fn there_is_a_slot_for_the_highest_frame() {
-        assert_eq!(size(64 << 20), (64 << 20) + 32 * 4096);
-        assert_eq!(size(3 << 30), (5 << 30) + 32 * 4096);
+        assert_eq!(size(64 << 20), (128 << 20) + 32 * 4096);
+        assert_eq!(size(3 << 30), (10 << 30) + 32 * 4096);
     }
 }

@@ -7,6 +7,7 @@
 use super::bits::Bits;
 use super::block::{BlockIo, IoError, Operation, Run};
 use super::hash::Key;
+use super::lot::{self, Lot};
 use crate::machine::Machine;
 use crate::memory::{Frame, Frames, PhysicalAddress, Zone};
 use alloc::boxed::Box;
@@ -14,7 +15,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use store_format::{
     FIRST_SLOT, HEADER_SIZE, Invalid, MAX_STORE_CONTEXTS, NAME_SIZE, PAGE, SlotEntry, State,
-    StoreHeader, slot_flags_active, slot_flags_killed,
+    StoreHeader, slot_flags_active, slot_flags_killed, slot_flags_parked,
 };
 
 /// Pages of one header copy.
@@ -22,9 +23,9 @@ const HEADER_PAGES: u32 = (HEADER_SIZE / PAGE) as u32;
 /// How long a disk may say nothing, in nanoseconds.
 pub const PATIENCE_NS: u64 = 5_000_000_000;
 
-/// Words to reserve at boot for `frames` frames: a hash and three bits each.
+/// Words to reserve at boot for `frames` frames: a hash and three bits each, and the lot's.
 pub const fn reserve_words(frames: usize) -> usize {
-    frames + 3 * frames.div_ceil(64)
+    frames + 3 * frames.div_ceil(64) + lot::reserve_words(frames)
 }
 
 /// An operation on its way.
@@ -64,16 +65,19 @@ pub struct Store<M> {
     pub held: Bits,
     /// Frames whose page could not be brought back.
     pub lost: Bits,
+    /// Where the pages of parked jobs are.
+    pub lot: Lot,
 }
 
 impl<M: Machine> Store<M> {
     /// A store without a disk. `reserve` has [`reserve_words`] words, or none.
     pub fn new(reserve: &'static mut [u64], frames: usize) -> Self {
-        let (hashes, bits) = match reserve.len() >= reserve_words(frames) {
+        let (hashes, rest) = match reserve.len() >= reserve_words(frames) {
             true => reserve.split_at_mut(frames),
             false => (&mut [][..], &mut [][..]),
         };
-        let each = bits.len() / 3;
+        let each = if rest.is_empty() { 0 } else { frames.div_ceil(64) };
+        let (bits, lot) = rest.split_at_mut(3 * each);
         let (wanted, bits) = bits.split_at_mut(each);
         let (held, lost) = bits.split_at_mut(each);
         Self {
@@ -89,6 +93,7 @@ impl<M: Machine> Store<M> {
             wanted: Bits::new(wanted),
             held: Bits::new(held),
             lost: Bits::new(lost),
+            lot: Lot::new(lot, frames),
         }
     }
 
@@ -155,6 +160,13 @@ impl<M: Machine> Store<M> {
             state: State::Idle,
             entries: Vec::with_capacity(MAX_STORE_CONTEXTS),
         };
+        let behind = FIRST_SLOT + total as u64;
+        if capacity > behind {
+            let order = lot::PIECE.ilog2() as usize;
+            let piece = frames.allocate_run(order, Zone::Normal);
+            let piece = piece.or_else(|| frames.allocate_run(order, Zone::Dma));
+            self.lot.open(behind, capacity, piece);
+        }
         for _ in 0..2 {
             self.write_header(machine, State::Idle).map_err(|_| "its disk cannot be written")?;
             self.wait(machine).map_err(|_| "its disk cannot be written")?;
@@ -175,21 +187,83 @@ impl<M: Machine> Store<M> {
     /// Frames that the store keeps for itself.
     pub fn own_frames(&self) -> impl Iterator<Item = Frame> {
         let first = self.header_frame;
-        first.into_iter().flat_map(|first| (first.0..first.0 + HEADER_PAGES).map(Frame))
+        let header =
+            first.into_iter().flat_map(|first| (first.0..first.0 + HEADER_PAGES).map(Frame));
+        header.chain(self.lot.own_frames())
     }
 
-    /// A new emergency: no slot holds anything, nobody is named.
+    /// A new emergency: no slot holds anything, nobody is named but those that are parked.
     pub fn begin(&mut self) {
         self.wanted.clear_all();
         self.held.clear_all();
         self.lost.clear_all();
         self.header.generation += 1;
-        self.header.entries.clear();
+        self.header.entries.retain(|entry| entry.flags == slot_flags_parked());
+    }
+
+    /// A process is parked.
+    pub fn name_parked(&mut self, pid: u32) {
+        let entries = self.header.entries.iter_mut();
+        entries.filter(|entry| entry.pid == pid).for_each(|e| e.flags = slot_flags_parked());
+    }
+
+    /// A parked process has its pages back, or has ended.
+    pub fn forget(&mut self, pid: u32) {
+        self.header.entries.retain(|entry| entry.pid != pid);
+    }
+
+    /// The hash of the page that is on its way to or from a place of the lot.
+    pub fn hash_of_piece(&self, machine: &M, index: u32, place: usize) -> Option<u64> {
+        let frame = self.lot.frame(index)?;
+        // No slot of a frame has so high a number.
+        let place = 1 << 40 | place as u64;
+        Some(machine.words(frame, |words| self.key.page(place, 0, words)))
+    }
+
+    /// Starts writing what passes through the lot's frames to its places.
+    pub fn write_piece(
+        &mut self,
+        machine: &mut M,
+        place: usize,
+        count: u32,
+    ) -> Result<(), IoError> {
+        let run = self.piece(place, count)?;
+        self.start(machine, Operation::Write(run))
+    }
+
+    /// Starts reading places into the lot's frames.
+    pub fn read_piece(&mut self, machine: &mut M, place: usize, count: u32) -> Result<(), IoError> {
+        let run = self.piece(place, count)?;
+        self.start(machine, Operation::Read(run))
+    }
+
+    fn piece(&self, place: usize, count: u32) -> Result<Run, IoError> {
+        let frame = self.lot.frame(0).ok_or(IoError::Failed)?;
+        Ok(Run { page: self.lot.page_of(place), frame, count })
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_at_rest(&self) -> bool {
+        self.flight.is_none()
+    }
+
+    /// Writes the header while the world goes on, and waits for it. A disk that does not take it
+    /// is of no more use.
+    pub fn rewrite_header(&mut self, machine: &mut M) {
+        if !self.is_ready || !self.is_at_rest() {
+            return;
+        }
+        let state = self.header.state;
+        let written = self.write_header(machine, state).and_then(|()| self.wait(machine));
+        if written.is_err() {
+            self.give_up("the disk reports errors");
+        }
     }
 
     /// Names a process in the header, while there is room: none without a disk.
     pub fn name(&mut self, pid: u32, pages: usize, name: &str) {
-        if self.header.entries.len() == self.header.entries.capacity() {
+        let is_named = self.header.entries.iter().any(|entry| entry.pid == pid);
+        if is_named || self.header.entries.len() == self.header.entries.capacity() {
             return;
         }
         let mut bytes = [0; NAME_SIZE];

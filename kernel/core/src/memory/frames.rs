@@ -197,6 +197,12 @@ impl Frames {
         self.reserve
     }
 
+    /// Lends three quarters of the reserve to programs, or takes it back.
+    pub(crate) fn lend_reserve(&mut self, is_lent: bool) {
+        let whole = (self.totals().total / RESERVE_PART).min(RESERVE_MOST);
+        self.reserve = if is_lent { whole / 4 } else { whole };
+    }
+
     /// Rings the alarm when no more than `free` frames are left.
     pub(crate) fn set_alarm(&mut self, free: usize) {
         self.alarm = free.max(self.reserve);

@@ -5,7 +5,7 @@
 
 use super::address::{Frame, Page, Pages};
 use super::frames::{Frames, NoMemory};
-use crate::error::{EACCES, EFAULT, ENOMEM, Errno};
+use crate::error::{EACCES, EBUSY, EFAULT, ENOMEM, Errno};
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 use alloc::collections::BTreeMap;
@@ -64,6 +64,10 @@ pub struct Space<M: Machine> {
     regions: BTreeMap<usize, Region>,
     /// Pages present and counted.
     pub resident: usize,
+    /// Pages that are in the store, of a parked program.
+    pub evacuated: usize,
+    /// Nothing of it may be touched until those pages are back.
+    pub is_away: bool,
     /// Threads that run in it.
     pub users: usize,
     /// Where the next search for free room begins: behind the last one found, or where room was
@@ -79,6 +83,8 @@ impl<M: Machine> Space<M> {
             tables,
             regions: BTreeMap::new(),
             resident: 0,
+            evacuated: 0,
+            is_away: false,
             users: 0,
             search_from: SEARCH_START,
         })
@@ -161,7 +167,8 @@ impl<M: Machine> Space<M> {
     /// Makes `page` present for `access`, as a processor fault or a copy wants it.
     ///
     /// # Errors
-    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame.
+    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame, `EBUSY` while its pages
+    /// are in the store.
     pub fn fault(
         &mut self,
         machine: &mut M,
@@ -173,6 +180,9 @@ impl<M: Machine> Space<M> {
         let region = *self.region(page).ok_or(Errno(EFAULT))?;
         if !region.access.contains(access) {
             return Err(Errno(EFAULT));
+        }
+        if self.is_away {
+            return Err(Errno(EBUSY));
         }
         match machine.lookup(&self.tables, page) {
             None => self.fill(machine, frames, zero, page, region, access),
@@ -240,7 +250,8 @@ impl<M: Machine> Space<M> {
     /// broken as by a first write, also where the program may only read.
     ///
     /// # Errors
-    /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`.
+    /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`,
+    /// `EBUSY` while its pages are in the store.
     pub fn own_page(
         &mut self,
         machine: &mut M,
@@ -250,6 +261,9 @@ impl<M: Machine> Space<M> {
         let region = *self.region(page).ok_or(Errno(EFAULT))?;
         if region.access.is_empty() || matches!(region.kind, Kind::Device | Kind::Window) {
             return Err(Errno(EFAULT));
+        }
+        if self.is_away {
+            return Err(Errno(EBUSY));
         }
         let found = machine.lookup(&self.tables, page).map(|(frame, _)| frame);
         if region.kind == Kind::Shared {
@@ -388,6 +402,32 @@ impl<M: Machine> Space<M> {
                 self.unmap_region(machine, frames, region);
             }
         }
+    }
+
+    /// Gives up the frame of a page that is in the store now. Allocates nothing.
+    pub fn evict(&mut self, machine: &mut M, frames: &mut Frames, page: Page) {
+        let mut removed = [Frame(0)];
+        let (count, _) = machine.unmap(&mut self.tables, Pages::one(page), &mut removed);
+        if count == 1 {
+            machine.flush(&self.tables, Pages::one(page));
+            frames.release(removed[0]);
+            self.resident -= 1;
+            self.evacuated += 1;
+        }
+    }
+
+    /// Maps the frame that a page has come back to, taking over its reference.
+    pub fn bring_home(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        page: Page,
+        frame: Frame,
+    ) -> Result<(), NoMemory> {
+        let access = self.region(page).map_or(Access::empty(), |region| region.access);
+        self.map_new(machine, frames, page, frame, access)?;
+        self.evacuated -= 1;
+        Ok(())
     }
 
     /// Whether any frame that the space maps is among the `wanted`.

@@ -37,7 +37,11 @@ impl<M: Machine> Kernel<M> {
             Stage::Seal => self.put_header(State::Sealed),
             Stage::Reopen => self.put_header(State::Restoring),
             Stage::Close => self.put_header(State::Idle),
-            Stage::OpenFlush | Stage::WriteFlush | Stage::SealFlush | Stage::CloseFlush => {
+            Stage::OpenFlush
+            | Stage::WriteFlush
+            | Stage::SealFlush
+            | Stage::ParkFlush(_)
+            | Stage::CloseFlush => {
                 if let Err(error) = self.emergency.store.flush(&mut self.machine) {
                     self.go_without(error);
                 }
@@ -45,6 +49,7 @@ impl<M: Machine> Kernel<M> {
             Stage::Write(sweep) => self.evacuate_all(sweep),
             Stage::Restore(sweep) => self.restore_step(sweep),
             Stage::Erase(next) => self.erase(next),
+            Stage::Park(parking) => self.park_step(parking),
             Stage::Wait | Stage::Done => return false,
         }
         true
@@ -68,6 +73,9 @@ impl<M: Machine> Kernel<M> {
         let next = match (self.emergency.stage, result) {
             (Stage::Write(sweep), result) => return self.wrote(sweep, operation, result),
             (Stage::Restore(sweep), result) => return self.read(sweep, operation, result),
+            (Stage::Park(parking), result) => return self.piece_arrived(parking, result),
+            (Stage::ParkFlush(parking), Ok(())) => return self.parked(parking),
+            (Stage::ParkFlush(parking), Err(_)) => return self.cannot_park(parking),
             (_, Err(error)) => return self.go_without(error),
             (Stage::Open, Ok(())) => Stage::OpenFlush,
             (Stage::OpenFlush, Ok(())) => Stage::Write(Sweep::default()),
@@ -93,6 +101,8 @@ impl<M: Machine> Kernel<M> {
             Stage::Reopen => State::Restoring,
             Stage::Close => State::Idle,
             Stage::Restore(_) => return !matches!(operation, Operation::Read(_)),
+            // A job was on its way back from the lot when the world stopped.
+            Stage::Count(_) | Stage::Wait => return true,
             _ => return false,
         };
         let is_header = matches!(operation, Operation::Write(run) if run.page < FIRST_SLOT);
@@ -148,7 +158,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The first page of a process at or behind `page`, and whether its frame belongs to programs.
-    fn next_page_of(&self, process: ProcessId, page: usize) -> Option<(Page, Frame, bool)> {
+    pub(super) fn next_page_of(
+        &self,
+        process: ProcessId,
+        page: usize,
+    ) -> Option<(Page, Frame, bool)> {
         let space = self.spaces.get(self.processes[process.0].space?.0)?;
         let rest = Pages { start: Page(page), end: Page(USER_END / PAGE_SIZE) };
         let (page, frame, access) = self.machine.next_mapped(&space.tables, rest)?;
@@ -165,6 +179,9 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         let references = self.frames.references(frame);
+        if references == 1 {
+            self.emergency.snapshot.entry_mut(walk.entry).would_park += 1;
+        }
         let is_last = references == 1 || {
             walk.has_shared = true;
             self.frames.tally(frame) == references
