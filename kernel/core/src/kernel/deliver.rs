@@ -342,9 +342,11 @@ impl<M: Machine> Kernel<M> {
             return self.park_for_memory(task);
         }
         if let Err(errno) = brought {
-            let what = match errno {
-                Errno(ENOMEM) => "no memory left for",
-                _ => "may not",
+            let is_full = !self.spaces[space.0].may_grow(&self.frames, 1);
+            let (signal, what) = match errno {
+                Errno(ENOMEM) if is_full => (SIGBUS, "the limit of memory is reached:"),
+                Errno(ENOMEM) => (SIGSEGV, "no memory left for"),
+                _ => (SIGSEGV, "may not"),
             };
             let verb = if access.contains(Access::WRITE) {
                 "write"
@@ -353,7 +355,7 @@ impl<M: Machine> Kernel<M> {
             } else {
                 "read"
             };
-            self.accuse(task, SIGSEGV, address, format_args!("{what} {verb} {address:#x}"));
+            self.accuse(task, signal, address, format_args!("{what} {verb} {address:#x}"));
         }
     }
 

@@ -274,6 +274,7 @@ impl<M: Machine> Kernel<M> {
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.
         space.clear(&mut self.machine, &mut self.frames);
+        self.frames.budgets.leave(space.budget, space.resident);
         self.machine.drop_space(&mut self.frames, space.tables);
     }
 

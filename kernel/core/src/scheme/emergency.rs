@@ -12,7 +12,7 @@ use crate::emergency::record::Name;
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
-use crate::memory::UserSlice;
+use crate::memory::{Kind, UserSlice};
 use crate::task::{Hold, Reason, Wait};
 use abi::PAGE_SIZE;
 use abi::redox::data::Stat;
@@ -50,6 +50,7 @@ impl<M: Machine> Rows<M> {
         Row { name: "ctl", read: |_| "enter\nresume PID\n".to_owned(), write: Some(command) },
         Row { name: "save", read: |_| String::new(), write: None },
         Row { name: "parked", read: parked, write: None },
+        Row { name: "jobs", read: jobs, write: None },
     ];
 }
 
@@ -155,6 +156,36 @@ pub(crate) fn shows_pressure(subject: Subject) -> bool {
 /// Whether a text tells who is to save.
 pub(crate) fn shows_saving(subject: Subject) -> bool {
     subject == Subject::Emergency(SAVE)
+}
+
+/// Who has what now, by job: the processes of one group that run the same program.
+fn jobs<M: Machine>(k: &mut Kernel<M>) -> String {
+    let all = k.processes.iter().map(|(_, process)| process);
+    let mut alive: Vec<_> = all.filter(|process| process.space.is_some()).collect();
+    alive.sort_unstable_by(|a, b| (a.group, a.name(), a.pid).cmp(&(b.group, b.name(), b.pid)));
+    let mut text = String::from("PID   PROCS RESIDENT  SHARED    WIRED     EVACUATED NAME\n");
+    for job in alive.chunk_by(|a, b| (a.group, a.name()) == (b.group, b.name())) {
+        let mut sums = [0; 4];
+        for process in job {
+            let Some(space) = process.space.and_then(|space| k.spaces.get(space.0)) else {
+                continue;
+            };
+            let present = |kinds: &[Kind]| space.present_of(&k.machine, kinds);
+            let wired = match k.is_essential(process) {
+                true => space.resident,
+                false => present(&[Kind::Wired, Kind::Window]),
+            };
+            let shared = present(&[Kind::Shared, Kind::Wired]);
+            let counts = [space.resident, shared, wired, space.evacuated];
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        let [resident, shared, wired, evacuated] = sums.map(|pages| pages * PAGE_SIZE);
+        let (pid, count, name) = (job[0].pid, job.len(), Name(job[0].name().as_bytes()));
+        text += &format!(
+            "{pid:<5} {count:<5} {resident:<9} {shared:<9} {wired:<9} {evacuated:<9} {name}\n"
+        );
+    }
+    text
 }
 
 /// The jobs in the lot, and how much of each is there.

@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Whether others depend on a process: a daemon, or the first one.
-    pub(super) fn is_essential(&self, process: &Process) -> bool {
+    pub(crate) fn is_essential(&self, process: &Process) -> bool {
         let mut schemes = self.user_schemes.iter();
         process.pid == 1 || schemes.any(|(_, scheme)| scheme.daemon_space() == process.space)
     }
