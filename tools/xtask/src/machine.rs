@@ -3,6 +3,7 @@
 //! Only the hardware is decided here. What runs on it and who reads its serial port is for the
 //! callers.
 
+use crate::store::StoreDisk;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,6 +50,8 @@ pub(crate) struct Machine {
     pub(crate) image: PathBuf,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
+    /// Behind which device it is, and what goes wrong with it.
+    pub(crate) store: StoreDisk,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -69,6 +72,7 @@ impl Default for Machine {
             disks: Vec::new(),
             image: "build/disk.img".into(),
             has_store: false,
+            store: StoreDisk::default(),
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -104,9 +108,7 @@ impl Machine {
             command.args(["-serial", &format!("{line},server=on,wait=off")]);
         }
         if let Some(image) = store {
-            let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
-            command.arg("-drive").arg(with_path(drive, image));
-            command.args(["-device", "virtio-blk-pci,drive=store"]);
+            command.args(self.store.arguments(image));
         }
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
         command.args(["-append", &self.append.join(" ")]);
@@ -154,7 +156,7 @@ fn serial_arguments(serial: Serial) -> Vec<OsString> {
 }
 
 /// An option value that ends in a path; QEMU wants commas in it doubled.
-fn with_path(option: &str, path: &Path) -> OsString {
+pub(crate) fn with_path(option: &str, path: &Path) -> OsString {
     OsString::from(format!("{option}{}", path.display().to_string().replace(',', ",,")))
 }
 

@@ -53,6 +53,7 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
         let mut machine =
             Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
         machine.has_store = story.has_store;
+        machine.store = story.store.clone();
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);
@@ -114,6 +115,10 @@ fn take(
             *dialogue = None;
         }
         Step::Pause(pause) => std::thread::sleep(*pause),
+        Step::Store(step) => {
+            let image = talk.store().context("the story has no store")?;
+            step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
+        }
         Step::Exec(_) | Step::Cut => {}
     }
     Ok(())

@@ -3,20 +3,20 @@
 //! A parked job outlives its emergency, so its pages cannot stay in slots that belong to frames:
 //! the next emergency would write over them. They move to places that are given out one by one.
 //! What is known of a place (whose page, its hash) is in memory reserved at boot, and the bytes
-//! pass through a few frames of the lot's own, so that neither needs memory when there is none.
+//! pass through a few frames of the store's own, so that neither needs memory when there is none.
 
 use super::bits::Bits;
 use crate::memory::{Frame, Page};
 use crate::task::ProcessId;
 
-/// Pages that move in one piece.
-pub const PIECE: u32 = 64;
+/// Most pages that move in one piece.
+const PIECE_MAX: u32 = 64;
 /// A page's number takes so many bits of an owner's word.
 const PAGE_BITS: u32 = 36;
 
-/// Words to reserve at boot for `frames` places: an owner and a hash each, and a bit.
+/// Words to reserve at boot for `frames` places: owner, hash and serial each, and a bit.
 pub const fn reserve_words(frames: usize) -> usize {
-    2 * frames + frames.div_ceil(64)
+    3 * frames + frames.div_ceil(64)
 }
 
 /// The lot.
@@ -28,8 +28,11 @@ pub struct Lot {
     free: Bits,
     hashes: &'static mut [u64],
     owners: &'static mut [u64],
-    /// The first of [`PIECE`] frames that pages pass through.
-    piece: Option<Frame>,
+    serials: &'static mut [u64],
+    /// Counts pages that were put somewhere, so that no two are enciphered alike.
+    serial: u64,
+    /// The frames that pages pass through: the first, and how many.
+    piece: Option<(Frame, u32)>,
 }
 
 impl Lot {
@@ -39,12 +42,13 @@ impl Lot {
             return Self::default();
         }
         let (hashes, rest) = reserve.split_at_mut(frames);
-        let (owners, bits) = rest.split_at_mut(frames);
-        Self { hashes, owners, free: Bits::new(bits), ..Self::default() }
+        let (owners, rest) = rest.split_at_mut(frames);
+        let (serials, bits) = rest.split_at_mut(frames);
+        Self { hashes, owners, serials, free: Bits::new(bits), ..Self::default() }
     }
 
     /// Opens as many places as the disk has behind page `first`.
-    pub fn open(&mut self, first: u64, capacity: u64, piece: Option<Frame>) {
+    pub fn open(&mut self, first: u64, capacity: u64, piece: Option<(Frame, u32)>) {
         self.first = first;
         self.piece = piece;
         let room = capacity.saturating_sub(first).min(self.hashes.len() as u64);
@@ -52,14 +56,14 @@ impl Lot {
         (0..places).for_each(|place| self.free.set(place));
     }
 
-    /// Frames that the lot keeps for itself.
-    pub fn own_frames(&self) -> impl Iterator<Item = Frame> + use<> {
-        self.piece.into_iter().flat_map(|first| (first.0..first.0 + PIECE).map(Frame))
-    }
-
     /// The frame that a page of a piece passes through.
     pub fn frame(&self, index: u32) -> Option<Frame> {
-        self.piece.map(|first| Frame(first.0 + index))
+        self.piece.filter(|(_, count)| index < *count).map(|(first, _)| Frame(first.0 + index))
+    }
+
+    /// How many pages move in one piece.
+    pub fn piece(&self) -> u32 {
+        self.piece.map_or(0, |(_, count)| count.min(PIECE_MAX))
     }
 
     /// Free places.
@@ -69,7 +73,7 @@ impl Lot {
 
     /// Free places next to each other, at most as many as move in one piece.
     pub fn free_run(&self) -> Option<(usize, u32)> {
-        self.free.next_run(0, PIECE)
+        self.free.next_run(0, self.piece())
     }
 
     /// The page of the disk where a place is.
@@ -82,6 +86,13 @@ impl Lot {
         self.free.clear(place);
         self.owners[place] = (owner.0 as u64) << PAGE_BITS | page.0 as u64;
         self.hashes[place] = hash;
+        self.serial += 1;
+        self.serials[place] = self.serial;
+    }
+
+    /// What tells the page at a place from all others that were or will be there.
+    pub fn serial(&self, place: usize) -> u64 {
+        self.serials[place]
     }
 
     /// A place is free again.
@@ -114,7 +125,7 @@ mod tests {
 
     fn lot(frames: usize, capacity: u64) -> Lot {
         let mut lot = Lot::new(vec![0; reserve_words(frames)].leak(), frames);
-        lot.open(100, capacity, Some(Frame(7)));
+        lot.open(100, capacity, Some((Frame(7), 64)));
         lot
     }
 
@@ -125,17 +136,17 @@ mod tests {
         assert_eq!(lot(1000, 150).room(), 50);
         assert_eq!(lot(1000, 5000).room(), 1000);
         let mut none = Lot::new(&mut [], 1000);
-        none.open(100, 5000, Some(Frame(7)));
+        none.open(100, 5000, Some((Frame(7), 64)));
         assert_eq!((none.room(), none.free_run(), none.owner(3)), (0, None, None));
     }
 
     #[test]
     fn places_are_taken_and_given_back() {
         let mut lot = lot(200, 5000);
-        assert_eq!(lot.free_run(), Some((0, PIECE)));
+        assert_eq!(lot.free_run(), Some((0, 64)));
         let page = Page(0x7_FFFF_FFFF);
         (0..70).for_each(|place| lot.take(place, ProcessId(30_000), page, 9));
-        assert_eq!((lot.room(), lot.free_run()), (130, Some((70, PIECE))));
+        assert_eq!((lot.room(), lot.free_run()), (130, Some((70, 64))));
         assert_eq!(lot.owner(69), Some((ProcessId(30_000), page)));
         assert_eq!(lot.owner(70), None);
         lot.give_back(3);

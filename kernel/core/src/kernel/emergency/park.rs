@@ -6,7 +6,6 @@
 
 use super::super::Kernel;
 use crate::emergency::block::IoError;
-use crate::emergency::lot::PIECE;
 use crate::emergency::picker::PickerAction;
 use crate::emergency::record::{Ended, Verb};
 use crate::emergency::snapshot::Fate;
@@ -104,7 +103,10 @@ impl<M: Machine> Kernel<M> {
             self.go_without(IoError::Silent);
         }
         let is_good = match (result, parking.fetched) {
-            (Ok(()), Some(slot)) => self.emergency.store.is_intact(&self.machine, slot),
+            (Ok(()), Some(slot)) => {
+                self.emergency.store.decipher(&mut self.machine, slot);
+                self.emergency.store.is_intact(&self.machine, slot)
+            }
             (result, _) => result.is_ok(),
         };
         if !is_good {
@@ -208,6 +210,3 @@ impl<M: Machine> Kernel<M> {
         self.draw();
     }
 }
-
-// A piece is what the lot's frames hold.
-const _: () = assert!(PIECE.is_power_of_two());

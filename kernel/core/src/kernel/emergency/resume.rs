@@ -7,7 +7,6 @@
 use super::super::{Kernel, Waiter};
 use crate::emergency::Resuming;
 use crate::emergency::block::IoError;
-use crate::emergency::lot::PIECE;
 use crate::emergency::store::Arrival;
 use crate::error::*;
 use crate::log::Level;
@@ -86,7 +85,10 @@ impl<M: Machine> Kernel<M> {
         let limit = self.emergency.store.lot.limit();
         let is_wanted = |place: &usize| self.is_place_of(*place, resuming.job);
         let Some(first) = (resuming.next..limit).find(is_wanted) else { return false };
-        let run = (first..limit).take(PIECE as usize).take_while(is_wanted).count() as u32;
+        let run = (first..limit)
+            .take(self.emergency.store.lot.piece() as usize)
+            .take_while(is_wanted)
+            .count() as u32;
         resuming.next = first;
         resuming.count = run;
         if self.emergency.store.read_piece(&mut self.machine, first, run).is_err() {
@@ -135,6 +137,7 @@ impl<M: Machine> Kernel<M> {
 
     fn map_home(&mut self, index: u32, place: usize) -> Result<(), Failure> {
         let store = &self.emergency.store;
+        store.cipher_piece(&mut self.machine, index, place);
         let (owner, page) = store.lot.owner(place).ok_or(Failure::Wrong)?;
         let through = store.lot.frame(index).ok_or(Failure::Wrong)?;
         if store.hash_of_piece(&self.machine, index, place) != Some(store.lot.hash(place)) {
