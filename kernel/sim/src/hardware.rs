@@ -62,6 +62,31 @@ pub(crate) enum Touched {
     Fault,
 }
 
+/// A heap that ends: what it has, and how often it may still grow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heap {
+    /// Bytes that it has, with those set aside.
+    pub(crate) size: isize,
+    /// Bytes set aside last.
+    pub(crate) aside: isize,
+    /// Times that it may grow.
+    pub(crate) grows: usize,
+    /// Frames that it got.
+    pub(crate) frames: usize,
+}
+
+impl Heap {
+    /// Bytes not in use.
+    pub(crate) fn free(&self) -> usize {
+        usize::try_from(self.size - crate::allocations::bytes()).unwrap_or(0)
+    }
+
+    /// Bytes set aside and not begun.
+    pub(crate) fn reserve(&self) -> usize {
+        if self.free() as isize >= self.aside { self.aside as usize } else { 0 }
+    }
+}
+
 /// The simulated machine.
 pub struct Sim {
     pub(crate) memory: Vec<u8>,
@@ -75,6 +100,8 @@ pub struct Sim {
     pub(crate) typed: VecDeque<u8>,
     /// Moments at which something will be typed.
     pub(crate) typing: VecDeque<(u64, Vec<u8>)>,
+    /// The kernel's heap, on machines that limit it.
+    pub(crate) heap: Option<Heap>,
     /// Lines that may interrupt.
     pub(crate) unmasked: BTreeSet<u8>,
     pub(crate) outside: Arc<Outside>,
@@ -94,6 +121,7 @@ impl Sim {
             console: Vec::new(),
             typed: VecDeque::new(),
             typing: VecDeque::new(),
+            heap: None,
             unmasked: BTreeSet::new(),
             outside: Arc::default(),
             off: None,

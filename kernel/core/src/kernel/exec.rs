@@ -89,8 +89,11 @@ impl<M: Machine> Kernel<M> {
             path,
             path_len,
         ] = words;
-        let strings_len = args_len.checked_add(envs_len).ok_or(Errno(E2BIG))?;
-        if strings_len > ARGUMENTS_MAX {
+        // The pointers to them count too, or many empty strings would be very much.
+        let count = args_count.checked_add(envs_count).and_then(|count| count.checked_mul(8));
+        let lengths = args_len.checked_add(envs_len);
+        let size = lengths.zip(count).and_then(|(length, count)| length.checked_add(count));
+        if size.is_none_or(|size| size > ARGUMENTS_MAX) {
             return fail(E2BIG);
         }
         let path = self.copy_path(caller.space, path, path_len)?;

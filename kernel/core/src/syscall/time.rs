@@ -150,6 +150,9 @@ fn wait<M: Machine>(
         return fail(ETIMEDOUT);
     }
     let key = key(k, caller, address)?;
+    if !k.futexes.has_room() {
+        return fail(ENOMEM);
+    }
     let queue = k.futex_queue(key);
     k.park_until(caller.task, Wait::on(Reason::Futex, queue), deadline)
 }
