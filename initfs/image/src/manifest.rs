@@ -135,6 +135,9 @@ pub(crate) struct Service {
     #[serde(default)]
     pub(crate) restart: Restart,
     pub(crate) memory: Option<String>,
+    /// Whether it runs for a rescue shell as well.
+    #[serde(default)]
+    pub(crate) rescue: bool,
 }
 
 /// Names written as one text or as a list of them.
