@@ -89,11 +89,8 @@ impl<M: Machine> Kernel<M> {
             path,
             path_len,
         ] = words;
-        // The pointers to them count too, or many empty strings would be very much.
-        let count = args_count.checked_add(envs_count).and_then(|count| count.checked_mul(8));
-        let lengths = args_len.checked_add(envs_len);
-        let size = lengths.zip(count).and_then(|(length, count)| length.checked_add(count));
-        if size.is_none_or(|size| size > ARGUMENTS_MAX) {
+        let strings_len = args_len.checked_add(envs_len).ok_or(Errno(E2BIG))?;
+        if strings_len > ARGUMENTS_MAX {
             return fail(E2BIG);
         }
         let path = self.copy_path(caller.space, path, path_len)?;
@@ -102,6 +99,10 @@ impl<M: Machine> Kernel<M> {
             args: self.copy_strings(caller, args, args_len, args_count)?,
             envs: self.copy_strings(caller, envs, envs_len, envs_count)?,
         };
+        // Very many empty strings are little, but the pointers to them are not.
+        if args_count + envs_count > STRINGS_MAX {
+            return fail(E2BIG);
+        }
         let image = UserSlice::new(image, image_len)?;
         let source = Source::Memory { space: caller.space, image };
         let loaded = self.load(source, &strings)?;

@@ -24,8 +24,10 @@ const HELP: &str = "\
 survivor - live through emergencies, and check that everything is as it was
 
 Usage: survivor ROUNDS
+       survivor crowd PROCESSES
 
-For a machine whose policy decides at once. Prints a line when all is well.
+For a machine whose policy decides at once. Prints a line when all is well. A
+crowd is so many jobs of one process each, and a leak among them.
 ";
 
 /// Pages of a document.
@@ -37,13 +39,25 @@ const HEAP_BOUND: i64 = 64 << 10;
 const NAP_MS: u64 = 300;
 
 fn main() -> ExitCode {
-    let Some(rounds) = std::env::args().nth(1).and_then(|word| word.parse::<u32>().ok()) else {
-        print!("{HELP}");
-        return ExitCode::from(2);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (count, result) = match words[..] {
+        ["crowd", count] if count.parse::<u32>().is_ok() => (count, crowd(count)),
+        [rounds] if rounds.parse::<u32>().is_ok() => {
+            (rounds, live(rounds.parse().unwrap_or_default()))
+        }
+        _ => {
+            print!("{HELP}");
+            return ExitCode::from(2);
+        }
     };
-    match live(rounds) {
+    match result {
+        Ok(()) if words.len() == 2 => {
+            println!("survivor: a crowd of {count}, everybody is there");
+            ExitCode::SUCCESS
+        }
         Ok(()) => {
-            println!("survivor: {rounds} emergencies, everything as it was");
+            println!("survivor: {count} emergencies, everything as it was");
             ExitCode::SUCCESS
         }
         Err(Failure(why)) => {
@@ -63,6 +77,30 @@ fn live(rounds: u32) -> Check {
     let (frames, heap) = (after.0 - before.0, after.1 - before.1);
     holds(&format!("{frames} bytes are missing"), frames <= FRAMES_BOUND)?;
     holds(&format!("{heap} bytes of the heap are missing"), heap <= HEAP_BOUND)
+}
+
+/// An emergency among very many jobs: the leak ends, and nobody else.
+fn crowd(count: &str) -> Check {
+    let mut people = Vec::new();
+    for _ in 0..count.parse::<usize>().unwrap_or_default() {
+        people.push(Child::start(|| {
+            // SAFETY: no memory is involved.
+            let led = answer(unsafe { call2(guest::abi::number::SETPGID, 0, 0) });
+            if led.is_err() {
+                return 1;
+            }
+            loop {
+                sleep_ms(1_000_000);
+            }
+        })?);
+    }
+    equal("the leak's end", Child::start(leak)?.wait()?, Ended::Signalled(ENDED_BY_EMERGENCY))?;
+    for child in people {
+        child.signal(guest::signal::SIGKILL)?;
+        let ended = child.wait()?;
+        equal("somebody's end", ended, Ended::Signalled(guest::signal::SIGKILL as u8))?;
+    }
+    Ok(())
 }
 
 /// Bytes in use outside the kernel's heap, and inside.
