@@ -57,6 +57,10 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.top_up_heap();
+        if self.emergency.phase == Phase::Short && self.machine.heap_reserve() > 0 {
+            // Enough was given back.
+            self.emergency.phase = Phase::Calm;
+        }
         let chosen = self.next_ready(cpu);
         if self.emergency.phase == Phase::Short {
             self.cpus[cpu].take_detour();
@@ -536,7 +540,7 @@ impl<M: Machine> Kernel<M> {
     /// There is no memory for the kernel's heap. While it has some left, only calls are answered
     /// that need none or give some back; an emergency is to find more.
     fn heap_is_short(&mut self) {
-        let has_enough = self.machine.heap_free() >= HEAP_RESERVE / 4 * 3;
+        let has_enough = self.machine.heap_free() >= HEAP_RESERVE / 2;
         let next = if has_enough { Phase::Calm } else { Phase::Short };
         if self.emergency.is_active() || self.emergency.phase == next {
             return;
