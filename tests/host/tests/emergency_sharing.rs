@@ -28,6 +28,10 @@ impl Lots {
 /// What is to be checked when the emergency is over.
 type After = Box<dyn FnOnce(&mut User)>;
 
+fn close_all(user: &mut User, all: &[usize]) {
+    all.iter().for_each(|fd| assert_eq!(user.close(*fd), Ok(0)));
+}
+
 /// A child ends well.
 fn ends_well(user: &mut User, child: usize) {
     assert_eq!(user.wait_for(child), Ended::Exited(0));
@@ -119,7 +123,7 @@ fn listener(user: &mut User) -> After {
         user.write(writer, b"news").expect("there is room");
         ends_well(user, child);
         assert_eq!(user.read(full, 64).as_deref(), Ok(&b"in the pipe"[..]));
-        [reader, writer, full, filler].map(|fd| user.close(fd).expect("it is open"));
+        close_all(user, &[reader, writer, full, filler]);
     })
 }
 
@@ -144,7 +148,7 @@ fn threads(user: &mut User) -> After {
     Box::new(move |user| {
         user.write(writer, b"!").expect("there is room");
         ends_well(user, child);
-        [reader, writer].map(|fd| user.close(fd).expect("it is open"));
+        close_all(user, &[reader, writer]);
     })
 }
 
@@ -152,9 +156,9 @@ fn threads(user: &mut User) -> After {
 fn traced(user: &mut User) -> After {
     let child = tracer::chatterer(user);
     let session = Tracer::attach(user, child);
-    let before = session.registers(user);
+    let before = session.registers(user).rip;
     Box::new(move |user| {
-        assert_eq!(session.registers(user), before, "it stands where it stood");
+        assert_eq!({ session.registers(user).rip }, before, "it stands where it stood");
         session.until(user, tracer::PRE, tracer::PRE);
         session.end(user);
         tracer::bury(user, child);
@@ -182,7 +186,7 @@ fn client(user: &mut User) -> After {
         user.write(writer, b"!").expect("there is room");
         ends_well(user, child);
         kill(user, server);
-        [reader, writer].map(|fd| user.close(fd).expect("it is open"));
+        close_all(user, &[reader, writer]);
     })
 }
 
