@@ -367,11 +367,14 @@ fn thousand_sessions() -> Check {
         }
         Ok(())
     };
-    // Tables have their size after the first ones.
+    // Tables have their size after the first ones. Others use memory too, but less than eight bytes of
+    // heap or half a frame for each session would be.
     cycle(50)?;
     let before = in_use()?;
     cycle(1000)?;
-    equal("memory and heap in use", in_use()?, before)?;
+    let after = in_use()?;
+    holds("no memory is lost", after[0] < before[0] + (2 << 20))?;
+    holds("no heap is lost", after[1] < before[1] + 8000)?;
     for child in children {
         child.signal(SIGKILL)?;
         equal("the end", child.wait()?, Ended::Signalled(SIGKILL as u8))?;
