@@ -30,6 +30,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("process/path-is-searched", path_search),
     ("process/a-script-runs-its-interpreter", script),
     ("process/main-thread-locals-are-dropped", thread_local),
+    ("process/a-child-that-stops-is-told", stopped),
     ("process/fork-copies-memory", fork),
     ("process/children-start-while-threads-allocate", among_threads),
     ("process/too-many-arguments-are-refused", too_many),
@@ -266,5 +267,30 @@ fn among_threads() -> Outcome {
 fn too_many() -> Outcome {
     let error = child(&["print", &"x".repeat(300_000)])?.output().err().ok_or("it ran")?;
     same!(error.kind(), io::ErrorKind::ArgumentListTooLong);
+    Ok(())
+}
+
+fn stopped() -> Outcome {
+    let mut process = child(&["sleep"])?.spawn()?;
+    let pid = process.id() as libc::pid_t;
+    let wait = |options: i32| {
+        let mut status = 0;
+        // SAFETY: the status is ours.
+        let found = unsafe { libc::waitpid(pid, &mut status, options) };
+        (found, status)
+    };
+    let send = |signal: i32| {
+        // SAFETY: no memory is involved.
+        unsafe { libc::kill(pid, signal) }
+    };
+    same!(send(libc::SIGSTOP), 0);
+    let (found, status) = wait(libc::WUNTRACED);
+    same!((found, libc::WIFSTOPPED(status), libc::WSTOPSIG(status)), (pid, true, libc::SIGSTOP));
+    same!(wait(libc::WUNTRACED | libc::WNOHANG).0, 0);
+    same!(send(libc::SIGCONT), 0);
+    let (found, status) = wait(libc::WCONTINUED);
+    same!((found, libc::WIFCONTINUED(status)), (pid, true));
+    process.kill()?;
+    same!(process.wait()?.signal(), Some(libc::SIGKILL));
     Ok(())
 }
