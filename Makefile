@@ -44,6 +44,11 @@ PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
+# What the disk's EFI partition holds; the kernel without what only debuggers read.
+LOADER      := $(HOST_TARGET)/x86_64-unknown-uefi/loader/loader.efi
+DISK_KERNEL := $(BUILD)/kernel.disk.elf
+BOOT_FILES   = $(LOADER)=EFI/BOOT/BOOTX64.EFI $(DISK_KERNEL)=lifeboat/kernel.elf \
+	$(INITFS)=lifeboat/initfs.img initfs/cmdline.txt=lifeboat/cmdline.txt
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
 
 # Cargo is quiet, but for the first build, which takes a minute or two and should show it.
@@ -164,13 +169,13 @@ run-parts: kernel image sysroot
 
 # --- Build ---
 
-.PHONY: kernel user runtime image disk setup setup-gdb
+.PHONY: kernel user runtime image loader disk setup setup-gdb
 kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
 		--target x86_64-unknown-none --profile $(PROFILE) $$KERNEL_STD
 	@$(setup_env); cargo run $(call quiet,$(KERNEL)) --package kernel-symbols -- \
-		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL)
+		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL) $(DISK_KERNEL)
 
 user: # The runtime library and all programs
 user: runtime
@@ -200,10 +205,15 @@ image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
 		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
 
+loader: # The UEFI loader
+loader: setup
+	@$(setup_env); $$LOADER_ENV cargo build $(call quiet,$(LOADER)) --package loader \
+		--target x86_64-unknown-uefi --profile loader $$LOADER_STD
+
 disk: # The disk image: build/disk.img
-disk: setup
+disk: kernel image loader
 	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
-		--manifest filesystem.toml --output $(DISK_IMAGE)
+		--manifest filesystem.toml $(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use filed::budget::Budget;
+use filed::cache::Cache;
 use filed::store::Store;
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use libredox::flag::CLOCK_REALTIME;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, Id, OpenResult};
-use redoxfs::{BLOCK_SIZE, Disk, FileSystem};
+use redoxfs::{BLOCK_SIZE, Disk, FileSystem, RECORD_SIZE};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
 use scheme::locks::Locks;
@@ -25,6 +26,8 @@ use crate::stop;
 
 /// How long changes wait for more of them.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Records that are kept, as a part of the memory that is free at the start: an eighth.
+const CACHE_PART: u64 = 8;
 /// What the loop waits for.
 const REQUESTS: usize = 0;
 const STOP: usize = 1;
@@ -70,6 +73,7 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
     events.watch(stop::descriptor(&told), STOP)?;
     server.register("file", ROOT_HANDLE)?;
     let mut state = State::new(Budget::new(system.allocator()), (0, 0));
+    state.cache = Cache::new(cached_records());
     state.is_read_only = system.disk.backing().is_read_only;
     let mut syncs = Syncs::default();
     let mut locks = Locks::default();
@@ -80,14 +84,18 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
         let mut how = How::Committed;
         let outcome = system.tx(|tx| {
             let tree = Tree::new(tx, &mut state);
-            how = Served { tree, syncs: &mut syncs, locks: &mut locks }
-                .one_transaction(&mut server, &events)?;
-            if state.is_broken { Err(Error::new(EIO)) } else { Ok(()) }
+            let mut served = Served { tree, syncs: &mut syncs, locks: &mut locks };
+            how = served.one_transaction(&mut server, &events)?;
+            match served.tree.state().is_broken {
+                true => Err(Error::new(EIO)),
+                false => served.tree.write_out_all(),
+            }
         });
-        if let Err(error) = outcome
-            && !state.was_alone()
-        {
-            eprintln!("filed: changes since the last sync are lost: {error}");
+        if let Err(error) = outcome {
+            state.cache.clear();
+            if !state.was_alone() {
+                eprintln!("filed: changes since the last sync are lost: {error}");
+            }
         }
         // A change that was refused alone takes nothing else with it.
         syncs.ended(outcome.is_ok() || state.was_alone());
@@ -95,6 +103,13 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// How many records each half of the cache may hold.
+fn cached_records() -> usize {
+    let text = std::fs::read_to_string("/scheme/sys/mem").unwrap_or_default();
+    let free = text.lines().find_map(|line| line.strip_prefix("free: ")?.parse::<u64>().ok());
+    (free.unwrap_or(0) / CACHE_PART / RECORD_SIZE / 2) as usize
 }
 
 /// Why a transaction ended.

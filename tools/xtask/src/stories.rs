@@ -3,6 +3,7 @@
 use crate::debugger::Debugger;
 use crate::dialogue::Dialogue;
 use crate::exec::{self, Outcome};
+use crate::firmware;
 use crate::guest::{EXIT_OK, Ending};
 use crate::machine::Machine;
 use crate::story::{Ends, Exec, Step, Story};
@@ -67,6 +68,11 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
 fn tell(story: &Story, machine: &Machine) -> Result<()> {
     let name = format!("{}-smp{}", story.name, machine.cpus);
     let disk = if story.has_disk { Some(FreshDisk::new(machine, &name)?) } else { None };
+    let firmware = match story.has_firmware {
+        true => Some(firmware::find()?.context("no UEFI firmware here: install OVMF")?),
+        false => None,
+    };
+    let machine = Machine { firmware, ..machine.clone() };
     let machine =
         &Machine { disks: disk.iter().map(|disk| disk.file.clone()).collect(), ..machine.clone() };
     let mut dialogue = None;

@@ -31,6 +31,8 @@ pub(crate) struct Story {
     pub(crate) forbid: Vec<Regex>,
     /// Whether the machines of the story have a disk, the same one.
     pub(crate) has_disk: bool,
+    /// Whether firmware boots that disk, instead of QEMU the kernel.
+    pub(crate) has_firmware: bool,
     /// Why it is not run yet.
     pub(crate) off: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -107,6 +109,8 @@ impl Story {
         ensure!(!file.about.trim().is_empty(), "`about` says nothing");
         ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
         ensure!(!file.step.is_empty(), "a story needs steps");
+        let needs_disk = !file.firmware || (file.disk && file.append.is_empty());
+        ensure!(needs_disk, "`firmware` needs `disk`, and has no `append`");
         let steps = file.step.into_iter().enumerate().map(|(index, step)| {
             step.check().with_context(|| format!("step {} of the story", index + 1))
         });
@@ -120,6 +124,7 @@ impl Story {
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
             has_disk: file.disk,
+            has_firmware: file.firmware,
             off: file.off,
             steps: steps.collect::<Result<_>>()?,
         })
@@ -148,6 +153,8 @@ struct File {
     forbid: Vec<String>,
     #[serde(default)]
     disk: bool,
+    #[serde(default)]
+    firmware: bool,
     off: Option<String>,
     step: Vec<FileStep>,
 }
@@ -287,6 +294,7 @@ mod tests {
             "about = 'x'",
             "about = ''\n[[step]]\nexec = 'true'",
             "about = 'x'\nstep = []",
+            "about = 'x'\nfirmware = true\n[[step]]\nexec = 'true'",
             "about = 'x'\nsmp = [0]\n[[step]]\nexec = 'true'",
             "about = 'x'\nsteps = 1\n[[step]]\nexec = 'true'",
             "about = 'x'\n[[step]]\nexec = 'true'\nline = 'x'",
