@@ -26,9 +26,8 @@ missing! {
     alarm getitimer setitimer timer_create timer_delete timer_settime timer_gettime sigwait sigtimedwait sigqueue
     chroot mlock munlock mlockall munlockall msync
     sem_clockwait sem_close sem_timedwait
-    sched_getaffinity sched_setaffinity
+    sched_setaffinity
     login_tty ptsname_r grantpt unlockpt
-    times
 }
 
 /// Loading a library: programs are whole.

@@ -291,6 +291,18 @@ fn stopped() -> Outcome {
     let (found, status) = wait(libc::WCONTINUED);
     same!((found, libc::WIFCONTINUED(status)), (pid, true));
     process.kill()?;
-    same!(process.wait()?.signal(), Some(libc::SIGKILL));
+    let mut info = [0_i32; 32];
+    // SAFETY: there is room for the structure: signal, error, why, process.
+    let answer = unsafe { waitid(1, pid, info.as_mut_ptr(), libc::WEXITED) };
+    const KILLED: i32 = 2;
+    same!((answer, info[0], info[2], info[3]), (0, libc::SIGCHLD, KILLED, pid));
+    // SAFETY: as above.
+    same!(unsafe { waitid(1, pid, info.as_mut_ptr(), libc::WEXITED) }, -1);
+    same!(io::Error::last_os_error().raw_os_error(), Some(libc::ECHILD));
     Ok(())
+}
+
+unsafe extern "C" {
+    /// The `libc` crate does not have it for this target.
+    fn waitid(kind: i32, id: libc::pid_t, info: *mut i32, options: i32) -> i32;
 }

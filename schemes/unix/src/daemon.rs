@@ -68,7 +68,7 @@ impl Unix {
     fn connect(&mut self, to: &[u8]) -> Result<OpenResult> {
         let (listener, name) = self.sockets.find(to)?;
         let far = Fd::open("/scheme/pipe/pair", O_RDWR | O_CLOEXEC, 0)?;
-        let near = far.dup(b"peer")?;
+        let near = Fd::new(far.dup(b"peer")?);
         let mut name = name.to_vec();
         far.call_wo(&mut name, syscall::CallFlags::empty(), &[SET_NAME])?;
         self.sockets.connect(listener, far);

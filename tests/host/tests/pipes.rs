@@ -238,13 +238,6 @@ fn a_two_way_pipe_carries_bytes_both_ways() {
     });
 }
 
-/// Both ends of a two-way pipe.
-fn pair(user: &mut User) -> (usize, usize) {
-    let one = user.open("pipe:pair", O_RDWR).expect("a new pipe");
-    let other = user.dup(one, b"peer").expect("its other end");
-    (one, other)
-}
-
 /// A message to a two-way pipe.
 fn ask(user: &mut User, fd: usize, payload: &[u8], metadata: &[u64]) -> Answer {
     let words: Vec<u8> = metadata.iter().flat_map(|word| word.to_ne_bytes()).collect();
