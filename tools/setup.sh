@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh [gdb]
 #
-# Installs what is missing and nothing else: Debian packages (QEMU, a C linker; GDB when asked
+# Installs what is missing and nothing else: Debian packages (QEMU, a C linker, patch; GDB when asked
 # for) and the parts of the Rust toolchain that rust-toolchain.toml names. What the build must know
 # about the outcome goes to build/setup.env, which the Makefile's recipes read.
 set -euo pipefail
@@ -38,10 +38,15 @@ install_packages() {
 packages=()
 has qemu-system-x86_64 || packages+=(qemu-system-x86)
 has cc || packages+=(gcc libc6-dev)
-# The firmware that boots disk images. Without it they boot as QEMU's -kernel does.
-if has apt-get && ! tools/ovmf.sh >/dev/null; then packages+=(ovmf); fi
+has patch || packages+=(patch)
 case " $* " in *" gdb "*) has gdb || packages+=(gdb) ;; esac
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+
+# The firmware that boots disk images. Tried once: without it they boot as QEMU's -kernel does.
+if has apt-get && [ ! -e build/ovmf-tried ] && ! tools/ovmf.sh >/dev/null; then
+    mkdir -p build && touch build/ovmf-tried
+    (install_packages ovmf) || say "no OVMF: disks boot without firmware, and its stories fail"
+fi
 
 has rustup || fail "rustup is missing; get it from https://rustup.rs (no default toolchain needed)"
 

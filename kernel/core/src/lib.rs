@@ -12,6 +12,7 @@ extern crate alloc;
 pub mod acpi;
 pub mod boot;
 pub mod cpu;
+pub mod display;
 pub mod elf;
 pub mod emergency;
 pub mod error;

@@ -21,6 +21,7 @@ pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
+use crate::display::Display;
 use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
@@ -152,6 +153,10 @@ pub struct Kernel<M: Machine> {
     pub console: Console,
     /// The same of the second port.
     pub second: Console,
+    /// What the keyboard has sent.
+    pub keyboard: Console,
+    /// The screen, where there is one.
+    pub display: Display,
     /// The kernel's log.
     pub log: Log,
     /// Counters.
@@ -184,9 +189,14 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let second = Console::new(waits.create());
+        let keyboard = Console::new(waits.create());
+        let mut display = Display::new(machine.screen(), waits.create());
+        display.begin(&mut machine);
         let started = machine.ticks();
         let emergency = Emergency::new(waits.create(), reserve, frames.limit());
-        let cpus = Cpus::new(machine.cpu_count(), started);
+        let turn_ticks =
+            machine.cpu_facts(machine.this_cpu()).ticks_per_second / run::QUANTA_PER_SECOND;
+        let cpus = Cpus::new(machine.cpu_count(), started, turn_ticks);
         Self {
             machine,
             frames,
@@ -216,6 +226,8 @@ impl<M: Machine> Kernel<M> {
             ranges: Ranges::default(),
             console,
             second,
+            keyboard,
+            display,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
             last_unknown: ProcessId::NONE,
@@ -239,7 +251,12 @@ impl<M: Machine> Kernel<M> {
 
     /// Nanoseconds since boot, without the time that the world stood still.
     pub fn now(&self) -> u64 {
-        self.machine.nanoseconds(self.machine.ticks()) - self.emergency.paused_ns
+        self.now_at(self.machine.ticks())
+    }
+
+    /// The same for a moment in ticks.
+    fn now_at(&self, ticks: u64) -> u64 {
+        self.machine.nanoseconds(ticks) - self.emergency.paused_ns
     }
 
     /// Adds a line to the log, and shows it on the console if it matters enough.
@@ -254,9 +271,9 @@ impl<M: Machine> Kernel<M> {
             // The console is a terminal in raw mode: it wants both halves of a line end.
             for part in bytes[..piece.count].split_inclusive(|byte| *byte == b'\n') {
                 let text = part.strip_suffix(b"\n").unwrap_or(part);
-                self.machine.console_write(text);
+                self.to_console(None, text);
                 if text.len() < part.len() {
-                    self.machine.console_write(b"\r\n");
+                    self.to_console(None, b"\r\n");
                 }
             }
             position = piece.next;
