@@ -27,7 +27,8 @@ pub(crate) const CHECKS: &[Check] = &[
 fn named() -> Outcome {
     let path = place("socket");
     let listener = UnixListener::bind(&path)?;
-    same!(listener.local_addr()?.as_pathname(), Some(path.as_path()));
+    let address = listener.local_addr()?;
+    same!(address.as_pathname(), Some(path.as_path()));
     same!(UnixListener::bind(&path).map_err(|e| e.kind()).err(), Some(ErrorKind::AddrInUse));
     let client = thread::spawn({
         let path = path.clone();
