@@ -43,7 +43,11 @@ fn usage() -> Outcome {
         unsafe {
             let mut usage: libc::rusage = std::mem::zeroed();
             let answer = libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-            (answer, usage.ru_utime.tv_sec * 1_000_000 + i64::from(usage.ru_utime.tv_usec), usage.ru_maxrss)
+            (
+                answer,
+                usage.ru_utime.tv_sec * 1_000_000 + i64::from(usage.ru_utime.tv_usec),
+                usage.ru_maxrss,
+            )
         }
     };
     let (answer, before, resident) = asked();

@@ -155,6 +155,9 @@ fn wait<M: Machine>(
         true => FutexKey::Shared(at.frame(), address % PAGE_SIZE),
         false => FutexKey::Private(caller.space, address),
     };
+    if !k.futexes.has_room() {
+        return fail(ENOMEM);
+    }
     let queue = k.futex_queue(key);
     k.park_until(caller.task, Wait::on(Reason::Futex, queue), deadline)
 }
@@ -177,7 +180,7 @@ fn key<M: Machine>(k: &mut Kernel<M>, caller: Caller, address: usize) -> Outcome
 /// Whether other spaces may have the memory at an address, too.
 fn is_shared<M: Machine>(k: &Kernel<M>, caller: Caller, address: usize) -> bool {
     let region = k.spaces[caller.space.0].region(Page::containing(address));
-    region.is_some_and(|region| region.kind == Kind::Shared)
+    region.is_some_and(|region| matches!(region.kind, Kind::Shared | Kind::Wired))
 }
 
 impl<M: Machine> Kernel<M> {
