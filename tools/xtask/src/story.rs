@@ -76,6 +76,8 @@ pub(crate) struct Gdb {
     pub(crate) symbols: String,
     /// All of these match what it prints.
     pub(crate) matches: Vec<Regex>,
+    /// It reads a core file that the guest writes to the port.
+    pub(crate) reads_core: bool,
 }
 
 /// How a guest may end.
@@ -170,6 +172,8 @@ struct FileStep {
     gdb_symbols: Option<String>,
     #[serde(default)]
     gdb_matches: Vec<String>,
+    #[serde(default)]
+    gdb_core: bool,
     line: Option<String>,
     send: Option<String>,
     expect: Option<String>,
@@ -189,9 +193,10 @@ impl FileStep {
         ensure!(self.exec.is_some() || !judges, "`status` and `stdout` belong to `exec`");
         let gdb = match (self.gdb, self.gdb_symbols) {
             (Some(commands), Some(symbols)) => {
-                Some(Gdb { commands, symbols, matches: patterns(&self.gdb_matches)? })
+                let (matches, reads_core) = (patterns(&self.gdb_matches)?, self.gdb_core);
+                Some(Gdb { commands, symbols, matches, reads_core })
             }
-            (None, None) if self.gdb_matches.is_empty() => None,
+            (None, None) if self.gdb_matches.is_empty() && !self.gdb_core => None,
             _ => bail!("`gdb` and `gdb_symbols` belong together"),
         };
         ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");

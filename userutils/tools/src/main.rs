@@ -11,6 +11,7 @@ mod failure;
 mod free;
 mod grep;
 mod hexdump;
+mod inspect;
 mod kill;
 mod lsblk;
 mod lspci;
@@ -41,7 +42,8 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 19] = [
+const TOOLS: [Tool; 23] = [
+    inspect::core::TOOL,
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -50,10 +52,13 @@ const TOOLS: [Tool; 19] = [
     hexdump::TOOL,
     kill::TOOL,
     lsblk::TOOL,
+    inspect::lsof::TOOL,
     lspci::TOOL,
     emerg::LEAK,
     mount::TOOL,
+    inspect::pmap::TOOL,
     ps::TOOL,
+    inspect::pstack::TOOL,
     stop::REBOOT,
     schemes::TOOL,
     stop::SHUTDOWN,
