@@ -67,6 +67,9 @@ fn main() {
         _ => {}
     }
     let workers: Vec<_> = (1..=3).map(|number| thread::spawn(move || carry(number))).collect();
+    while waits() && ARRIVED.load(Ordering::SeqCst) < 3 {
+        thread::yield_now();
+    }
     let total: u64 = workers.into_iter().filter_map(|worker| worker.join().ok()).sum();
     TOTAL.store(total, Ordering::SeqCst);
     println!("all together {total}");
