@@ -1,10 +1,13 @@
 //! A tracer's hands: a session, and the files beside it.
 
 use abi::PAGE_SIZE;
+use abi::number::GETPPID;
 use abi::redox::IntRegisters;
 pub use abi::redox::data::PtraceEvent;
 pub use abi::redox::flag::PtraceFlags;
 use abi::redox::flag::{O_RDONLY, O_RDWR, O_TRUNC};
+use abi::signal::SIGKILL;
+use abi::wait::Ended;
 use kernel_sim::{Answer, User};
 
 /// Stop flags under short names.
@@ -53,6 +56,21 @@ pub fn traced_child(
     user.store(gate, &[1]);
     user.unmap(gate, PAGE_SIZE).expect("it was mapped");
     (child, tracer)
+}
+
+/// A child that makes harmless calls until it is killed.
+pub fn chatterer(user: &mut User) -> usize {
+    user.fork(|user| {
+        loop {
+            user.call(GETPPID, []).expect("this call always works");
+        }
+    })
+}
+
+/// Kills a child and waits for it.
+pub fn bury(user: &mut User, pid: usize) {
+    user.kill(pid as isize, SIGKILL).expect("it lives");
+    assert_eq!(user.wait_for(pid), Ended::Signalled(SIGKILL as u8));
 }
 
 impl Tracer {

@@ -1,9 +1,9 @@
 //! `emergency:` — when memory runs out, the world stops and a person chooses.
 //!
 //! The parts here decide nothing about threads: [`pressure`] names levels, [`snapshot`] lists who
-//! has what, [`picker`] turns keys into a choice, [`screen`] and [`input`] are its face, [`store`]
-//! keeps pages on a disk of its own. Stopping the world, ending and going on are in
-//! `kernel/emergency`.
+//! has what, [`picker`] turns keys into a choice, [`screen`] and [`input`] are its face, [`serial`]
+//! shows it on a terminal, [`store`] keeps pages on a disk of its own. Stopping the world, ending
+//! and going on are in `kernel/emergency`.
 //!
 //! Nothing here allocates between the moment the world stops and the moment it goes on:
 //! everything has its place from boot on, and a counter proves it.
@@ -17,6 +17,7 @@ pub mod policy;
 pub mod pressure;
 pub mod record;
 pub mod screen;
+pub mod serial;
 pub mod snapshot;
 pub mod store;
 
@@ -32,6 +33,7 @@ use policy::Policy;
 use pressure::MemoryPressureLevel;
 use record::{Record, Records};
 use screen::Screen;
+use serial::Serial;
 use snapshot::Snapshot;
 use store::Store;
 
@@ -144,6 +146,8 @@ pub struct Emergency<M> {
     pub picker: Picker,
     /// What it shows.
     pub screen: Screen,
+    /// Where that is shown.
+    pub serial: Serial,
     /// What is typed.
     pub input: Input,
     /// What happens when nobody answers.
@@ -179,6 +183,7 @@ impl<M: Machine> Emergency<M> {
             snapshot: Snapshot::default(),
             picker: Picker::default(),
             screen: Screen::default(),
+            serial: Serial::default(),
             input: Input::default(),
             policy: Policy::default(),
             record: Record::default(),

@@ -14,11 +14,14 @@ use abi::exec::*;
 use abi::{PAGE_SIZE, STACK_SIZE, STACK_TOP};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
 /// Where programs that can lie anywhere are put.
 const LOAD_BASE: usize = 0x4000_0000;
+/// What `proc:PID/maps` calls the first thread's stack.
+const STACK: &str = "[stack]";
 
 /// Where the bytes of a program file are.
 #[derive(Clone, Copy)]
@@ -31,6 +34,7 @@ enum Source {
 
 /// The strings a program starts with.
 struct Strings {
+    path: Arc<str>,
     args: Vec<u8>,
     envs: Vec<u8>,
 }
@@ -91,6 +95,7 @@ impl<M: Machine> Kernel<M> {
         }
         let path = self.copy_path(caller.space, path, path_len)?;
         let strings = Strings {
+            path: path.as_str().into(),
             args: self.copy_strings(caller, args, args_len, args_count)?,
             envs: self.copy_strings(caller, envs, envs_len, envs_count)?,
         };
@@ -116,7 +121,7 @@ impl<M: Machine> Kernel<M> {
         let source = Source::Archive { first, length: range.len() };
         let mut args = path.as_bytes().to_owned();
         args.push(0);
-        let strings = Strings { args, envs: Vec::new() };
+        let strings = Strings { path: path.into(), args, envs: Vec::new() };
         let loaded = self
             .load(source, &strings)
             .map_err(|errno| alloc::format!("{path} cannot be loaded: {errno:?}"))?;
@@ -177,11 +182,12 @@ impl<M: Machine> Kernel<M> {
         strings: &Strings,
     ) -> Result<usize, Errno> {
         for segment in &plan.segments {
-            self.load_segment(space, source, segment)?;
+            self.load_segment(space, source, segment, &strings.path)?;
         }
         let pages = Pages::covering(STACK_TOP - STACK_SIZE, STACK_SIZE);
         let access = Access::READ | Access::WRITE;
         self.spaces[space.0].add(Region { pages, access, kind: Kind::Private });
+        self.spaces[space.0].note_origin(pages, &STACK.into(), 0);
         let (stack, block) = start_block(plan, strings);
         let slice = UserSlice::new(stack, block.len())?;
         match self.copy_out(space, slice, &block) {
@@ -196,6 +202,7 @@ impl<M: Machine> Kernel<M> {
         space: SpaceId,
         source: Source,
         segment: &Segment,
+        path: &Arc<str>,
     ) -> Result<(), Errno> {
         let range = segment.page_range();
         let pages = Pages::covering(range.start, range.len());
@@ -207,6 +214,11 @@ impl<M: Machine> Kernel<M> {
         self.spaces[space.0].add(Region { pages, access, kind: Kind::Private });
         let file_end = segment.address + segment.file_size;
         let file_pages = Pages::covering(segment.address, segment.file_size);
+        if file_pages.count() > 0 {
+            let inside = segment.address % PAGE_SIZE;
+            let offset = segment.file_offset.saturating_sub(inside as u64);
+            self.spaces[space.0].note_origin(file_pages, path, offset);
+        }
         for number in file_pages.start.0..file_pages.end.0 {
             let page = Page(number);
             let from = page.start().max(segment.address);

@@ -115,8 +115,13 @@ impl<M: Machine> Kernel<M> {
     /// Whether there may be one more process or thread. Those that have ended and have not been
     /// waited for count.
     pub(crate) fn has_room_for_task(&self) -> bool {
-        let most = (self.frames.totals().total / FRAMES_EACH).min(TASKS_MAX);
+        let most = self.tasks_max();
         self.tasks.len() < most && self.processes.len() < most
+    }
+
+    /// Most threads of all processes together, and most processes.
+    pub(crate) fn tasks_max(&self) -> usize {
+        (self.frames.totals().total / FRAMES_EACH).min(TASKS_MAX)
     }
 
     /// Copies the calling process with this one thread. `EAGAIN` when there are too many.

@@ -2,12 +2,14 @@
 
 mod address;
 mod frames;
+mod origin;
 mod space;
 mod user;
 mod window;
 
 pub use address::{Frame, Page, Pages, PhysicalAddress};
 pub use frames::{FrameInfo, Frames, NoMemory, Range, Zone, ZoneCounts};
+pub use origin::Origin;
 pub use space::{Kind, Region, Space, SpaceId};
 pub use user::UserSlice;
 pub use window::{PAYLOAD_MAX, Slot, Window};

@@ -5,10 +5,12 @@
 
 use super::address::{Frame, Page, Pages};
 use super::frames::{Frames, NoMemory};
+use super::origin::{Origin, Origins};
 use crate::error::{EACCES, EFAULT, ENOMEM, Errno};
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// The index of a space in the kernel's table.
@@ -62,6 +64,8 @@ pub struct Space<M: Machine> {
     pub tables: M::Space,
     /// Keyed by first page; they do not overlap.
     regions: BTreeMap<usize, Region>,
+    /// Where they come from.
+    origins: Origins,
     /// Pages present and counted.
     pub resident: usize,
     /// Threads that run in it.
@@ -78,6 +82,7 @@ impl<M: Machine> Space<M> {
         Ok(Self {
             tables,
             regions: BTreeMap::new(),
+            origins: Origins::default(),
             resident: 0,
             users: 0,
             search_from: SEARCH_START,
@@ -87,6 +92,16 @@ impl<M: Machine> Space<M> {
     /// The regions, lowest first.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         self.regions.values()
+    }
+
+    /// Notes where pages come from, for `proc:PID/maps`.
+    pub fn note_origin(&mut self, pages: Pages, name: &Arc<str>, offset: u64) {
+        self.origins.add(Origin { pages, name: name.clone(), offset });
+    }
+
+    /// The pieces of a region that come from one place each.
+    pub fn pieces(&self, region: &Region) -> impl Iterator<Item = (Pages, Option<Origin>)> {
+        self.origins.pieces(region.pages)
     }
 
     /// Bytes covered by regions, present or not.
@@ -332,6 +347,7 @@ impl<M: Machine> Space<M> {
         if pages.start >= SEARCH_START {
             self.search_from = self.search_from.min(pages.start);
         }
+        self.origins.remove(pages);
         for region in self.cut(pages) {
             self.unmap_region(machine, frames, region);
         }
@@ -388,6 +404,17 @@ impl<M: Machine> Space<M> {
                 self.unmap_region(machine, frames, region);
             }
         }
+    }
+
+    /// How many of `pages` are there.
+    pub fn present_in(&self, machine: &M, pages: Pages) -> usize {
+        let mut rest = pages;
+        let mut count = 0;
+        while let Some((page, ..)) = machine.next_mapped(&self.tables, rest) {
+            rest.start = page.next();
+            count += 1;
+        }
+        count
     }
 
     /// Whether any frame that the space maps is among the `wanted`.
@@ -457,6 +484,7 @@ impl<M: Machine> Space<M> {
         let mut child = Self::new(machine, frames)?;
         let kept: Vec<Region> =
             self.regions.values().filter(|r| r.kind != Kind::Window).copied().collect();
+        child.origins = self.origins.clone();
         let mut result = Ok(());
         for region in &kept {
             child.regions.insert(region.pages.start.0, *region);

@@ -30,10 +30,14 @@ pub(super) fn map<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -
     }
     let id = k.description_of(caller, fd)?;
     let Description { scheme, number, .. } = k.descriptions[id.0];
-    match scheme {
+    let start = match scheme {
         SchemeId::Kernel(place) => KernelSchemes::<M>::get(place).map(k, caller, number, &map),
         SchemeId::User(server) => map_from_daemon(k, caller, id, server, number, &map),
-    }
+    }?;
+    let path = k.path_of(id).into();
+    let pages = Pages::covering(start, map.size);
+    k.spaces[caller.space.0].note_origin(pages, &path, map.offset as u64);
+    Ok(start)
 }
 
 /// What the flags let user code do. `EACCES` for writable code: no page is ever both.

@@ -8,6 +8,7 @@ use guest::abi::signal::{SIGKILL, SIGSEGV, SIGTERM};
 use guest::abi::trace::{STOP_HARDWARE, STOP_NOW};
 use guest::call::call0;
 use guest::errno;
+use guest::file::read_path;
 use guest::memory::Mapping;
 use guest::process::{Child, Ended, exit, exit_thread, pid, thread};
 use guest::report::{Case, Check, equal, holds, run};
@@ -35,6 +36,7 @@ const CASES: &[Case] = &[
     ("watchpoint", watchpoint),
     ("registers", registers),
     ("float", float),
+    ("stack", stack),
     ("privileges", privileges),
     ("signal", signal),
     ("killed", killed),
@@ -272,6 +274,37 @@ fn registers() -> Check {
     let mut found = [0; 16];
     tracer.file("regs/env")?.read(&mut found)?;
     equal("the bases set", found, bytes)
+}
+
+/// Calls itself `depth` times, then waits for its end.
+#[inline(never)]
+fn descend(depth: usize) -> usize {
+    if depth == 0 {
+        loop {
+            sleep_ms(1000);
+        }
+    }
+    // Adding keeps this from being a jump.
+    std::hint::black_box(descend(depth - 1)) + depth
+}
+
+/// A program's own backtrace: the compiler's frame pointers lead from the call it is in to where it
+/// began.
+fn stack() -> Check {
+    const DEPTH: usize = 20;
+    let child = Child::start(|| descend(DEPTH) as u8)?;
+    sleep_ms(20);
+    let tracer = Tracer::attach(child.pid)?;
+    let mut text = [0; 4096];
+    let text = read_path(&format!("proc:{}/stack", child.pid), &mut text)?;
+    let lines = text.lines().filter_map(|line| line.split_once(' ')?.0.strip_prefix("0x"));
+    let places: Vec<usize> =
+        lines.filter_map(|place| usize::from_str_radix(place, 16).ok()).collect();
+    holds("every line is a place", places.len() == text.lines().count())?;
+    equal("the innermost", places[0], tracer.registers()?.rip)?;
+    let function = descend as *const () as usize;
+    let inside = places.iter().filter(|place| (function..function + 512).contains(place)).count();
+    holds("every call is there", inside >= DEPTH)
 }
 
 /// The child's vector registers are read and changed, and are its own.

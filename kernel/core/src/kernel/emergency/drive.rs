@@ -8,6 +8,7 @@ use crate::emergency::input::Input;
 use crate::emergency::picker::{Picker, PickerAction, Progress, Situation};
 use crate::emergency::pressure::MemoryPressureLevel;
 use crate::emergency::record::Decider;
+use crate::emergency::screen::Screen;
 use crate::emergency::snapshot::Member;
 use crate::machine::Machine;
 use crate::task::{ProcessId, Standing};
@@ -32,7 +33,8 @@ impl<M: Machine> Kernel<M> {
         self.emergency.stage = Stage::Count(Default::default());
         self.emergency.picker = Picker::default();
         self.emergency.input = Input::default();
-        self.emergency.screen.open();
+        self.emergency.screen = Screen::default();
+        self.emergency.serial.open();
         self.draw();
         self.emergency.record.shown_ns = self.now();
     }
@@ -186,15 +188,15 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn show(&mut self) -> bool {
-        let machine = &mut self.machine;
-        self.emergency.screen.show(|bytes| machine.console_write(bytes))
+        let (emergency, machine) = (&mut *self.emergency, &mut self.machine);
+        emergency.serial.show(&emergency.screen, |bytes| machine.console_write(bytes))
     }
 
     /// Gives the terminal back. True once all of that has been sent.
     fn close_screen(&mut self) -> bool {
-        if self.emergency.screen.is_open() {
+        if self.emergency.serial.is_open() {
             self.draw();
-            self.emergency.screen.close();
+            self.emergency.serial.close();
         }
         let is_sent = self.show();
         self.emergency.is_busy = !is_sent;

@@ -10,6 +10,7 @@ mod memory;
 mod registers;
 mod rows;
 mod session;
+mod stack;
 mod thread;
 
 use super::text::Subject;

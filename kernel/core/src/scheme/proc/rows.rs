@@ -2,8 +2,11 @@
 
 use crate::kernel::Kernel;
 use crate::machine::{Access, Machine};
+use crate::memory::Pages;
 use crate::task::{ProcessId, Standing, State};
-use abi::PAGE_SIZE;
+use abi::exec::ARGUMENTS_MAX;
+use abi::signal::NESTING_MAX;
+use abi::{FD_MAX, PAGE_SIZE, PATH_MAX, STACK_SIZE, STACK_TOP};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -30,6 +33,7 @@ impl<M: Machine> Rows<M> {
         Row { name: "exe", read: |k, p| k.processes[p.0].exe.clone() + "\n" },
         Row { name: "cwd", read: |k, p| k.processes[p.0].cwd.clone() + "\n" },
         Row { name: "maps", read: maps },
+        Row { name: "limits", read: limits },
     ];
 }
 
@@ -94,21 +98,49 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     )
 }
 
-/// One line a region: addresses, rights, kind.
+/// One line for each run of pages that are alike: addresses, rights, kind; place and name of the
+/// file, where there is one.
 fn maps<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     let space = k.processes[process.0].space.and_then(|space| k.spaces.get(space.0));
     let Some(space) = space else { return String::new() };
-    let line = |region: &crate::memory::Region| {
+    let mut text = String::new();
+    for region in space.regions() {
         let letter = |right, letter| if region.access.contains(right) { letter } else { '-' };
-        format!(
-            "{:012x}-{:012x} {}{}{} {}\n",
-            region.pages.start.start(),
-            region.pages.end.start(),
-            letter(Access::READ, 'r'),
-            letter(Access::WRITE, 'w'),
-            letter(Access::EXECUTE, 'x'),
-            region.kind.name(),
-        )
-    };
-    space.regions().map(line).collect()
+        let rights = [(Access::READ, 'r'), (Access::WRITE, 'w'), (Access::EXECUTE, 'x')];
+        let rights: String = rights.map(|(right, shown)| letter(right, shown)).iter().collect();
+        for (pages, origin) in space.pieces(region) {
+            let (start, end) = (pages.start.start(), pages.end.start());
+            text += &format!("{start:012x}-{end:012x} {rights} {}", region.kind.name());
+            if let Some(origin) = origin {
+                text += &format!(" {:#x} {}", origin.offset, origin.name);
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// `key: in use, most` lines; `none` where only the machine's size is a limit.
+fn limits<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
+    let record = &k.processes[process.0];
+    let handlers = record.threads.iter().map(|task| k.tasks[task.0].signals.interrupted.len());
+    let space = record.space.and_then(|space| k.spaces.get(space.0));
+    format!(
+        "Descriptors: {} {FD_MAX}\nThreads: {} {}\nHandlers: {} {NESTING_MAX}\n\
+         Memory: {} none\nStack: {} {STACK_SIZE}\nArguments: {} {ARGUMENTS_MAX}\n\
+         Path: {} {PATH_MAX}\n",
+        record.files.iter().count(),
+        record.threads.len(),
+        k.tasks_max(),
+        handlers.max().unwrap_or(0),
+        space.map_or(0, |space| space.resident * PAGE_SIZE),
+        space.map_or(0, |space| space.present_in(&k.machine, stack_pages()) * PAGE_SIZE),
+        record.command_line.len(),
+        record.cwd.len(),
+    )
+}
+
+/// Where the first thread's stack may grow to.
+fn stack_pages() -> Pages {
+    Pages::covering(STACK_TOP - STACK_SIZE, STACK_SIZE)
 }

@@ -42,6 +42,7 @@ impl<M: Machine> ThreadRows<M> {
         ThreadRow { name: "wait", is_guarded: false, read: wait },
         ThreadRow { name: "usage", is_guarded: false, read: usage },
         ThreadRow { name: "syscall", is_guarded: true, read: syscall },
+        ThreadRow { name: "stack", is_guarded: true, read: super::stack::stack },
     ];
 }
 
