@@ -31,6 +31,7 @@ pub mod partition;
 pub mod signal;
 pub mod trace;
 pub mod wait;
+pub mod watch;
 
 /// The types, errors and flags this interface shares with Redox.
 pub use syscall as redox;

@@ -95,8 +95,7 @@ pub fn head(process: &Process) -> Vec<u8> {
     for piece in &process.pieces {
         let size = (piece.end - piece.start) as usize;
         let in_file = if piece.has_bytes { size } else { 0 };
-        let mut header =
-            part(PT_LOAD, piece.rights, at, [piece.start, size as u64], in_file, PAGE);
+        let mut header = part(PT_LOAD, piece.rights, at, [piece.start, size as u64], in_file, PAGE);
         header.p_memsz = U64::new(END, size as u64);
         parts.push(header);
         at += in_file;

@@ -104,7 +104,8 @@ fn functions<'data>(
         if functions[place].size == 0 {
             let next = functions[place + 1..].iter().map(|f| f.start);
             let start = functions[place].start;
-            functions[place].size = next.into_iter().find(|next| *next > start).unwrap_or(start + 1) - start;
+            functions[place].size =
+                next.into_iter().find(|next| *next > start).unwrap_or(start + 1) - start;
         }
     }
     Some(functions)

@@ -42,7 +42,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 23] = [
+const TOOLS: [Tool; 24] = [
     inspect::core::TOOL,
     dmesg::TOOL,
     emerg::DOCUMENT,
@@ -57,6 +57,7 @@ const TOOLS: [Tool; 23] = [
     emerg::LEAK,
     mount::TOOL,
     inspect::pmap::TOOL,
+    inspect::prof::TOOL,
     ps::TOOL,
     inspect::pstack::TOOL,
     stop::REBOOT,

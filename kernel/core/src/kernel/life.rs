@@ -232,6 +232,8 @@ impl<M: Machine> Kernel<M> {
             _ => Ended::Exited(0),
         };
         record.standing = Standing::Zombie(ended);
+        self.forget_crash(process);
+        let record = &mut self.processes[process.0];
         let files = core::mem::take(&mut record.files);
         record.space = None;
         for (_, fd) in files.iter() {

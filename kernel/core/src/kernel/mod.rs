@@ -6,11 +6,13 @@
 
 mod copy;
 mod cpus;
+mod crash;
 mod deliver;
 mod emergency;
 mod exec;
 mod files;
 mod life;
+mod profile;
 mod run;
 mod start;
 mod timers;
@@ -21,6 +23,7 @@ pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
+use crate::crash::Crashes;
 use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
@@ -30,6 +33,7 @@ use crate::machine::Machine;
 use crate::memory::{Frame, Frames, Space, SpaceId};
 use crate::namespace::{Namespace, NamespaceId, Root};
 use crate::pipe::Pipes;
+use crate::profile::Profiles;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
@@ -132,6 +136,10 @@ pub struct Kernel<M: Machine> {
     pub timers: Timers,
     /// What tracers have open.
     pub traces: Traces,
+    /// Processes that have crashed, and who writes them down.
+    pub crashes: Crashes,
+    /// Who wants samples of what runs.
+    pub profiles: Profiles,
     /// Threads waiting for a word of memory.
     pub futexes: Futexes,
     /// Who runs next.
@@ -184,6 +192,7 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let second = Console::new(waits.create());
+        let crashes = Crashes::new(waits.create());
         let started = machine.ticks();
         let emergency = Emergency::new(waits.create(), reserve, frames.limit());
         let cpus = Cpus::new(machine.cpu_count(), started);
@@ -206,6 +215,8 @@ impl<M: Machine> Kernel<M> {
             user_schemes: Table::new(),
             timers: Timers::default(),
             traces: Traces::default(),
+            crashes,
+            profiles: Profiles::new(),
             futexes: Futexes::default(),
             policy: RoundRobin::default(),
             cpus,

@@ -157,6 +157,7 @@ mod tests {
             end: 2 * MIB,
             rights: "rw-".into(),
             kind: kind.into(),
+            origin: None,
         };
         // Something at 1 MiB, and a little behind it.
         let read = |at: u64, into: &mut [u8]| {

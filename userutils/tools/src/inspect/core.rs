@@ -14,20 +14,25 @@ core - write a process down as an ELF core file
 
 Usage: core PID >FILE
        core -o FILE PID
+       core --collect [PATTERN]
 
 GDB reads the file on any machine: gdb PROGRAM FILE. The process stands still
 meanwhile, and goes on then. Long runs of zeros are left out.
 
 Options:
   -o FILE     write to FILE, not to standard output
+  --collect   write down every process that crashes, from now on; PATTERN goes
+              to sys:core and names the files: %p is the process, %n its name,
+              %s the signal. `echo off >sys:core` ends it
   -h, --help  print this text
   --version   print the version
 
 Examples:
   core 5 >/home/core.5
+  core --collect /home/core.%n.%p &
 
 Files:
-  proc:PID/mem proc:PID/maps proc:PID/thread/TID/regs/
+  proc:PID/mem proc:PID/maps proc:PID/thread/TID/regs/ proc:crashes sys:core
 
 See also: gdbserver, pstack
 ",
@@ -38,6 +43,10 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
     let (mut file, mut pid) = (None, None);
     while let Some(argument) = arguments.next()? {
         match argument {
+            Argument::Long(name) if name == "collect" => {
+                let pattern = arguments.rest()?;
+                return super::collect::run(pattern.first().map(String::as_str));
+            }
             Argument::Short('o') => file = Some(arguments.text()?),
             Argument::Word(word) if pid.is_none() => pid = Some(super::number(&word)?),
             other => return Err(other.unexpected()),

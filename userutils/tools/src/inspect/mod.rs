@@ -1,13 +1,15 @@
 //! Tools that take a process apart: `pmap`, `lsof`, `pstack`, `core`, `prof`. All they know is in
 //! `proc:`.
 
-mod backtrace;
 mod capture;
+mod collect;
 pub(crate) mod core;
 mod descriptors;
+mod folded;
 pub(crate) mod lsof;
 mod maps;
 pub(crate) mod pmap;
+pub(crate) mod prof;
 pub(crate) mod pstack;
 
 use crate::failure::Failure;
@@ -23,7 +25,8 @@ fn number(word: &str) -> Result<u32, Failure> {
 /// One of a process's text files.
 fn text(pid: u32, name: &str) -> Result<String, Failure> {
     let path = format!("/scheme/proc/{pid}/{name}");
-    let bytes = fs::read(path).map_err(|error| Failure::of(format_args!("process {pid}"), error))?;
+    let bytes =
+        fs::read(path).map_err(|error| Failure::of(format_args!("process {pid}"), error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

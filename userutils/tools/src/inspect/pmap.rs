@@ -6,7 +6,6 @@ use crate::arguments::{Argument, Arguments};
 use crate::columns::{Cell, Listing};
 use crate::failure::{Failure, output};
 use crate::units::size;
-use elf_files::symbols::Segment;
 use tracer::Registers;
 
 pub(crate) const TOOL: Tool = Tool {
@@ -22,16 +21,17 @@ Options:
   -h, --help  print this text
   --version   print the version
 
-WHAT is the program where its file is loaded, [stack:TID] where the thread's
-stack pointer is, else the kind: private, shared, device, window. The stack is
-named for those who may trace the process, and for threads that wait.
+WHAT is the file that a range comes from, [stack] or [stack:TID] where a
+thread's stack pointer is, else the kind: private, shared, device, window.
+Stacks of further threads are named for those who may trace the process, while
+the threads wait.
 
 Examples:
   pmap 5
   pmap $$
 
 Files:
-  proc:PID/maps proc:PID/exe
+  proc:PID/maps
 
 See also: ps, free, pstack
 ",
@@ -53,9 +53,7 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
     }
     for pid in pids {
         let ranges = maps::parse(&super::text(pid, "maps")?);
-        let (path, program) = super::program(pid);
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let list = listing(&ranges, name, &program.segments, &stacks(pid), bytes);
+        let list = listing(&ranges, &stacks(pid), bytes);
         if json {
             output(&list.render(true))?;
             continue;
@@ -77,20 +75,15 @@ fn stacks(pid: u32) -> Vec<(u32, u64)> {
     tracer::threads(pid).unwrap_or_default().into_iter().filter_map(pointer).collect()
 }
 
-fn listing(
-    ranges: &[Range],
-    program: &str,
-    segments: &[Segment],
-    stacks: &[(u32, u64)],
-    bytes: bool,
-) -> Listing {
+fn listing(ranges: &[Range], stacks: &[(u32, u64)], bytes: bool) -> Listing {
     let columns = [("START", "start"), ("SIZE", "size"), ("RIGHTS", "rights"), ("WHAT", "what")];
     let mut listing = Listing::new(&columns);
     let row = |range: &Range| {
-        let what = match stacks.iter().find(|(_, pointer)| range.holds(*pointer)) {
-            Some((tid, _)) => format!("[stack:{tid}]"),
-            None if segments.iter().any(|segment| range.touches(segment)) => program.to_owned(),
-            None => range.kind.clone(),
+        let stack = stacks.iter().find(|(_, pointer)| range.holds(*pointer));
+        let what = match (&range.origin, stack) {
+            (Some((_, name)), _) => name.clone(),
+            (None, Some((tid, _))) => format!("[stack:{tid}]"),
+            (None, None) => range.kind.clone(),
         };
         let length = range.length();
         vec![
@@ -111,13 +104,12 @@ mod tests {
     #[test]
     fn ranges_are_named_after_what_is_there() {
         let ranges = maps::parse(
-            "000000200000-000000201000 r-x private\n100000000000-100000800000 rw- private\n\
-             200000000000-200000001000 rw- window\n",
+            "000000200000-000000201000 r-x private 0x0 /bin/ls\n\
+             100000000000-100000800000 rw- private\n200000000000-200000001000 rw- window\n",
         );
-        let segments = [Segment { start: 0x20_0000, end: 0x20_0800, offset: 0 }];
-        let list = listing(&ranges, "ls", &segments, &[(7, 0x1000_007F_F000)], false);
+        let list = listing(&ranges, &[(7, 0x1000_007F_F000)], false);
         let text = "START           SIZE  RIGHTS  WHAT\n\
-            000000200000  4.0 KB  r-x     ls\n\
+            000000200000  4.0 KB  r-x     /bin/ls\n\
             100000000000  8.0 MB  rw-     [stack:7]\n\
             200000000000  4.0 KB  rw-     window\n";
         assert_eq!(list.render(false), text);

@@ -1,11 +1,9 @@
 //! `pstack` — where the threads of a process are, by the names of its functions.
 
-use super::backtrace::walk;
 use crate::Tool;
 use crate::arguments::{Argument, Arguments};
 use crate::failure::{Failure, output};
 use elf_files::symbols::Program;
-use tracer::{Memory, Registers};
 
 pub(crate) const TOOL: Tool = Tool {
     name: "pstack",
@@ -26,7 +24,7 @@ Examples:
   pstack 5
 
 Files:
-  proc:PID/thread/TID/regs/int proc:PID/mem proc:PID/exe
+  proc:PID/thread/TID/stack proc:PID/exe
 
 See also: gdbserver, strace, pmap, core
 ",
@@ -59,18 +57,13 @@ fn picture(pid: u32) -> Result<String, Failure> {
     // Once they are stopped they all wait for us.
     let waits: Vec<String> = tids.iter().map(|tid| waits(*tid)).collect();
     let sessions = super::stop_all(pid)?;
-    let memory = Memory::open(pid).map_err(failed)?;
     let command = super::text(pid, "cmdline")?.replace('\0', " ");
     let mut text = format!("Process {pid}: {}\n", command.trim_end());
     for (tid, wait) in tids.into_iter().zip(waits) {
         let wait = wait.lines().next().unwrap_or_default().trim_start_matches("state: ").to_owned();
         text += &format!("Thread {tid}: {wait}\n");
-        match Registers::open(pid, tid).and_then(|registers| registers.integer()) {
-            Ok(registers) => {
-                let word = |at| memory.words(at, 1).map(|words| words[0]);
-                let inside = |at| program.find(at as u64).map(|(_, inside)| inside);
-                text += &frames(&program, &walk(&registers, word, inside));
-            }
+        match tracer::text(pid, &format!("thread/{tid}/stack")) {
+            Ok(stack) => text += &frames(&program, &stack),
             Err(error) => text += &format!("    {error}\n"),
         }
     }
@@ -78,9 +71,13 @@ fn picture(pid: u32) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn frames(program: &Program, places: &[usize]) -> String {
-    let line = |(depth, place): (usize, &usize)| {
-        let place = *place as u64;
+/// A line for each of `proc:PID/thread/TID/stack`.
+fn frames(program: &Program, stack: &str) -> String {
+    let place = |line: &str| {
+        let word = line.split(' ').next()?.strip_prefix("0x")?;
+        u64::from_str_radix(word, 16).ok()
+    };
+    let line = |(depth, place): (usize, u64)| {
         // A return address may be the first one behind a function that never returns.
         let inside = if depth == 0 { place } else { place.saturating_sub(1) };
         let name = match program.find(inside) {
@@ -89,7 +86,7 @@ fn frames(program: &Program, places: &[usize]) -> String {
         };
         format!("#{depth:<3} {place:#018x} in {name}\n")
     };
-    places.iter().enumerate().map(line).collect()
+    stack.lines().filter_map(place).enumerate().map(line).collect()
 }
 
 #[cfg(test)]
@@ -98,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_a_line() {
-        let text = frames(&Program::default(), &[0x20_0000, 0x20_1000]);
+        let text = frames(&Program::default(), "0x200000 0x7ff0\n0x201000 0x0\n");
         assert_eq!(text, "#0   0x0000000000200000 in ??\n#1   0x0000000000201000 in ??\n");
     }
 }
