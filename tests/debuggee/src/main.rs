@@ -1,7 +1,7 @@
 //! `debuggee` — a program to be debugged: threads, structures, a number to watch.
 //!
 //! `debuggee spin` runs for ever, `debuggee wait` has its threads wait for ever, `debuggee crash`
-//! ends by a bad pointer.
+//! ends by a bad pointer, `debuggee fork` starts itself and waits.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -60,6 +60,11 @@ fn main() {
         Some("spin") => loop {
             std::hint::spin_loop();
         },
+        Some("fork") => {
+            let ended = std::process::Command::new("/bin/tests/debuggee").status();
+            println!("the child has {ended:?}");
+            return;
+        }
         Some("crash") => {
             let parcel = Parcel { name: "the last".into(), weight: 16, stops: Vec::new() };
             println!("{}", crash(&parcel));

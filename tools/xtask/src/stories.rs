@@ -90,6 +90,13 @@ fn take(
     if let Step::Exec(exec) = step {
         return perform(exec, story, machine, name);
     }
+    if let Step::KernelGdb(commands, wanted) = step {
+        let heard = crate::gdb::ask(machine, commands, story.limit, name)?;
+        for wanted in wanted {
+            ensure!(wanted.is_match(&heard), "{heard}GDB printed nothing like: {wanted}");
+        }
+        return Ok(());
+    }
     if let Step::Cut = step {
         // Dropping a guest kills it at once.
         let talk = dialogue.take().context("no machine is running")?;
@@ -114,7 +121,7 @@ fn take(
             *dialogue = None;
         }
         Step::Pause(pause) => std::thread::sleep(*pause),
-        Step::Exec(_) | Step::Cut => {}
+        Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
     }
     Ok(())
 }

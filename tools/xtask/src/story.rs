@@ -48,6 +48,8 @@ pub(crate) enum Step {
     Cut,
     /// Do nothing for a while, as a person does.
     Pause(Duration),
+    /// A GDB on the host does this to the kernel, from its first instruction on, and prints that.
+    KernelGdb(String, Vec<Regex>),
 }
 
 /// A command line and what must come of it.
@@ -174,6 +176,7 @@ struct FileStep {
     gdb_matches: Vec<String>,
     #[serde(default)]
     gdb_core: bool,
+    kernel_gdb: Option<String>,
     line: Option<String>,
     send: Option<String>,
     expect: Option<String>,
@@ -185,6 +188,11 @@ struct FileStep {
 
 impl FileStep {
     fn check(self) -> Result<Step> {
+        if let Some(commands) = self.kernel_gdb {
+            let says_more = self.exec.is_some() || self.line.is_some() || self.gdb.is_some();
+            ensure!(!says_more, "`kernel_gdb` stands alone");
+            return Ok(Step::KernelGdb(commands, patterns(&self.gdb_matches)?));
+        }
         let judges = self.status.is_some()
             || self.stdout.is_some()
             || !self.stdout_contains.is_empty()
