@@ -33,9 +33,10 @@ USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
 # The paths in panic messages say nothing about the machine that built the programs. (Cargo starts
 # rustc in this folder for everything that is linked.)
 USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(BUILD)/lib -Clink-arg=--entry=_start
-USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rust \
+USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
-USER_ENV    := RUSTC_BOOTSTRAP=1 \
+# Cargo builds std from the source this names; the variable is cargo's own for testing that.
+USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
 USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd
 # Once `make ports` has built them, strangers' programs are in every image.
@@ -43,6 +44,11 @@ PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
+# What the disk's EFI partition holds; the kernel without what only debuggers read.
+LOADER      := $(HOST_TARGET)/x86_64-unknown-uefi/loader/loader.efi
+DISK_KERNEL := $(BUILD)/kernel.disk.elf
+BOOT_FILES   = $(LOADER)=EFI/BOOT/BOOTX64.EFI $(DISK_KERNEL)=lifeboat/kernel.elf \
+	$(INITFS)=lifeboat/initfs.img initfs/cmdline.txt=lifeboat/cmdline.txt
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
 
 # Cargo is quiet, but for the first build, which takes a minute or two and should show it.
@@ -163,13 +169,13 @@ run-parts: kernel image sysroot
 
 # --- Build ---
 
-.PHONY: kernel user runtime image disk setup setup-gdb
+.PHONY: kernel user runtime image loader disk setup setup-gdb
 kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
 		--target x86_64-unknown-none --profile $(PROFILE) $$KERNEL_STD
 	@$(setup_env); cargo run $(call quiet,$(KERNEL)) --package kernel-symbols -- \
-		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL)
+		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL) $(DISK_KERNEL)
 
 user: # The runtime library and all programs
 user: runtime
@@ -181,7 +187,7 @@ user: runtime
 
 # Cargo does not know that programs are linked against libc.a: when it changes they are removed,
 # and cargo, which misses them, links them again.
-runtime: setup
+runtime: std-source
 	@mkdir -p $(BUILD)/lib; printf '!<arch>\n' >$(BUILD)/lib/libgcc_eh.a
 	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(BUILD)/lib/libc.a) $(USER_BUILD) \
 		--package runtime --profile runtime -Zbuild-std=core,alloc,compiler_builtins \
@@ -190,15 +196,24 @@ runtime: setup
 		[ ! -d $(USER_BIN)/deps ] || find $(USER_BIN)/deps -maxdepth 1 -type f -perm /100 -delete; \
 		cp $(RUNTIME) $(BUILD)/lib/libc.a; }
 
+.PHONY: std-source
+std-source: setup
+	@tools/sysroot/source.sh
+
 image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
 		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
 
+loader: # The UEFI loader
+loader: setup
+	@$(setup_env); $$LOADER_ENV cargo build $(call quiet,$(LOADER)) --package loader \
+		--target x86_64-unknown-uefi --profile loader $$LOADER_STD
+
 disk: # The disk image: build/disk.img
-disk: setup
+disk: kernel image loader
 	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
-		--manifest filesystem.toml --output $(DISK_IMAGE)
+		--manifest filesystem.toml $(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh
@@ -216,7 +231,7 @@ fmt-check: setup
 	@$(setup_env); cargo fmt --all --check
 
 lint: # Clippy, warnings are errors
-lint: setup
+lint: std-source
 	@$(setup_env); cargo clippy --quiet --all-targets -- -D warnings
 	@$(setup_env); cargo clippy --quiet --package kernel --target x86_64-unknown-none \
 		$$KERNEL_STD -- -D warnings

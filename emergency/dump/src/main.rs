@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use store_format::{HEADER_SIZE, Invalid, State, StoreHeader};
+use store_format::{HEADER_SIZE, Invalid, STORE_ENCRYPTED, State, StoreHeader};
 
 const HELP: &str = "\
 emerg - show what an emergency store's disk image holds
@@ -71,6 +71,9 @@ fn dump(path: &Path) -> std::io::Result<ExitCode> {
     let Ok(header) = StoreHeader::newer(a, b) else { return Ok(ExitCode::FAILURE) };
     println!("slots: {}", header.total_slots);
     println!("boot: {:016x}, emergency {}", header.boot_id, header.generation);
+    if header.flags & STORE_ENCRYPTED != 0 {
+        println!("secrecy: encrypted under a key that was in memory only");
+    }
     match header.state {
         State::Idle => println!("state: idle; the slots hold nothing of worth"),
         state => println!("state: {state}; the session ended inside an emergency"),

@@ -16,6 +16,9 @@
 extern crate alloc;
 
 mod bytes;
+mod cipher;
+
+pub use cipher::{Cipher, Stream};
 
 use alloc::vec::Vec;
 use bytes::{Reader, Writer};
@@ -35,6 +38,9 @@ pub const PAGE: usize = 4096;
 pub const FIRST_SLOT: u64 = (2 * HEADER_SIZE / PAGE) as u64;
 /// Bytes of a process's name that are kept.
 pub const NAME_SIZE: usize = 32;
+
+/// In [`StoreHeader::flags`]: the pages in the slots are noise to whoever lacks the key.
+pub const STORE_ENCRYPTED: u64 = 1;
 
 const FIXED_SIZE: usize = 64;
 const ENTRY_SIZE: usize = 16 + NAME_SIZE;
@@ -110,6 +116,8 @@ pub struct StoreHeader {
     pub generation: u64,
     /// What the store is in the middle of.
     pub state: State,
+    /// Bits that say how the slots are written; those not known here are kept as they are.
+    pub flags: u64,
     /// The processes with pages in it, at most [`MAX_STORE_CONTEXTS`].
     pub entries: Vec<SlotEntry>,
 }
@@ -159,6 +167,7 @@ impl StoreHeader {
         out.u64(self.boot_id);
         out.u64(self.generation);
         out.u64(self.entries.len().min(MAX_STORE_CONTEXTS) as u64);
+        out.u64(self.flags);
         out.skip_to(FIXED_SIZE);
         for entry in self.entries.iter().take(MAX_STORE_CONTEXTS) {
             out.u32(entry.pid);
@@ -185,7 +194,8 @@ impl StoreHeader {
         }
         let size = read.u32();
         let state = *State::ALL.get(read.u32() as usize).ok_or(Invalid::Field)?;
-        let [total_slots, sequence, boot_id, generation, count] = [(); 5].map(|()| read.u64());
+        let [total_slots, sequence, boot_id, generation, count, flags] =
+            [(); 6].map(|()| read.u64());
         if size as usize != HEADER_SIZE || count > MAX_STORE_CONTEXTS as u64 {
             return Err(Invalid::Field);
         }
@@ -197,7 +207,7 @@ impl StoreHeader {
             name: read.bytes(),
         });
         let entries = entries.collect();
-        Ok(Self { total_slots, sequence, boot_id, generation, state, entries })
+        Ok(Self { total_slots, sequence, boot_id, generation, state, flags, entries })
     }
 
     /// The one of the two copies that counts.

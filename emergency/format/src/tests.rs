@@ -5,7 +5,16 @@ fn header(sequence: u64, state: State) -> StoreHeader {
     let name = *b"leak\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
     let entry = SlotEntry { pid: 7, flags: slot_flags_active(), pages: 99, name };
     let entries = vec![entry; 3];
-    StoreHeader { total_slots: 4096, sequence, boot_id: 0xB007, generation: 2, state, entries }
+    let flags = STORE_ENCRYPTED;
+    StoreHeader {
+        total_slots: 4096,
+        sequence,
+        boot_id: 0xB007,
+        generation: 2,
+        state,
+        flags,
+        entries,
+    }
 }
 
 fn encoded(header: &StoreHeader) -> Vec<u8> {

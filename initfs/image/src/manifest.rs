@@ -134,6 +134,9 @@ pub(crate) struct Service {
     pub(crate) scheme: Names,
     #[serde(default)]
     pub(crate) restart: Restart,
+    /// Whether it runs for a rescue shell as well.
+    #[serde(default)]
+    pub(crate) rescue: bool,
 }
 
 /// Names written as one text or as a list of them.

@@ -25,6 +25,12 @@ struct ServiceRow<'m> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     schemes: &'m [String],
     restart: &'static str,
+    #[serde(skip_serializing_if = "is_false")]
+    rescue: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Serialize)]
@@ -64,6 +70,7 @@ fn row(service: &Service) -> ServiceRow<'_> {
         needs: &service.needs,
         schemes: service.scheme.as_slice(),
         restart: service.restart.name(),
+        rescue: service.rescue,
     }
 }
 
@@ -106,11 +113,22 @@ fn check_command(
 
 /// Every need is a service, and starting them one after the other is possible.
 fn check_needs(manifests: &[Manifest], names: &BTreeSet<&str>) -> Result<(), Mistake> {
+    let rescue: BTreeSet<&str> = all_services(manifests)
+        .filter(|(_, at)| at.get_ref().rescue)
+        .map(|(_, at)| at.get_ref().name.as_str())
+        .collect();
     let mut waiting = BTreeMap::new();
     for (manifest, at) in all_services(manifests) {
         let Service { name, needs, .. } = at.get_ref();
         if let Some(unknown) = needs.iter().find(|need| !names.contains(need.as_str())) {
             let message = format!("service {name:?} needs {unknown:?}, which is no service");
+            return Err(manifest.mistake(at, message));
+        }
+        if rescue.contains(name.as_str())
+            && let Some(need) = needs.iter().find(|need| !rescue.contains(need.as_str()))
+        {
+            let message =
+                format!("service {name:?} is for rescue, but it needs {need:?}, which is not");
             return Err(manifest.mistake(at, message));
         }
         waiting.insert(name.as_str(), (manifest, at));

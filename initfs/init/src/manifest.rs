@@ -11,6 +11,7 @@
 //! needs = ["log"]
 //! schemes = ["ram"]       # ready once all of these exist; without any, ready at once
 //! restart = "on-failure"  # never | always | on-failure (the default)
+//! rescue = true           # runs for the rescue shell as well; false if left out
 //!
 //! [[mount]]
 //! at = "/tmp"
@@ -58,6 +59,9 @@ pub(crate) struct Service {
     /// What to do when it ends.
     #[serde(default)]
     pub(crate) restart: Rule,
+    /// Whether it is started for a rescue shell as well.
+    #[serde(default)]
+    pub(crate) rescue: bool,
 }
 
 /// One line for `sys:mount`.
@@ -74,6 +78,12 @@ impl Manifest {
     /// Reads the file's text. The error says line and reason.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Leaves only what a rescue shell needs: its services.
+    pub(crate) fn for_rescue(mut self) -> Self {
+        self.services.retain(|service| service.rescue);
+        self
     }
 
     /// The environment programs start with: built-in values first, the file's above them.
@@ -122,6 +132,16 @@ mod tests {
         assert_eq!(manifest.services[0].schemes, [""; 0]);
         assert_eq!(manifest.services[0].restart, Rule::OnFailure);
         assert_eq!(Manifest::parse("").unwrap(), Manifest::default());
+    }
+
+    #[test]
+    fn a_rescue_shell_gets_its_services_only() {
+        let text = "[[service]]\nname='a'\ncommand='/a'\n\
+                    [[service]]\nname='b'\ncommand='/b'\nrescue=true\n\
+                    [[mount]]\nat='/tmp'\ntarget='b:'\n";
+        let manifest = Manifest::parse(text).unwrap().for_rescue();
+        assert_eq!(manifest.services.iter().map(|s| &s.name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(manifest.mounts.len(), 1);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub enum Fault {
     ReadPage(u64),
     /// Every write fails.
     Writes,
+    /// Writing a page that was written since the fault came fails.
+    Rewrites,
     /// Every flush fails.
     Flushes,
     /// Nothing is ever answered again, after so many operations.
@@ -41,6 +43,8 @@ struct State {
     flight: Option<(Operation, u64)>,
     /// The story wants to change what is written, when a page has come.
     flips: Vec<(u64, usize)>,
+    /// Slots written since the last fault was added.
+    written: Vec<bool>,
 }
 
 impl Disk {
@@ -52,12 +56,16 @@ impl Disk {
             operations: 0,
             flight: None,
             flips: Vec::new(),
+            written: vec![false; pages],
         })))
     }
 
     /// With something that goes wrong.
     pub fn with(self, fault: Fault) -> Self {
-        self.state().faults.push(fault);
+        let mut state = self.state();
+        state.faults.push(fault);
+        state.written.fill(false);
+        drop(state);
         self
     }
 
@@ -108,6 +116,11 @@ impl State {
             (Fault::WritePage(page), Operation::Write(run)) => covers(run, page),
             (Fault::ReadPage(page), Operation::Read(run)) => covers(run, page),
             (Fault::Writes, Operation::Write(_)) | (Fault::Flushes, Operation::Flush) => true,
+            (Fault::Rewrites, Operation::Write(run)) => {
+                let mut pages = run.page..run.page + u64::from(run.count);
+                run.page >= store_format::FIRST_SLOT
+                    && pages.any(|page| self.written[page as usize])
+            }
             (Fault::Every(n), _) => self.operations.is_multiple_of(n),
             _ => false,
         });
@@ -119,6 +132,7 @@ impl State {
             Operation::Write(run) => {
                 let range = Self::range(run);
                 machine.read(run.frame.start(), &mut self.bytes[range]);
+                self.written[run.page as usize..][..run.count as usize].fill(true);
                 for (page, bit) in &self.flips {
                     if (run.page..run.page + u64::from(run.count)).contains(page) {
                         self.bytes[*page as usize * PAGE_SIZE + bit / 8] ^= 1 << (bit % 8);

@@ -26,6 +26,7 @@
 pub mod call;
 pub mod errno;
 pub mod exec;
+pub mod lock;
 pub mod number;
 pub mod partition;
 pub mod signal;

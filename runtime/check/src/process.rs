@@ -24,7 +24,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("process/what-is-no-program-is-told", no_program),
     ("process/abort-and-panic-end-by-signal", abort),
     ("process/a-crash-ends-by-signal", crash),
-    ("process/a-stack-that-overflows-ends-by-signal", overflow),
+    ("process/a-stack-that-overflows-is-told", overflow),
     ("process/a-child-can-be-killed", killed),
     ("process/try-wait-does-not-wait", try_wait),
     ("process/path-is-searched", path_search),
@@ -154,8 +154,12 @@ fn crash() -> Outcome {
 }
 
 fn overflow() -> Outcome {
-    for place in ["main", "thread"] {
-        same!(outcome(&["overflow", place])?.status.signal(), Some(libc::SIGSEGV));
+    for (place, name) in [("main", "main"), ("thread", "deep")] {
+        let output = outcome(&["overflow", place])?;
+        same!(output.status.signal(), Some(libc::SIGABRT));
+        let told = String::from_utf8(output.stderr)?;
+        holds!(told.contains(&format!("thread '{name}' (")), "{told}");
+        holds!(told.contains(" has overflowed its stack"), "{told}");
     }
     Ok(())
 }

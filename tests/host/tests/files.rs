@@ -131,7 +131,7 @@ fn every_file_of_a_process_can_be_read_and_is_in_the_list() {
         let threads = format!("proc:{child}/thread");
         assert_eq!(user.list(&threads), Ok(vec![child.to_string()]));
         let files = user.list(&format!("{threads}/{child}")).expect("it is a directory");
-        assert_eq!(files, ["wait", "usage", "syscall", "trace", "regs"]);
+        assert_eq!(files, ["wait", "usage", "syscall", "stack", "trace", "regs"]);
         let call = user.read_text(&format!("{threads}/{child}/syscall")).expect("root may");
         assert!(call.starts_with("nanosleep(0x"), "{call}");
         let fd = user.read_text("proc:self/fd/0").expect("it is open");

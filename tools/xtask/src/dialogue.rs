@@ -8,6 +8,7 @@ use crate::guest::{Ending, Event, Guest};
 use crate::machine::Machine;
 use anyhow::{Result, anyhow, bail};
 use regex::Regex;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the console must be quiet before a match at its very end counts: more may be coming.
@@ -63,6 +64,11 @@ impl Dialogue {
                 Event::Silence => return Err(self.failed("the guest did not end")),
             }
         }
+    }
+
+    /// The image of the guest's emergency store, if it has one.
+    pub(crate) fn store(&self) -> Option<&Path> {
+        self.guest.store()
     }
 
     /// Everything the console showed, as a person sees it.

@@ -49,6 +49,8 @@ pub(crate) struct Guest {
     said: Receiver<Vec<u8>>,
     transcript: Vec<u8>,
     panicked: bool,
+    /// The image of its emergency store.
+    store: Option<PathBuf>,
     /// What QEMU itself prints.
     complaints: PathBuf,
     /// What it notes about resets.
@@ -80,6 +82,7 @@ impl Guest {
             said,
             transcript: Vec::new(),
             panicked: false,
+            store,
             complaints,
             resets,
         })
@@ -104,6 +107,11 @@ impl Guest {
     /// Types `keys`. A guest that is gone already takes none; the next event says so.
     pub(crate) fn type_keys(&mut self, keys: &[u8]) {
         let _gone = self.keyboard.write_all(keys).and_then(|()| self.keyboard.flush());
+    }
+
+    /// The image of its emergency store, if it has one.
+    pub(crate) fn store(&self) -> Option<&Path> {
+        self.store.as_deref()
     }
 
     /// All that the serial port said up to the last event.

@@ -1,11 +1,28 @@
 //! `make qemu` — this terminal becomes the guest's.
 
+use crate::firmware;
 use crate::guest::{EXIT_OK, Ending, die_with_us};
 use crate::machine::{Machine, Serial};
 use crate::store;
 use anyhow::{Context as _, Result};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+
+/// The machine, booted by firmware from its disk where that is possible.
+fn with_firmware(machine: &Machine) -> Result<Machine> {
+    let mut machine = machine.clone();
+    let why_not = match firmware::find()? {
+        _ if machine.disks.is_empty() => "there is no disk to boot from",
+        _ if !machine.append.is_empty() => "a kernel command line was given",
+        None => "no UEFI firmware was found (Debian: ovmf, Fedora and Arch: edk2-ovmf)",
+        found => {
+            machine.firmware = found;
+            return Ok(machine);
+        }
+    };
+    eprintln!("QEMU loads the kernel itself: {why_not}.");
+    Ok(machine)
+}
 
 /// Boots and stays until the guest shuts down or the person quits.
 pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
@@ -14,6 +31,7 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     if std::io::stdin().is_terminal() {
         eprintln!("Lifeboat on this terminal; Ctrl-A X quits, Ctrl-A C is QEMU's monitor.");
     }
+    let machine = &with_firmware(machine)?;
     let store = store::image(machine, "qemu")?;
     let status = die_with_us(machine.command(Serial::Terminal(&log), store.as_deref()))
         .status()

@@ -3,6 +3,8 @@
 //! Only the hardware is decided here. What runs on it and who reads its serial port is for the
 //! callers.
 
+use crate::firmware;
+use crate::store::StoreDisk;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +41,9 @@ pub(crate) struct Machine {
     pub(crate) cpus: u32,
     pub(crate) memory_mib: u32,
     pub(crate) accelerator: Accelerator,
-    /// Words of the kernel command line.
+    /// UEFI firmware that boots the first disk. Without it QEMU loads the kernel itself.
+    pub(crate) firmware: Option<PathBuf>,
+    /// Words of the kernel command line. Firmware takes them from the disk.
     pub(crate) append: Vec<String>,
     /// Where the host reaches the second serial port, if there is one, as QEMU names it.
     pub(crate) debug_line: Option<String>,
@@ -49,6 +53,8 @@ pub(crate) struct Machine {
     pub(crate) image: PathBuf,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
+    /// Behind which device it is, and what goes wrong with it.
+    pub(crate) store: StoreDisk,
     /// The folder for serial logs.
     pub(crate) logs: PathBuf,
     /// The folder with the stories.
@@ -64,11 +70,13 @@ impl Default for Machine {
             cpus: 1,
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
+            firmware: None,
             append: Vec::new(),
             debug_line: None,
             disks: Vec::new(),
             image: "build/disk.img".into(),
             has_store: false,
+            store: StoreDisk::default(),
             logs: "build/logs".into(),
             stories: "tests/qemu".into(),
         }
@@ -104,12 +112,15 @@ impl Machine {
             command.args(["-serial", line]);
         }
         if let Some(image) = store {
-            let drive = "if=none,id=store,format=raw,cache=unsafe,file=";
-            command.arg("-drive").arg(with_path(drive, image));
-            command.args(["-device", "virtio-blk-pci,drive=store"]);
+            command.args(self.store.arguments(image));
         }
-        command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
-        command.args(["-append", &self.append.join(" ")]);
+        match &self.firmware {
+            Some(file) => command.args(firmware::arguments(file)),
+            None => {
+                command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
+                command.args(["-append", &self.append.join(" ")])
+            }
+        };
         command
     }
 
@@ -154,7 +165,7 @@ fn serial_arguments(serial: Serial) -> Vec<OsString> {
 }
 
 /// An option value that ends in a path; QEMU wants commas in it doubled.
-fn with_path(option: &str, path: &Path) -> OsString {
+pub(crate) fn with_path(option: &str, path: &Path) -> OsString {
     OsString::from(format!("{option}{}", path.display().to_string().replace(',', ",,")))
 }
 
@@ -175,6 +186,18 @@ mod tests {
         assert!(line.contains("-accel tcg -cpu max -m 128 -smp 4"), "{line}");
         assert!(line.ends_with("-initrd build/initfs.img -append quiet exec=6c73"), "{line}");
         assert!(!line.contains("kvm") && !line.contains("icount"), "{line}");
+    }
+
+    #[test]
+    fn firmware_boots_the_disk_by_itself() {
+        let machine = Machine {
+            firmware: Some("/x/OVMF.fd".into()),
+            disks: vec!["d.img".into()],
+            ..Machine::default()
+        };
+        let line = words(&machine, Serial::Pipe);
+        assert!(line.ends_with("-bios /x/OVMF.fd") && line.contains("file=d.img"), "{line}");
+        assert!(!line.contains("-kernel") && !line.contains("-append"), "{line}");
     }
 
     #[test]

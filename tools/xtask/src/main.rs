@@ -8,6 +8,7 @@ mod command_line;
 mod debugger;
 mod dialogue;
 mod exec;
+mod firmware;
 mod gdb;
 mod guest;
 mod interactive;

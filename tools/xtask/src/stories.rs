@@ -3,6 +3,7 @@
 use crate::debugger::Debugger;
 use crate::dialogue::Dialogue;
 use crate::exec::{self, Outcome};
+use crate::firmware;
 use crate::guest::{EXIT_OK, Ending};
 use crate::machine::Machine;
 use crate::story::{Ends, Exec, Step, Story};
@@ -53,6 +54,7 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
         let mut machine =
             Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
         machine.has_store = story.has_store;
+        machine.store = story.store.clone();
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);
@@ -66,6 +68,11 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
 fn tell(story: &Story, machine: &Machine) -> Result<()> {
     let name = format!("{}-smp{}", story.name, machine.cpus);
     let disk = if story.has_disk { Some(FreshDisk::new(machine, &name)?) } else { None };
+    let firmware = match story.has_firmware {
+        true => Some(firmware::find()?.context("no UEFI firmware here: install OVMF")?),
+        false => None,
+    };
+    let machine = Machine { firmware, ..machine.clone() };
     let machine =
         &Machine { disks: disk.iter().map(|disk| disk.file.clone()).collect(), ..machine.clone() };
     let mut dialogue = None;
@@ -121,6 +128,10 @@ fn take(
             *dialogue = None;
         }
         Step::Pause(pause) => std::thread::sleep(*pause),
+        Step::Store(step) => {
+            let image = talk.store().context("the story has no store")?;
+            step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
+        }
         Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
     }
     Ok(())

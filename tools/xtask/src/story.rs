@@ -4,6 +4,7 @@
 //! and its status) or part of one conversation over the serial console (`line`, `send`, `expect`,
 //! `ends`). tests/qemu/README.md describes every field.
 
+use crate::store::{Device, Fault, StoreDisk, StoreStep};
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
@@ -20,6 +21,8 @@ pub(crate) struct Story {
     pub(crate) memory_mib: u32,
     /// A disk for the emergency store, the same for all machines of the story.
     pub(crate) has_store: bool,
+    /// Behind which device, and what goes wrong with it.
+    pub(crate) store: StoreDisk,
     /// More of the kernel's command line.
     pub(crate) append: String,
     /// For each machine of the story.
@@ -28,6 +31,8 @@ pub(crate) struct Story {
     pub(crate) forbid: Vec<Regex>,
     /// Whether the machines of the story have a disk, the same one.
     pub(crate) has_disk: bool,
+    /// Whether firmware boots that disk, instead of QEMU the kernel.
+    pub(crate) has_firmware: bool,
     /// Why it is not run yet.
     pub(crate) off: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -50,6 +55,8 @@ pub(crate) enum Step {
     Pause(Duration),
     /// A GDB on the host does this to the kernel, from its first instruction on, and prints that.
     KernelGdb(String, Vec<Regex>),
+    /// Look into the emergency store, change it, or take it away.
+    Store(StoreStep),
 }
 
 /// A command line and what must come of it.
@@ -106,6 +113,8 @@ impl Story {
         ensure!(!file.about.trim().is_empty(), "`about` says nothing");
         ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
         ensure!(!file.step.is_empty(), "a story needs steps");
+        let needs_disk = !file.firmware || (file.disk && file.append.is_empty());
+        ensure!(needs_disk, "`firmware` needs `disk`, and has no `append`");
         let steps = file.step.into_iter().enumerate().map(|(index, step)| {
             step.check().with_context(|| format!("step {} of the story", index + 1))
         });
@@ -114,10 +123,12 @@ impl Story {
             cpus: file.smp,
             memory_mib: file.mem,
             has_store: file.store,
+            store: StoreDisk { device: file.store_device, faults: file.store_faults },
             append: file.append,
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
             has_disk: file.disk,
+            has_firmware: file.firmware,
             off: file.off,
             steps: steps.collect::<Result<_>>()?,
         })
@@ -135,6 +146,10 @@ struct File {
     #[serde(default)]
     store: bool,
     #[serde(default)]
+    store_device: Device,
+    #[serde(default)]
+    store_faults: Vec<Fault>,
+    #[serde(default)]
     append: String,
     #[serde(default = "seconds")]
     timeout: u64,
@@ -142,6 +157,8 @@ struct File {
     forbid: Vec<String>,
     #[serde(default)]
     disk: bool,
+    #[serde(default)]
+    firmware: bool,
     off: Option<String>,
     step: Vec<FileStep>,
 }
@@ -184,6 +201,11 @@ struct FileStep {
     #[serde(default)]
     cut: bool,
     pause_ms: Option<u64>,
+    store_flip: Option<usize>,
+    store_flip_at: Option<String>,
+    store_holds: Option<String>,
+    store_lacks: Option<String>,
+    monitor: Option<String>,
 }
 
 impl FileStep {
@@ -208,14 +230,28 @@ impl FileStep {
             _ => bail!("`gdb` and `gdb_symbols` belong together"),
         };
         ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");
+        let says_more = judges
+            || self.exec.is_some()
+            || self.line.is_some()
+            || self.send.is_some()
+            || self.expect.is_some()
+            || self.ends.is_some()
+            || self.pause_ms.is_some();
+        let mut store_steps = [
+            self.store_flip.map(StoreStep::Flip),
+            self.store_flip_at.map(StoreStep::FlipAt),
+            self.store_holds.map(StoreStep::Holds),
+            self.store_lacks.map(StoreStep::Lacks),
+            self.monitor.map(StoreStep::Monitor),
+        ]
+        .into_iter()
+        .flatten();
+        if let Some(step) = store_steps.next() {
+            let is_alone = !says_more && !self.cut && store_steps.next().is_none();
+            ensure!(is_alone, "what is done to the store stands alone");
+            return Ok(Step::Store(step));
+        }
         if self.cut {
-            let says_more = judges
-                || self.exec.is_some()
-                || self.line.is_some()
-                || self.send.is_some()
-                || self.expect.is_some()
-                || self.ends.is_some()
-                || self.pause_ms.is_some();
             ensure!(!says_more, "`cut` stands alone");
             return Ok(Step::Cut);
         }
@@ -236,7 +272,8 @@ impl FileStep {
             (None, None, None, None, Some(ends), None) => Ok(Step::Ends(ends)),
             (None, None, None, None, None, Some(ms)) => Ok(Step::Pause(Duration::from_millis(ms))),
             _ => bail!(
-                "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`"
+                "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
+                 `store_*`, `monitor`"
             ),
         }
     }
@@ -270,6 +307,7 @@ mod tests {
             "about = 'x'",
             "about = ''\n[[step]]\nexec = 'true'",
             "about = 'x'\nstep = []",
+            "about = 'x'\nfirmware = true\n[[step]]\nexec = 'true'",
             "about = 'x'\nsmp = [0]\n[[step]]\nexec = 'true'",
             "about = 'x'\nsteps = 1\n[[step]]\nexec = 'true'",
             "about = 'x'\n[[step]]\nexec = 'true'\nline = 'x'",
@@ -278,6 +316,10 @@ mod tests {
             "about = 'x'\n[[step]]\nexec = 'true'\nstatus = 256",
             "about = 'x'\n[[step]]\nends = 'well'",
             "about = 'x'\n[[step]]\ncut = true\nline = 'x'",
+            "about = 'x'\n[[step]]\nstore_flip = 1\nline = 'x'",
+            "about = 'x'\n[[step]]\nstore_holds = 'x'\nmonitor = 'x'",
+            "about = 'x'\nstore_device = 'floppy'\n[[step]]\nexec = 'x'",
+            "about = 'x'\nstore_faults = ['erase 1..2']\n[[step]]\nexec = 'x'",
         ] {
             assert!(Story::parse("s", text).is_err(), "{text}");
         }

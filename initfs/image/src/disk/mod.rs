@@ -77,8 +77,8 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
-/// The sizes of the partitions, as the manifest has them.
+/// The sizes of root, store and EFI partition, as the manifest has them.
 fn sizes(disk: &Disk) -> Result<[u64; 3], String> {
     let of = |text: &Option<String>| text.as_deref().map_or(Ok(0), size);
-    Ok([of(&disk.efi)?, size(&disk.root)?, of(&disk.store)?])
+    Ok([size(&disk.root)?, of(&disk.store)?, of(&disk.efi)?])
 }

@@ -27,13 +27,13 @@ pub(super) struct Place {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) size: u64,
-    pub(super) efi: Option<Place>,
     pub(super) root: Place,
     pub(super) store: Option<Place>,
+    pub(super) efi: Option<Place>,
 }
 
 impl Layout {
-    /// One behind the other, in the order of the manifest.
+    /// One behind the other. The firmware does not mind where its partition is.
     pub(super) fn new(disk: &Disk) -> Result<Self, String> {
         let sizes = super::sizes(disk)?;
         let mut at = ALIGNMENT;
@@ -42,7 +42,7 @@ impl Layout {
             at += place.size;
             (size > 0).then_some(place)
         };
-        let [efi, root, store] = sizes.map(&mut place);
+        let [root, store, efi] = sizes.map(&mut place);
         let root = root.ok_or("`root` needs a size")?;
         Ok(Self { size: at + ALIGNMENT, efi, root, store })
     }
@@ -57,9 +57,9 @@ pub(super) fn write(file: &mut File, layout: &Layout) -> anyhow::Result<()> {
     let mut table = config.create_from_device(file, Some(Uuid::from_u128(FIRST_GUID)))?;
     table.update_partitions(Default::default())?;
     let parts = [
-        ("efi", layout.efi, partition::EFI_SYSTEM),
         ("root", Some(layout.root), partition::ROOT),
         ("store", layout.store, partition::STORE),
+        ("efi", layout.efi, partition::EFI_SYSTEM),
     ];
     let present = parts.into_iter().filter_map(|(name, place, kind)| Some((name, place?, kind)));
     for (number, (name, place, kind)) in (1..).zip(present) {

@@ -1,8 +1,9 @@
 //! The keyed hash that guards a page while it is away.
 //!
 //! The key is random, made at boot and never leaves memory, so whoever can write to the disk
-//! cannot make a page that passes. Five instructions for 16 bytes: a folded 128-bit product of the
-//! state with the data, the mixing step of wyhash (Wang Yi, 2019).
+//! cannot make a page that passes. Three and a half instructions for 16 bytes: two words go into
+//! the two halves of the state, the state becomes the product of its halves, all 128 bits of it.
+//! Halves lose a bit or two each time while the words are zero, so the key comes in every 64 bytes.
 
 /// Words of a page.
 pub const WORDS: usize = 512;
@@ -16,11 +17,17 @@ impl Key {
     #[inline]
     pub fn page(self, slot: u64, generation: u64, words: &[u64; WORDS]) -> u64 {
         let [start, step] = self.0;
-        let mut state = fold(start ^ slot, step ^ generation.rotate_left(32));
-        for pair in words.chunks_exact(2) {
-            state = fold(state ^ pair[0], step ^ pair[1]);
+        let mut low = fold(start ^ slot, step);
+        let mut high = fold(step ^ generation.rotate_left(32), start);
+        for piece in words.chunks_exact(8) {
+            low ^= start;
+            high = high.wrapping_add(step);
+            for pair in piece.chunks_exact(2) {
+                let product = u128::from(low ^ pair[0]) * u128::from(high ^ pair[1]);
+                (low, high) = (product as u64, (product >> 64) as u64);
+            }
         }
-        fold(state ^ start, step)
+        fold(low ^ start, high ^ step)
     }
 }
 
@@ -38,7 +45,7 @@ mod tests {
 
     #[test]
     fn every_single_bit_and_every_pair_of_top_bits_counts() {
-        for base in [[0; WORDS], [u64::MAX; WORDS]] {
+        for base in [[0; WORDS], [u64::MAX; WORDS], [KEY.0[0]; WORDS]] {
             let good = KEY.page(1, 1, &base);
             for bit in 0..WORDS * 64 {
                 let mut page = base;

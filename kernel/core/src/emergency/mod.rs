@@ -17,6 +17,7 @@ pub mod policy;
 pub mod pressure;
 pub mod record;
 pub mod screen;
+pub mod secrecy;
 pub mod serial;
 pub mod snapshot;
 pub mod store;
@@ -74,6 +75,10 @@ pub enum Stage {
     Reopen,
     /// Bringing back what is held, and checking it.
     Restore(Sweep),
+    /// Writing zeroes over what can be read on the disk.
+    Overwrite(Sweep),
+    /// The zeroes stay.
+    OverwriteFlush,
     /// The header says that the store holds nothing.
     Close,
     /// And stays.

@@ -65,6 +65,8 @@ pub struct Record {
     pub failed_writes: usize,
     /// Pages that were not what had been written.
     pub lost_pages: usize,
+    /// Pages that can still be read on the store's disk.
+    pub readable: usize,
     /// Allocations from the kernel's heap between freezing and going on: must be 0.
     pub allocations: u64,
     /// Frames free before and after.
@@ -125,6 +127,7 @@ impl fmt::Display for Record {
         writeln!(f, "discarded: {}", self.discarded)?;
         writeln!(f, "failed_writes: {}", self.failed_writes)?;
         writeln!(f, "lost_pages: {}", self.lost_pages)?;
+        writeln!(f, "readable: {}", self.readable)?;
         writeln!(f, "allocations: {}", self.allocations)?;
         writeln!(f, "free_before_kib: {}", kib(self.free[0]))?;
         writeln!(f, "free_after_kib: {}", kib(self.free[1]))?;

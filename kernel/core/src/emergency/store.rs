@@ -1,20 +1,21 @@
 //! The store: where pages are while the world stands still.
 //!
 //! Slot number = frame number: there is nothing to allocate and nothing to look up, and frames
-//! next to each other are slots next to each other. All that is kept of a page is one bit and a
-//! hash, in memory reserved at boot.
+//! next to each other are slots next to each other. All that is kept of a page is a few bits and a
+//! hash, in memory reserved at boot. What the disk sees of it is for [`Secrecy`] to say.
 
 use super::bits::Bits;
-use super::block::{BlockIo, IoError, Operation, Run};
+use super::block::{BlockIo, IoError, Operation, RUN_MAX, Run};
 use super::hash::Key;
+use super::secrecy::Secrecy;
 use crate::machine::Machine;
 use crate::memory::{Frame, Frames, PhysicalAddress, Zone};
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 use store_format::{
-    FIRST_SLOT, HEADER_SIZE, Invalid, MAX_STORE_CONTEXTS, NAME_SIZE, PAGE, SlotEntry, State,
-    StoreHeader, slot_flags_active, slot_flags_killed,
+    Cipher, FIRST_SLOT, HEADER_SIZE, Invalid, MAX_STORE_CONTEXTS, NAME_SIZE, PAGE, STORE_ENCRYPTED,
+    SlotEntry, State, StoreHeader, Stream, slot_flags_active, slot_flags_killed,
 };
 
 /// Pages of one header copy.
@@ -22,9 +23,21 @@ const HEADER_PAGES: u32 = (HEADER_SIZE / PAGE) as u32;
 /// How long a disk may say nothing, in nanoseconds.
 pub const PATIENCE_NS: u64 = 5_000_000_000;
 
-/// Words to reserve at boot for `frames` frames: a hash and three bits each.
+/// Pages enciphered in one step: a few milliseconds, so that keys do not wait.
+const CIPHER_MAX: u32 = 64;
+/// Bytes enciphered in one go, on the stack.
+const PIECE: usize = 1024;
+/// The store's own pages are at most this part of memory, and at most [`RUN_MAX`].
+const SCRATCH_PART: usize = 64;
+/// How often a page is asked for or offered again when there is nothing else to do.
+const TRIES: usize = 3;
+
+/// Bits for each frame.
+const BITS: usize = 4;
+
+/// Words to reserve at boot for `frames` frames: a hash and some bits each.
 pub const fn reserve_words(frames: usize) -> usize {
-    frames + 3 * frames.div_ceil(64)
+    frames + BITS * frames.div_ceil(64)
 }
 
 /// An operation on its way.
@@ -55,6 +68,10 @@ pub struct Store<M> {
     pub header: StoreHeader,
     encoded: Vec<u8>,
     header_frame: Option<Frame>,
+    /// Frames in a row, for what is on its way to the disk without being a program's page.
+    scratch: Option<(Frame, u32)>,
+    secrecy: Secrecy,
+    cipher: Option<Cipher>,
     flight: Option<Flight>,
     key: Key,
     hashes: &'static mut [u64],
@@ -64,6 +81,8 @@ pub struct Store<M> {
     pub held: Bits,
     /// Frames whose page could not be brought back.
     pub lost: Bits,
+    /// Slots that may hold something readable, written since they were last overwritten.
+    pub bare: Bits,
 }
 
 impl<M: Machine> Store<M> {
@@ -73,9 +92,10 @@ impl<M: Machine> Store<M> {
             true => reserve.split_at_mut(frames),
             false => (&mut [][..], &mut [][..]),
         };
-        let each = bits.len() / 3;
+        let each = bits.len() / BITS;
         let (wanted, bits) = bits.split_at_mut(each);
-        let (held, lost) = bits.split_at_mut(each);
+        let (held, bits) = bits.split_at_mut(each);
+        let (lost, bare) = bits.split_at_mut(each);
         Self {
             io: None,
             why_not: "there is no disk for it",
@@ -83,13 +103,27 @@ impl<M: Machine> Store<M> {
             header: StoreHeader::default(),
             encoded: Vec::new(),
             header_frame: None,
+            scratch: None,
+            secrecy: Secrecy::default(),
+            cipher: None,
             flight: None,
             key: Key::default(),
             hashes,
             wanted: Bits::new(wanted),
             held: Bits::new(held),
             lost: Bits::new(lost),
+            bare: Bits::new(bare),
         }
+    }
+
+    /// What the disk is to see. To be called before [`Store::init_from_boot`].
+    pub fn set_secrecy(&mut self, secrecy: Secrecy) {
+        self.secrecy = secrecy;
+    }
+
+    /// What the disk sees.
+    pub fn secrecy(&self) -> Secrecy {
+        self.secrecy
     }
 
     /// The machine has a disk for it.
@@ -134,9 +168,10 @@ impl<M: Machine> Store<M> {
             return Err("its disk is too small for all of memory");
         }
         self.encoded = vec![0; HEADER_SIZE];
-        let order = HEADER_PAGES.ilog2() as usize;
-        let run = frames.allocate_run(order, Zone::Normal);
-        self.header_frame = run.or_else(|| frames.allocate_run(order, Zone::Dma));
+        self.header_frame = pages(frames, HEADER_PAGES);
+        let scratch = (frames.totals().total / SCRATCH_PART).clamp(1, RUN_MAX as usize) as u32;
+        let scratch = 1 << scratch.ilog2();
+        self.scratch = pages(frames, scratch).map(|first| (first, scratch));
         let a = self.read_header(machine, 0);
         let b = self.read_header(machine, u64::from(HEADER_PAGES));
         let left = match StoreHeader::newer(a?, b?) {
@@ -147,12 +182,27 @@ impl<M: Machine> Store<M> {
         };
         let random = |machine: &mut M| machine.random().unwrap_or_else(|| machine.ticks());
         self.key = Key([random(machine) | 1, random(machine) | 1]);
+        if self.secrecy == Secrecy::Encrypt {
+            match [(); 4].map(|()| machine.random()) {
+                [Some(a), Some(b), Some(c), Some(d)] => {
+                    self.cipher = Some(Cipher::new([a, b, c, d]));
+                }
+                // A key that can be guessed hides nothing.
+                _ => self.secrecy = Secrecy::Overwrite,
+            }
+        }
+        let is_bare = left.state != State::Idle && left.flags & STORE_ENCRYPTED == 0;
+        if is_bare && self.secrecy != Secrecy::Off {
+            let slots = left.total_slots.min(capacity - FIRST_SLOT);
+            self.overwrite_left(machine, slots).map_err(|_| "its disk cannot be written")?;
+        }
         self.header = StoreHeader {
             total_slots: total as u64,
             sequence: left.sequence,
             boot_id: random(machine),
             generation: 0,
             state: State::Idle,
+            flags: if self.cipher.is_some() { STORE_ENCRYPTED } else { 0 },
             entries: Vec::with_capacity(MAX_STORE_CONTEXTS),
         };
         for _ in 0..2 {
@@ -174,8 +224,9 @@ impl<M: Machine> Store<M> {
 
     /// Frames that the store keeps for itself.
     pub fn own_frames(&self) -> impl Iterator<Item = Frame> {
-        let first = self.header_frame;
-        first.into_iter().flat_map(|first| (first.0..first.0 + HEADER_PAGES).map(Frame))
+        let header = self.header_frame.map(|first| (first, HEADER_PAGES));
+        let runs = header.into_iter().chain(self.scratch);
+        runs.flat_map(|(first, count)| (first.0..first.0 + count).map(Frame))
     }
 
     /// A new emergency: no slot holds anything, nobody is named.
@@ -220,10 +271,91 @@ impl<M: Machine> Store<M> {
         machine.words(frame, |words| self.key.page(slot as u64, self.header.generation, words))
     }
 
+    /// Most pages in one [`Store::write_run`].
+    pub fn write_max(&self) -> u32 {
+        match (&self.cipher, self.scratch) {
+            (Some(_), Some((_, count))) => count.min(CIPHER_MAX),
+            _ => RUN_MAX,
+        }
+    }
+
     /// Starts writing the frames `[first, first + count)` to their slots.
     pub fn write_run(&mut self, machine: &mut M, first: usize, count: u32) -> Result<(), IoError> {
-        let run = self.run(first, count)?;
+        let mut run = self.run(first, count)?;
+        match &self.cipher {
+            Some(cipher) => {
+                let (scratch, room) = self.scratch.ok_or(IoError::Failed)?;
+                if count > room {
+                    return Err(IoError::Failed);
+                }
+                for page in 0..count {
+                    let stream = cipher.stream(run.frame.0 + page, self.header.generation);
+                    let (from, to) = (Frame(run.frame.0 + page), Frame(scratch.0 + page));
+                    apply(machine, stream, from, to);
+                }
+                run.frame = scratch;
+            }
+            None => (first..first + count as usize).for_each(|slot| self.bare.set(slot)),
+        }
         self.start(machine, Operation::Write(run))
+    }
+
+    /// A frame has come back as the disk had it: makes it readable.
+    pub fn decipher(&self, machine: &mut M, slot: usize) {
+        if let Some(cipher) = &self.cipher {
+            let frame = Frame(slot as u32);
+            let stream = cipher.stream(frame.0, self.header.generation);
+            apply(machine, stream, frame, frame);
+        }
+    }
+
+    /// Whether slots are to be overwritten before the world goes on.
+    pub fn must_overwrite(&self) -> bool {
+        self.secrecy == Secrecy::Overwrite && self.bare.count() > 0
+    }
+
+    /// Starts writing zeroes over the next slots at or behind `first` that hold something
+    /// readable, at most `most`. False when there are none.
+    pub fn overwrite_run(
+        &mut self,
+        machine: &mut M,
+        first: usize,
+        most: u32,
+    ) -> Result<bool, IoError> {
+        let (frame, room) = self.scratch.ok_or(IoError::Failed)?;
+        let Some((first, count)) = self.bare.next_run(first, most.min(room)) else {
+            return Ok(false);
+        };
+        (0..count).for_each(|page| machine.zero(Frame(frame.0 + page)));
+        let page = FIRST_SLOT + first as u64;
+        self.start(machine, Operation::Write(Run { page, frame, count }))?;
+        Ok(true)
+    }
+
+    /// Whether an operation is one that [`Store::overwrite_run`] started.
+    pub fn is_overwriting(&self, operation: Operation) -> bool {
+        let scratch = self.scratch.map(|(first, _)| first);
+        matches!(operation, Operation::Write(run) if Some(run.frame) == scratch)
+    }
+
+    /// Writes zeroes over everything that the last session left, at boot.
+    fn overwrite_left(&mut self, machine: &mut M, slots: u64) -> Result<(), IoError> {
+        let (frame, room) = self.scratch.ok_or(IoError::Failed)?;
+        (0..room).for_each(|page| machine.zero(Frame(frame.0 + page)));
+        for first in (0..slots).step_by(room as usize) {
+            let count = u64::from(room).min(slots - first) as u32;
+            let run = Run { page: FIRST_SLOT + first, frame, count };
+            let mut result = Err(IoError::Failed);
+            for _ in 0..TRIES {
+                if result != Ok(()) {
+                    self.start(machine, Operation::Write(run))?;
+                    result = self.wait(machine);
+                }
+            }
+            result?;
+        }
+        self.flush(machine)?;
+        self.wait(machine)
     }
 
     /// Starts reading them back.
@@ -246,6 +378,12 @@ impl<M: Machine> Store<M> {
         let is_inside = first + count as usize <= self.total_page_slots();
         let run = Run { page: FIRST_SLOT + first as u64, frame: Frame(first as u32), count };
         is_inside.then_some(run).ok_or(IoError::Failed)
+    }
+
+    /// The slots of a run.
+    pub fn slots(run: Run) -> core::ops::Range<usize> {
+        let first = (run.page - FIRST_SLOT) as usize;
+        first..first + run.count as usize
     }
 
     /// Starts making everything written stay.
@@ -321,4 +459,21 @@ impl<M: Machine> Store<M> {
         self.is_ready = false;
         self.why_not = why;
     }
+}
+
+/// Turns a frame into noise or back, into another or in place.
+fn apply<M: Machine>(machine: &mut M, mut stream: Stream, from: Frame, to: Frame) {
+    let mut piece = [0; PIECE];
+    for at in (0..PAGE as u64).step_by(PIECE) {
+        machine.read(PhysicalAddress(from.start().0 + at), &mut piece);
+        stream.apply(&mut piece);
+        machine.write(PhysicalAddress(to.start().0 + at), &piece);
+    }
+}
+
+/// `count` frames in a row, a power of two, for good.
+fn pages(frames: &mut Frames, count: u32) -> Option<Frame> {
+    let order = count.ilog2() as usize;
+    let run = frames.allocate_run(order, Zone::Normal);
+    run.or_else(|| frames.allocate_run(order, Zone::Dma))
 }

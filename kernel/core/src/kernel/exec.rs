@@ -328,6 +328,7 @@ impl<M: Machine> Kernel<M> {
             self.tids.insert(pid, caller.task);
         }
         thread.signals.interrupted.clear();
+        thread.signals.alternate = None;
         thread.unfinished = Default::default();
         self.machine.suspend(thread.context());
         *thread.context() = M::Context::start(loaded.entry, loaded.stack);

@@ -137,7 +137,8 @@ impl<M: Machine> Kernel<M> {
         let mut context: M::Context = thread.context().clone();
         context.set_answer(0);
         let mask = thread.signals.mask;
-        let interrupted = thread.signals.interrupted.clone();
+        let (interrupted, alternate) =
+            (thread.signals.interrupted.clone(), thread.signals.alternate);
         let space = SpaceId(self.spaces.insert(child_space));
         let child = self.add_process(space, Some(caller.process));
         for (_, fd) in self.processes[child.0].files.iter().collect::<Vec<_>>() {
@@ -146,7 +147,7 @@ impl<M: Machine> Kernel<M> {
         let task = self.add_thread(child, context);
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
-        (signals.mask, signals.interrupted) = (mask, interrupted);
+        (signals.mask, signals.interrupted, signals.alternate) = (mask, interrupted, alternate);
         self.made_thread(caller.task, task);
         Ok(self.processes[child.0].pid as usize)
     }

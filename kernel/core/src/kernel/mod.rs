@@ -195,7 +195,9 @@ impl<M: Machine> Kernel<M> {
         let crashes = Crashes::new(waits.create());
         let started = machine.ticks();
         let emergency = Emergency::new(waits.create(), reserve, frames.limit());
-        let cpus = Cpus::new(machine.cpu_count(), started);
+        let turn_ticks =
+            machine.cpu_facts(machine.this_cpu()).ticks_per_second / run::QUANTA_PER_SECOND;
+        let cpus = Cpus::new(machine.cpu_count(), started, turn_ticks);
         Self {
             machine,
             frames,
@@ -250,7 +252,12 @@ impl<M: Machine> Kernel<M> {
 
     /// Nanoseconds since boot, without the time that the world stood still.
     pub fn now(&self) -> u64 {
-        self.machine.nanoseconds(self.machine.ticks()) - self.emergency.paused_ns
+        self.now_at(self.machine.ticks())
+    }
+
+    /// The same for a moment in ticks.
+    fn now_at(&self, ticks: u64) -> u64 {
+        self.machine.nanoseconds(ticks) - self.emergency.paused_ns
     }
 
     /// Adds a line to the log, and shows it on the console if it matters enough.

@@ -15,6 +15,8 @@ use crate::task::{State, TaskId, Unfinished, Wait};
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
 const QUANTUM_NS: u64 = 10_000_000;
+/// The same as a part of a second.
+pub(super) const QUANTA_PER_SECOND: u64 = 1_000_000_000 / QUANTUM_NS;
 /// What is set aside for the kernel's heap between operations, in bytes: more than any operation
 /// allocates.
 const HEAP_RESERVE: usize = 1 << 20;
@@ -42,12 +44,13 @@ impl<M: Machine> Kernel<M> {
         }
         self.top_up_heap();
         loop {
-            let task = self.keep_or_choose(cpu)?;
+            let ticks = self.machine.ticks();
+            let task = self.keep_or_choose(cpu, ticks)?;
             let record = &mut self.cpus[cpu];
             let mut thread = &mut self.tasks[task.0];
             record.must_look = false;
             if !record.has_thread {
-                record.take_on(task, thread, self.machine.ticks());
+                record.take_on(task, thread, ticks);
             }
             let caller = record.caller;
             if thread.attention {
@@ -159,7 +162,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The current thread while it may go on, else the next one.
-    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<TaskId> {
+    fn keep_or_choose(&mut self, cpu: CpuId, ticks: u64) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
         if let Some(caller) = record.current() {
             // One that has been ended is not made ready again: it is reaped.
@@ -168,20 +171,19 @@ impl<M: Machine> Kernel<M> {
             }
             record.must_yield = false;
             if !self.is_somebody_ready(cpu) {
-                self.start_turn(cpu);
+                self.start_turn(cpu, ticks);
                 return Some(caller.task);
             }
             self.leave(cpu);
             self.make_ready(caller.task);
         }
-        self.choose(cpu)
+        self.choose(cpu, ticks)
     }
 
     /// The thread that the last one handed its turn to, else the policy's next.
-    fn choose(&mut self, cpu: CpuId) -> Option<TaskId> {
-        let now = self.now();
+    fn choose(&mut self, cpu: CpuId, ticks: u64) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
-        let has_turn = now < record.turn_ends;
+        let has_turn = ticks.wrapping_sub(record.turn_began) < record.turn_ticks;
         let woken = match core::mem::take(&mut record.handoff) {
             Handoff::Held(task) => Some(task),
             Handoff::Queued(task) => self.policy.remove(task).then_some(task),
@@ -195,13 +197,15 @@ impl<M: Machine> Kernel<M> {
             None => {}
         }
         let task = self.policy.next()?;
-        self.cpus[cpu].turn_ends = now + QUANTUM_NS;
+        self.start_turn(cpu, ticks);
         Some(task)
     }
 
-    fn start_turn(&mut self, cpu: CpuId) {
-        let now = self.now();
-        self.cpus[cpu].turn_ends = now + QUANTUM_NS;
+    fn start_turn(&mut self, cpu: CpuId, ticks: u64) {
+        let ends = self.now_at(ticks) + QUANTUM_NS;
+        let record = &mut self.cpus[cpu];
+        record.turn_began = ticks;
+        record.turn_ends = ends;
     }
 
     /// Whether another thread could run on this CPU.

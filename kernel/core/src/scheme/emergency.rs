@@ -177,11 +177,12 @@ fn status<M: Machine>(k: &mut Kernel<M>) -> String {
     };
     let target = k.frames.reserve() * PAGE_SIZE;
     format!(
-        "enabled: {}\nstore: {ready}\nslots: {}\nheader: {}\npolicy: {}\nlevel: {}\n\
+        "enabled: {}\nstore: {ready}\nsecrecy: {}\nslots: {}\nheader: {}\npolicy: {}\nlevel: {}\n\
          reserve: {target}\ncount: {}\npaused_ns: {}\nevacuated: {}\nrestored: {}\n\
          read_back: {}\ndiscarded: {}\nslots_used: {}\nfailed_writes: {}\nlost_pages: {}\n\
          allocations: {}\n",
         if k.emergency.is_enabled { "yes" } else { "no" },
+        store.secrecy(),
         store.total_page_slots(),
         store.header.state,
         policy(k),

@@ -26,7 +26,9 @@ use memory::BootMemory;
 use regions::{Region, Regions};
 use stages::{Step, timed};
 use spin::Mutex;
-use start_info::{ACPI_NVS, ACPI_TABLES, MapEntry, RAM, StartInfo};
+use boot_info::MapEntry;
+use boot_info::kind::{ACPI_NVS, ACPI_TABLES, RAM};
+use start_info::StartInfo;
 use x86::controlregs::{cr3, cr3_write};
 
 /// The first MiB is left alone: firmware keeps its data there and, against its own map, writes to
@@ -245,7 +247,7 @@ impl PhysicalRead for Firmware<'_> {
             return false;
         };
         let (tables, memory) = &mut *self.0.borrow_mut();
-        tables.map_window(memory, &MapEntry::new(address, end - address));
+        tables.map_window(memory, &MapEntry::new(address, end - address, RAM));
         // SAFETY: mapped just now. Where no memory is, the bus reads as all ones.
         unsafe {
             physical::copy(

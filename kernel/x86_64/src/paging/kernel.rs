@@ -13,8 +13,8 @@ use super::{
     CACHE_DISABLE, GLOBAL, LARGE, NO_EXECUTE, PRESENT, Table, WRITE, WRITE_THROUGH, frame_of, index,
 };
 use crate::boot::memory::BootMemory;
-use crate::boot::start_info::MapEntry;
 use crate::physical::{self, WINDOW};
+use boot_info::MapEntry;
 use kernel_core::memory::{Frame, PhysicalAddress};
 
 /// Where CPU stacks are mapped.

@@ -16,8 +16,9 @@ document - hold unsaved work, and find out whether it is still whole
 
 Usage: document NUMBER MIB
 
-Fills MIB of memory with a pattern that NUMBER decides, says so, waits until its
-input ends, and checks every byte. Ends with status 1 when one has changed.
+Fills MIB of memory with a pattern that NUMBER decides, with a line of text at the
+top of each page, says so, waits until its input ends, and checks every byte. Ends
+with status 1 when one has changed.
 
 Options:
   -h, --help  print this text
@@ -81,9 +82,18 @@ fn document(arguments: &mut Arguments) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// What a document of this number has at this place (the finishing mix of SplitMix64, Steele et
-/// al. 2014).
+/// Words of a page, and of the line of text at its top.
+const WORDS: usize = PAGE / 8;
+const LINE: usize = 4;
+
+/// What a document of this number has at this place: text, or noise (the finishing mix of
+/// SplitMix64, Steele et al. 2014).
 fn word_at(number: usize, place: usize) -> u64 {
+    if place % WORDS < LINE {
+        let line = format!("secret {number:03}, page {:05}, unsaved\n\n\n", place / WORDS);
+        let at = place % WORDS * 8;
+        return u64::from_le_bytes(line.as_bytes()[at..at + 8].try_into().unwrap_or_default());
+    }
     let mut word = (place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (number as u64) << 56;
     word = (word ^ word >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     word = (word ^ word >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -109,9 +119,16 @@ mod tests {
 
     #[test]
     fn documents_differ_everywhere() {
-        for place in 0..1000 {
+        for place in (LINE..WORDS - 1).chain(WORDS + LINE..2 * WORDS - 1) {
             assert_ne!(word_at(1, place), word_at(2, place));
             assert_ne!(word_at(1, place), word_at(1, place + 1));
         }
+    }
+
+    #[test]
+    fn every_page_begins_with_text() {
+        let words = (3 * WORDS..3 * WORDS + LINE).map(|place| word_at(2, place).to_le_bytes());
+        let text = words.flatten().collect::<Vec<u8>>();
+        assert_eq!(text, b"secret 002, page 00003, unsaved\n");
     }
 }

@@ -144,7 +144,13 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn is_leaving(&self) -> bool {
         matches!(
             self.emergency.stage,
-            Stage::Reopen | Stage::Restore(_) | Stage::Close | Stage::CloseFlush | Stage::Done
+            Stage::Reopen
+                | Stage::Restore(_)
+                | Stage::Overwrite(_)
+                | Stage::OverwriteFlush
+                | Stage::Close
+                | Stage::CloseFlush
+                | Stage::Done
         )
     }
 
@@ -155,9 +161,7 @@ impl<M: Machine> Kernel<M> {
         let (written, all) = (emergency.record.evacuated, store.wanted.count());
         let restored = emergency.record.restored;
         let progress = match emergency.stage {
-            Stage::Reopen | Stage::Restore(_) | Stage::Close | Stage::CloseFlush | Stage::Done
-                if written > 0 =>
-            {
+            _ if self.is_leaving() && written > 0 => {
                 Progress::Restoring(restored, restored + store.held.count())
             }
             _ if !store.is_ready() && written > 0 => Progress::Broken(store.why_not),

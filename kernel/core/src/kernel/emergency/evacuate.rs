@@ -2,8 +2,8 @@
 //! then runs of frames in the order of their numbers.
 
 use super::super::Kernel;
-use crate::emergency::block::{IoError, Operation, RUN_MAX};
-use crate::emergency::store::Arrival;
+use crate::emergency::block::{IoError, Operation};
+use crate::emergency::store::{Arrival, Store};
 use crate::emergency::{Stage, Sweep, Walk};
 use crate::machine::{Access, Machine};
 use crate::memory::{Frame, Kind, Page, Pages};
@@ -37,13 +37,18 @@ impl<M: Machine> Kernel<M> {
             Stage::Seal => self.put_header(State::Sealed),
             Stage::Reopen => self.put_header(State::Restoring),
             Stage::Close => self.put_header(State::Idle),
-            Stage::OpenFlush | Stage::WriteFlush | Stage::SealFlush | Stage::CloseFlush => {
+            Stage::OpenFlush
+            | Stage::WriteFlush
+            | Stage::SealFlush
+            | Stage::OverwriteFlush
+            | Stage::CloseFlush => {
                 if let Err(error) = self.emergency.store.flush(&mut self.machine) {
                     self.go_without(error);
                 }
             }
             Stage::Write(sweep) => self.evacuate_all(sweep),
             Stage::Restore(sweep) => self.restore_step(sweep),
+            Stage::Overwrite(sweep) => self.overwrite_step(sweep),
             Stage::Erase(next) => self.erase(next),
             Stage::Wait | Stage::Done => return false,
         }
@@ -68,6 +73,9 @@ impl<M: Machine> Kernel<M> {
         let next = match (self.emergency.stage, result) {
             (Stage::Write(sweep), result) => return self.wrote(sweep, operation, result),
             (Stage::Restore(sweep), result) => return self.read(sweep, operation, result),
+            (Stage::Overwrite(sweep), result) => {
+                return self.overwritten(sweep, operation, result);
+            }
             (_, Err(error)) => return self.go_without(error),
             (Stage::Open, Ok(())) => Stage::OpenFlush,
             (Stage::OpenFlush, Ok(())) => Stage::Write(Sweep::default()),
@@ -78,6 +86,7 @@ impl<M: Machine> Kernel<M> {
                 if self.emergency.is_erasing { Stage::Erase(0) } else { Stage::Wait }
             }
             (Stage::Reopen, Ok(())) => Stage::Restore(Sweep::default()),
+            (Stage::OverwriteFlush, Ok(())) => Stage::Close,
             (Stage::Close, Ok(())) => Stage::CloseFlush,
             (Stage::CloseFlush, Ok(())) => Stage::Done,
             (stage, Ok(())) => stage,
@@ -93,6 +102,7 @@ impl<M: Machine> Kernel<M> {
             Stage::Reopen => State::Restoring,
             Stage::Close => State::Idle,
             Stage::Restore(_) => return !matches!(operation, Operation::Read(_)),
+            Stage::Overwrite(_) => return !self.emergency.store.is_overwriting(operation),
             _ => return false,
         };
         let is_header = matches!(operation, Operation::Write(run) if run.page < FIRST_SLOT);
@@ -107,6 +117,7 @@ impl<M: Machine> Kernel<M> {
         });
         let stage = match self.emergency.stage {
             Stage::Reopen => Stage::Restore(Sweep::default()),
+            Stage::Overwrite(_) | Stage::OverwriteFlush => Stage::Done,
             Stage::Close | Stage::CloseFlush => Stage::Done,
             _ => Stage::Wait,
         };
@@ -172,8 +183,10 @@ impl<M: Machine> Kernel<M> {
         if is_last {
             self.emergency.snapshot.entry_mut(walk.entry).would_free += 1;
         }
-        if may_leave && self.emergency.store.is_ready() {
-            self.emergency.store.wanted.set(frame.0 as usize);
+        let store = &mut self.emergency.store;
+        let slot = frame.0 as usize;
+        if may_leave && store.is_ready() && slot < store.total_page_slots() {
+            store.wanted.set(slot);
         }
     }
 
@@ -193,7 +206,7 @@ impl<M: Machine> Kernel<M> {
     /// Sends the next run of frames on its way.
     pub(super) fn evacuate_all(&mut self, sweep: Sweep) {
         let store = &mut self.emergency.store;
-        let most = if sweep.next < sweep.narrow_until { 1 } else { RUN_MAX };
+        let most = if sweep.next < sweep.narrow_until { 1 } else { store.write_max() };
         let Some((first, count)) = store.wanted.next_run(sweep.next, most) else {
             return self.finish_stage(Stage::WriteFlush);
         };
@@ -211,7 +224,7 @@ impl<M: Machine> Kernel<M> {
 
     fn wrote(&mut self, sweep: Sweep, operation: Operation, result: Result<(), IoError>) {
         let Operation::Write(run) = operation else { return };
-        let slots = run.frame.0 as usize..run.frame.0 as usize + run.count as usize;
+        let slots = Store::<M>::slots(run);
         let next = match result {
             Ok(()) => {
                 for slot in slots.clone() {

@@ -122,6 +122,7 @@ impl<M: Machine> Kernel<M> {
         let emergency = &mut *self.emergency;
         emergency.record.allocations = allocations - emergency.record.allocations;
         emergency.record.thawed_ns = now;
+        emergency.record.readable = emergency.store.bare.count();
         emergency.record.free[1] = self.frames.totals().free;
         emergency.paused_ns += now - emergency.record.frozen_ns;
         emergency.phase = Phase::Calm;

@@ -1,7 +1,7 @@
 //! Stopping the world because memory has run out, and letting it go on.
 //!
 //! [`freeze`] brings the CPUs in and lets them go, [`drive`] is the loop meanwhile, [`evacuate`]
-//! and [`restore`] move pages, [`decide`] carries out what was chosen, [`pressure`] is what comes
+//! and [`restore`] move pages, [`overwrite`] removes what can be read of them, [`decide`] carries out what was chosen, [`pressure`] is what comes
 //! before. An emergency begins between two operations, never inside one: a call that was refused
 //! memory is parked and runs again from the top.
 
@@ -9,6 +9,7 @@ mod decide;
 mod drive;
 mod evacuate;
 mod freeze;
+mod overwrite;
 mod pressure;
 mod restore;
 mod start;

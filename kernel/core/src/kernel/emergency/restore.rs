@@ -3,6 +3,7 @@
 
 use super::super::Kernel;
 use crate::emergency::block::{IoError, Operation, RUN_MAX};
+use crate::emergency::store::Store;
 use crate::emergency::{Stage, Sweep};
 use crate::machine::Machine;
 use crate::memory::Frame;
@@ -23,7 +24,7 @@ impl<M: Machine> Kernel<M> {
         let next = match () {
             () if is_used && self.emergency.store.is_ready() => Stage::Reopen,
             () if is_used => Stage::Restore(Sweep::default()),
-            () if is_open && self.emergency.store.is_ready() => Stage::Close,
+            () if is_open && self.emergency.store.is_ready() => self.closing(),
             () => Stage::Done,
         };
         self.emergency.stage = next;
@@ -77,14 +78,15 @@ impl<M: Machine> Kernel<M> {
     /// A read is over.
     pub(super) fn read(&mut self, sweep: Sweep, op: Operation, result: Result<(), IoError>) {
         let Operation::Read(run) = op else { return };
-        let first = run.frame.0 as usize;
-        let slots = first..first + run.count as usize;
+        let slots = Store::<M>::slots(run);
+        let first = slots.start;
         if result == Err(IoError::Silent) {
             self.emergency.store.give_up("the disk does not answer");
         }
         if result.is_ok() {
             let mut is_whole = true;
             for slot in slots.clone() {
+                self.emergency.store.decipher(&mut self.machine, slot);
                 if self.emergency.store.is_intact(&self.machine, slot) {
                     self.emergency.record.read_back += 1;
                     self.came_back(slot);
@@ -119,6 +121,6 @@ impl<M: Machine> Kernel<M> {
     fn restored(&mut self) {
         self.end_casualties();
         let is_ready = self.emergency.store.is_ready();
-        self.finish_stage(if is_ready { Stage::Close } else { Stage::Done });
+        self.finish_stage(if is_ready { self.closing() } else { Stage::Done });
     }
 }

@@ -5,6 +5,7 @@ use crate::boot::BootError;
 use crate::emergency::BlockIo;
 use crate::emergency::policy::Policy;
 use crate::emergency::record::Name;
+use crate::emergency::secrecy::Secrecy;
 use crate::log::Level;
 use crate::machine::Machine;
 use alloc::boxed::Box;
@@ -34,6 +35,16 @@ impl<M: Machine> Kernel<M> {
                 ),
             }
         }
+        if let Some(text) = self.boot_option("emergency.secrecy").map(String::from) {
+            match Secrecy::parse(&text) {
+                Some(secrecy) => self.emergency.store.set_secrecy(secrecy),
+                None => self.log(
+                    Level::Warn,
+                    "emergency",
+                    format_args!("emergency.secrecy={text} is not known; pages are encrypted"),
+                ),
+            }
+        }
         self.look_at_pressure();
         self.open_store();
         Ok(())
@@ -46,7 +57,12 @@ impl<M: Machine> Kernel<M> {
         match store.init_from_boot(&mut self.machine, &mut self.frames, total, may_format) {
             Ok(left) => {
                 let slots = self.emergency.store.total_page_slots();
-                self.log(Level::Info, "emergency", format_args!("store: {slots} slots ready"));
+                let secrecy = self.emergency.store.secrecy();
+                self.log(
+                    Level::Info,
+                    "emergency",
+                    format_args!("store: {slots} slots ready, secrecy {secrecy}"),
+                );
                 self.tell_what_was_lost(&left);
             }
             Err(why) => {
