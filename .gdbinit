@@ -19,7 +19,7 @@ def sources():
     root = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True)
     root = root.stdout.strip()
     cargo = os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo"))
-    gdb.execute(f"set substitute-path /rust {root}/lib/rustlib/src/rust")
+    gdb.execute(f"set substitute-path /rust {os.getcwd()}/build/std")
     gdb.execute(f"set substitute-path /crates {cargo}/registry/src")
     sys.path.append(f"{root}/lib/rustlib/etc")
     try:

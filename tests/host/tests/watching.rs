@@ -163,3 +163,19 @@ fn only_one_collects_and_only_root() {
         assert_eq!(user.read(fd, 8), error(EINVAL));
     });
 }
+
+#[test]
+fn a_deadly_session_can_spare_its_process() {
+    story_on_any(|user| {
+        let child = chatterer(user);
+        let tracer = Tracer::open(user, child, O_TRUNC | O_EXCL).expect("it can be traced");
+        tracer.registers(user);
+        tracer.go(user, abi::trace::SPARE).expect("it is there");
+        tracer.end(user);
+        user.sleep(5);
+        assert_ne!(status_of(user, child, "State"), "Z (ended)");
+        let tracer = Tracer::open(user, child, O_TRUNC | O_EXCL).expect("it can be traced");
+        tracer.end(user);
+        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
+    });
+}

@@ -6,7 +6,7 @@ use crate::line::Line;
 use crate::packets::Book;
 use abi::redox::error::ESRCH;
 use abi::signal::SIGKILL;
-use abi::trace::{STOP_EXEC, STOP_HARDWARE, STOP_NOW};
+use abi::trace::{SPARE, STOP_EXEC, STOP_HARDWARE, STOP_NOW};
 use abi::wait::Ended;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -400,7 +400,10 @@ impl Debuggee {
         }
         let tids: Vec<u32> = self.threads_of(pid).collect();
         for tid in tids {
-            self.threads.remove(&tid);
+            if let Some(thread) = self.threads.remove(&tid) {
+                // One that is gone needs no mercy.
+                let _ = thread.session.go(PtraceFlags::from_bits_retain(SPARE));
+            }
             self.book.borrow_mut().threads.remove(&tid);
         }
     }
@@ -415,6 +418,12 @@ impl Debuggee {
             send(pid, SIGKILL);
             self.let_go(pid);
         }
+    }
+
+    /// Leaves all processes alone.
+    pub(crate) fn let_all_go(&mut self) {
+        let pids: Vec<u32> = self.processes.keys().copied().collect();
+        pids.into_iter().for_each(|pid| self.let_go(pid));
     }
 
     /// Ends all processes.

@@ -56,7 +56,10 @@ fn serve(options: &Options) -> Result<(), String> {
     debuggee.listen_to(&line).map_err(|error| error.to_string())?;
     eprintln!("gdbserver: process {}; waiting for GDB at {}", debuggee.pid, options.line);
     match GdbStub::new(line).run_blocking::<target::Loop>(&mut debuggee) {
-        Ok(DisconnectReason::Disconnect) => eprintln!("gdbserver: detached"),
+        Ok(DisconnectReason::Disconnect) => {
+            debuggee.let_all_go();
+            eprintln!("gdbserver: detached");
+        }
         Ok(DisconnectReason::Kill) => {
             debuggee.kill();
             eprintln!("gdbserver: killed");
