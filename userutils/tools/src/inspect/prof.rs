@@ -5,11 +5,11 @@ use crate::Tool;
 use crate::arguments::{Argument, Arguments};
 use crate::failure::{Failure, output};
 use elf_files::symbols::Program;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 pub(crate) const TOOL: Tool = Tool {
@@ -116,27 +116,21 @@ fn options(arguments: &mut Arguments) -> Result<Options, Failure> {
 /// Records until the program ends or the time is over. The status is the command's.
 fn record(options: &Options) -> Result<u8, Failure> {
     let mut out = File::create(&options.file).map_err(|e| Failure::of(&options.file, e))?;
-    let mut child = None;
-    let pid = match options.pid {
-        Some(pid) => pid,
-        None => {
-            let mut command = Command::new(&options.command[0]);
-            let made = command.args(&options.command[1..]).spawn();
-            let made = made.map_err(|error| Failure::of(&options.command[0], error))?;
-            child.insert(made).id()
-        }
+    let (pid, mut recorder) = match options.pid {
+        Some(pid) => (pid, Recorder::begin(pid, options.rate)?),
+        None => start(options)?,
     };
-    let mut recorder = Recorder::begin(pid, options.rate)?;
+    let has_child = options.pid.is_none();
     let deadline = Instant::now() + options.limit;
     let status = loop {
         std::thread::sleep(INTERVAL);
-        let ended = end_of(&mut child)?;
+        let ended = if has_child { end_of(pid)? } else { None };
         recorder.fetch()?;
-        if ended.is_some() {
-            break ended.unwrap_or(0);
+        if let Some(status) = ended {
+            break status;
         }
         let is_over = Instant::now() >= deadline || super::text(pid, "name").is_err();
-        if child.is_none() && is_over {
+        if !has_child && is_over {
             break 0;
         }
     };
@@ -146,13 +140,25 @@ fn record(options: &Options) -> Result<u8, Failure> {
     Ok(status)
 }
 
-fn end_of(child: &mut Option<Child>) -> Result<Option<u8>, Failure> {
-    let Some(child) = child else { return Ok(None) };
-    let ended = child.try_wait().map_err(|error| Failure::of("the command", error))?;
-    Ok(ended.map(|status| match status.signal() {
-        Some(signal) => 128 + signal as u8,
-        None => status.code().unwrap_or(0) as u8,
-    }))
+/// Starts the command, which is watched from its first instruction on.
+fn start(options: &Options) -> Result<(u32, Recorder), Failure> {
+    let failed = |error| Failure::of(&options.command[0], error);
+    let launched = tracer::launch("prof", &options.command, false).map_err(failed)?;
+    let pid = launched.session.pid();
+    let recorder = Recorder::begin(pid, options.rate)?;
+    // It goes on when the session is dropped.
+    drop(launched.into_session());
+    Ok((pid, recorder))
+}
+
+/// The exit status of the command, once it has ended.
+fn end_of(pid: u32) -> Result<Option<u8>, Failure> {
+    match waitpid(Pid::from_raw(pid as i32), Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(_, code)) => Ok(Some(code as u8)),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Ok(Some(128 + signal as u8)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(Failure::of("the command", error)),
+    }
 }
 
 /// Fetches samples and counts stacks.
