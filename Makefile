@@ -16,6 +16,7 @@ DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.d
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 STORE   ?=#      1: a disk for the emergency store
+NOGRAPHIC ?=#    1: qemu and oom-demo open no window, whatever display is there
 APPEND  ?=#      more kernel command line
 GDBSERVER ?=#    TCP port for GDB: `gdbserver serial CMD` in the guest answers there
 TIMEOUT ?= 60#   seconds until `make exec` gives up
@@ -67,7 +68,7 @@ MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--
 
 # The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
 EXEC_CMD := $(value CMD)
-export EXEC_CMD
+export EXEC_CMD NOGRAPHIC
 unexport CMD
 
 .PHONY: help
@@ -82,9 +83,11 @@ help: # List the targets
 # --- Run ---
 
 .PHONY: qemu exec gdb
-qemu: # Boot to a shell on this terminal (Ctrl-A X quits)
+qemu: # Boot the disk to a shell, here and in a window (Ctrl-A X quits)
 qemu: kernel image disk
 	@[ -e $(QEMU_DISK) ] || cp --sparse=always $(DISK_IMAGE) $(QEMU_DISK)
+	@$(setup_env); cargo run --quiet --package initfs-image -- boot \
+		$(addprefix --boot ,$(BOOT_FILES)) $(QEMU_DISK)
 	@$(XTASK) qemu $(MACHINE) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
 
 exec: # Run one command line and end with its status: make exec CMD='ls sys:'
@@ -213,7 +216,8 @@ loader: setup
 disk: # The disk image: build/disk.img
 disk: kernel image loader
 	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
-		--manifest filesystem.toml $(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
+		--manifest filesystem.toml --programs $(USER_BIN) \
+		$(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh

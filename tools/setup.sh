@@ -39,10 +39,14 @@ packages=()
 has qemu-system-x86_64 || packages+=(qemu-system-x86)
 has cc || packages+=(gcc libc6-dev)
 has patch || packages+=(patch)
-# The firmware that boots disk images. Without it they boot as QEMU's -kernel does.
-if has apt-get && ! tools/ovmf.sh >/dev/null; then packages+=(ovmf); fi
 case " $* " in *" gdb "*) has gdb || packages+=(gdb) ;; esac
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+
+# The firmware that boots disk images. Tried once: without it they boot as QEMU's -kernel does.
+if has apt-get && [ ! -e build/ovmf-tried ] && ! tools/ovmf.sh >/dev/null; then
+    mkdir -p build && touch build/ovmf-tried
+    (install_packages ovmf) || say "no OVMF: disks boot without firmware, and its stories fail"
+fi
 
 has rustup || fail "rustup is missing; get it from https://rustup.rs (no default toolchain needed)"
 

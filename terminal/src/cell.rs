@@ -1,7 +1,11 @@
 //! One character in its colours, and how it becomes pixels.
 
-use crate::font::WIDTH_MAX;
+use crate::font::{Glyph, WIDTH_MAX};
 use crate::{Font, Mode, Pixels, colour};
+
+/// A larger screen has text in a part of it: the memory for more would be missed elsewhere.
+const COLUMNS_MAX: usize = 240;
+const ROWS_MAX: usize = 75;
 
 /// A character as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +74,10 @@ impl Painter {
         painter
     }
 
-    /// Columns and rows that fit.
+    /// Columns and rows that fit, on very large screens a part of them.
     pub fn grid(&self) -> (usize, usize) {
-        self.font.grid(self.mode.width, self.mode.height)
+        let (columns, rows) = self.font.grid(self.mode.width, self.mode.height);
+        (columns.min(COLUMNS_MAX), rows.min(ROWS_MAX))
     }
 
     /// Draws a cell. One that is outside the screen is not drawn.
@@ -86,11 +91,12 @@ impl Painter {
         let mut line = [back; WIDTH_MAX];
         let line = &mut line[..cell_width];
         let is_blank = matches!(cell.character, ' ' | '\0');
+        let glyph = if is_blank { None } else { Some(self.font.glyph(cell.character)) };
         for within in 0..cell_height {
             if cell.is_underlined && within + 2 == cell_height {
                 line.fill(fore);
-            } else if !is_blank {
-                self.line(cell, within, [fore, back], line);
+            } else if let Some(glyph) = &glyph {
+                self.line(glyph, within, cell, [fore, back], line);
             } else {
                 line.fill(back);
             }
@@ -99,10 +105,10 @@ impl Painter {
     }
 
     /// One row of a cell that has something in it.
-    fn line(&self, cell: Cell, y: usize, [fore, back]: [u32; 2], line: &mut [u32]) {
+    fn line(&self, glyph: &Glyph, y: usize, cell: Cell, [fore, back]: [u32; 2], line: &mut [u32]) {
         let mut coverage = [0; WIDTH_MAX];
         let coverage = &mut coverage[..line.len()];
-        self.font.row(cell.character, y, coverage);
+        self.font.row(glyph, y, coverage);
         for (pixel, covered) in line.iter_mut().zip(coverage) {
             *pixel = match *covered {
                 0 => back,

@@ -22,6 +22,17 @@ pub struct Font {
     pub cell_height: usize,
 }
 
+/// How a character looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glyph {
+    /// The coverage of every pixel, row by row.
+    Picture(&'static [u8]),
+    /// A frame's lines, from the cell's middle up, right, down, left.
+    Line([bool; 4]),
+    /// A box, for what the font lacks.
+    Box,
+}
+
 /// The small size: most text on a screen.
 pub const SMALL: Font = Font::new(RasterHeight::Size16);
 /// The size to read comfortably.
@@ -47,18 +58,23 @@ impl Font {
         (width / self.cell_width, height / self.cell_height)
     }
 
-    /// Writes a row of a glyph into `coverage`, which is as wide as a cell. A character that the
-    /// font lacks is shown as a box.
-    pub fn row(&self, character: char, y: usize, coverage: &mut [u8]) {
-        if let Some(arms) = arms(character) {
-            return self.line(arms, y, coverage);
+    /// How a character looks. One that the font lacks is a box.
+    pub fn glyph(&self, character: char) -> Glyph {
+        match (get_raster(character, FontWeight::Regular, self.height), arms(character)) {
+            (Some(raster), _) => Glyph::Picture(raster.pixels()),
+            (None, Some(arms)) => Glyph::Line(arms),
+            (None, None) => Glyph::Box,
         }
-        match get_raster(character, FontWeight::Regular, self.height) {
-            Some(glyph) => {
-                let row = &glyph.pixels()[y * self.cell_width..][..self.cell_width];
-                coverage.copy_from_slice(row);
+    }
+
+    /// Writes a row of a glyph into `coverage`, which is as wide as a cell.
+    pub fn row(&self, glyph: &Glyph, y: usize, coverage: &mut [u8]) {
+        match glyph {
+            Glyph::Picture(pixels) => {
+                coverage.copy_from_slice(&pixels[y * self.cell_width..][..self.cell_width]);
             }
-            None => self.unknown(y, coverage),
+            Glyph::Line(arms) => self.line(*arms, y, coverage),
+            Glyph::Box => self.unknown(y, coverage),
         }
     }
 
@@ -133,7 +149,7 @@ mod tests {
     fn frames_join() {
         let middle = |character| {
             let mut coverage = [0; WIDTH_MAX];
-            LARGE.row(character, LARGE.cell_height / 2, &mut coverage);
+            LARGE.row(&LARGE.glyph(character), LARGE.cell_height / 2, &mut coverage);
             (coverage[0], coverage[WIDTH_MAX - 1])
         };
         assert_eq!(middle('─'), (255, 255));

@@ -47,9 +47,10 @@ fn glyphs(font: Font) -> Vec<Glyph> {
     let size = font.cell_width * font.cell_height;
     debug_assert!(size <= WIDTH_MAX * HEIGHT_MAX);
     let glyph = |character| {
+        let look = font.glyph(character);
         let mut coverage = vec![0; size];
         for (y, row) in coverage.chunks_exact_mut(font.cell_width).enumerate() {
-            font.row(character, y, row);
+            font.row(&look, y, row);
         }
         Glyph { character, coverage }
     };

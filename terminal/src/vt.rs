@@ -5,6 +5,7 @@
 //! other end of the serial line, if there is one.
 
 use crate::{Cell, Grid, Painter, Pixels, colour};
+use unicode_width::UnicodeWidthChar as _;
 use vte::{Params, Parser, Perform};
 
 /// Columns between tab stops.
@@ -331,16 +332,24 @@ fn of_256(number: u8) -> Colour {
 
 impl Perform for Page {
     fn print(&mut self, character: char) {
-        if self.column >= self.columns() {
+        // Marks that join the character before them are not shown.
+        let width = character.width().unwrap_or(0).min(self.columns());
+        if width == 0 {
+            return;
+        }
+        if self.column + width > self.columns() {
             if self.wraps {
                 self.column = 0;
                 self.feed();
             } else {
-                self.column = self.columns() - 1;
+                self.column = self.columns() - width;
             }
         }
         self.grid.set(self.column, self.row, self.look.cell(character));
-        self.column += 1;
+        if width == 2 {
+            self.grid.set(self.column + 1, self.row, self.look.cell('\0'));
+        }
+        self.column += width;
     }
 
     fn execute(&mut self, byte: u8) {
@@ -444,6 +453,8 @@ mod tests {
         assert_eq!(shown(5, 2, "hello\r\nx"), "hello\nx\n", "no empty line between");
         assert_eq!(shown(5, 2, "\x1b[?7lhello!!"), "hell!\n\n");
         assert_eq!(shown(20, 1, "a\tb\x08c"), "a       c\n");
+        assert_eq!(shown(5, 2, "abc\u{65e5}\u{672c}x"), "abc\u{65e5}\n\u{672c}x\n", "two columns");
+        assert_eq!(shown(5, 1, "e\u{301}x"), "ex\n", "marks are left out");
         assert_eq!(shown(9, 1, "gr\u{fc}\u{df}e"), "gr\u{fc}\u{df}e\n");
     }
 

@@ -13,6 +13,7 @@ pub mod acpi;
 pub mod boot;
 pub mod cpu;
 pub mod crash;
+pub mod display;
 pub mod elf;
 pub mod emergency;
 pub mod error;

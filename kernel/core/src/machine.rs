@@ -174,6 +174,24 @@ pub trait Context: Clone + Send + 'static {
     fn set_debug(&mut self, debug: DebugRegisters) -> bool;
 }
 
+/// A screen whose pixels are in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScreenMemory {
+    /// Its size, and what its pixels are made of.
+    pub mode: terminal::Mode,
+    /// The first pixel.
+    pub start: PhysicalAddress,
+    /// Bytes from one row to the next.
+    pub stride: usize,
+}
+
+impl ScreenMemory {
+    /// Bytes of all rows.
+    pub fn size(&self) -> u64 {
+        (self.stride * self.mode.height) as u64
+    }
+}
+
 /// How the machine is to stop for good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PowerOff {
@@ -343,6 +361,20 @@ pub trait Machine: Sized + 'static {
     }
     /// As [`Machine::console_read`], for the second port.
     fn second_read(&mut self, _into: &mut [u8]) -> usize {
+        0
+    }
+    /// The screen, if the machine has one whose pixels are in memory.
+    fn screen(&self) -> Option<ScreenMemory> {
+        None
+    }
+    /// Writes a piece of row `y` of the screen from column `x` on. It lies inside the screen.
+    fn draw(&mut self, _x: usize, _y: usize, _pixels: &[u32]) {}
+    /// The interrupt line of a PS/2 keyboard, if there is one.
+    fn keyboard_line(&self) -> Option<u8> {
+        None
+    }
+    /// Takes bytes that the keyboard sent (scan code set 1); returns how many.
+    fn keyboard_read(&mut self, _into: &mut [u8]) -> usize {
         0
     }
     /// Ends everything. Does not return on real machines; the simulated one returns and stops

@@ -2,12 +2,15 @@
 
 use crate::allocations::as_hardware;
 use crate::context::SimContext;
-use crate::hardware::{CONSOLE_LINE, Sim, SpaceNumber, this_cpu};
+use crate::hardware::{CONSOLE_LINE, KEYBOARD_LINE, Sim, SpaceNumber, this_cpu};
 use crate::tables::{Cache, Tables};
 use abi::PAGE_SIZE;
-use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff};
+use kernel_core::machine::{
+    Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff, ScreenMemory,
+};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use std::sync::atomic::Ordering;
+use terminal::Mode;
 
 /// Reading the clock takes this long, in nanoseconds, so that time passes at all.
 const CLOCK_READ_NS: u64 = 100;
@@ -16,6 +19,8 @@ const BOOT_TIME: u64 = 1_700_000_000;
 /// Lines from here on are no wires: devices write their numbers to [`MESSAGE_ADDRESS`].
 const FIRST_MESSAGE: u8 = 250;
 const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
+/// Where the screen's pixels are.
+const SCREEN: u64 = 0xC000_0000;
 
 impl Machine for Sim {
     type Context = SimContext;
@@ -215,6 +220,30 @@ impl Machine for Sim {
 
     fn console_line(&self) -> u8 {
         CONSOLE_LINE
+    }
+
+    fn screen(&self) -> Option<ScreenMemory> {
+        let mode = self.screen.as_ref()?.mode;
+        Some(ScreenMemory { mode, start: PhysicalAddress(SCREEN), stride: mode.width * 4 })
+    }
+
+    fn draw(&mut self, x: usize, y: usize, pixels: &[u32]) {
+        let screen = self.screen.as_mut().expect("only a machine with a screen is drawn on");
+        let Mode { width, height, .. } = screen.mode;
+        assert!(x + pixels.len() <= width && y < height, "drawn beside the screen");
+        screen.pixels[y * width + x..][..pixels.len()].copy_from_slice(pixels);
+    }
+
+    fn keyboard_line(&self) -> Option<u8> {
+        self.screen.as_ref().map(|_| KEYBOARD_LINE)
+    }
+
+    fn keyboard_read(&mut self, into: &mut [u8]) -> usize {
+        let count = into.len().min(self.codes.len());
+        for (place, code) in into.iter_mut().zip(self.codes.drain(..count)) {
+            *place = code;
+        }
+        count
     }
 
     fn power_off(&mut self, how: PowerOff) {

@@ -2,10 +2,11 @@
 
 use crate::debugger::Debugger;
 use crate::dialogue::Dialogue;
+use crate::esp;
 use crate::exec::{self, Outcome};
 use crate::firmware;
 use crate::guest::{EXIT_OK, Ending};
-use crate::machine::Machine;
+use crate::machine::{Display, Machine};
 use crate::story::{Ends, Exec, Step, Story};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Trial};
@@ -55,6 +56,11 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
             Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
         machine.has_store = story.has_store;
         machine.store = story.store.clone();
+        if story.has_screen {
+            machine.display = Display::Hidden;
+            let stops = story.steps.iter().any(|step| matches!(step, Step::Interrupt(_)));
+            machine.has_exit_device = !stops;
+        }
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);
@@ -109,6 +115,15 @@ fn take(
         let talk = dialogue.take().context("no machine is running")?;
         return forbid(story, talk.text());
     }
+    if let Step::EspRemove(_) | Step::EspWrite(..) = step {
+        ensure!(dialogue.is_none(), "the disk is in use");
+        let disk = machine.disks.first().context("the story has no disk")?;
+        return match step {
+            Step::EspWrite(path, text) => esp::write(disk, path, text),
+            Step::EspRemove(path) => esp::remove(disk, path),
+            _ => Ok(()),
+        };
+    }
     let talk = match dialogue {
         Some(talk) => talk,
         None => dialogue.insert(Dialogue::start(machine, name, story.limit)?),
@@ -116,6 +131,11 @@ fn take(
     match step {
         Step::Send(keys) => talk.type_keys(keys),
         Step::Expect(wanted) => talk.expect(wanted)?,
+        Step::Keys(text) => talk.type_on_keyboard(text)?,
+        Step::Press(keys) => talk.press(&keys.iter().map(String::as_str).collect::<Vec<_>>())?,
+        Step::Shows(wanted) => talk.watch(wanted)?,
+        Step::Interrupt(wanted) => talk.interrupt(wanted)?,
+        Step::Picture(file) => talk.picture(&machine.logs.join(file))?,
         Step::Ends(wanted) => {
             let ending = talk.ending()?;
             let is_right = match wanted {
@@ -133,6 +153,7 @@ fn take(
             step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
         }
         Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
+        Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
 }

@@ -48,6 +48,17 @@ impl Layout {
     }
 }
 
+/// Where the EFI partition of a finished image is.
+pub(super) fn efi_partition(file: &File) -> anyhow::Result<Place> {
+    let config = gpt::GptConfig::new().logical_block_size(LogicalBlockSize::Lb512);
+    let table = config.open_from_device(file.try_clone()?)?;
+    let is_efi = |text: &str| text.eq_ignore_ascii_case(partition::EFI_SYSTEM);
+    let found = table.partitions().values().find(|p| is_efi(&p.part_type_guid.guid.to_string()));
+    let found = found.ok_or_else(|| anyhow!("it has no EFI partition"))?;
+    let (start, end) = (found.first_lba * BLOCK, (found.last_lba + 1) * BLOCK);
+    Ok(Place { start, size: end - start })
+}
+
 /// Writes the GPT at both ends, and the old table that tells others to keep off.
 pub(super) fn write(file: &mut File, layout: &Layout) -> anyhow::Result<()> {
     let blocks = layout.size / BLOCK;

@@ -24,6 +24,7 @@ pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
 use crate::crash::Crashes;
+use crate::display::Display;
 use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
@@ -160,6 +161,10 @@ pub struct Kernel<M: Machine> {
     pub console: Console,
     /// The same of the second port.
     pub second: Console,
+    /// What the keyboard has sent.
+    pub keyboard: Console,
+    /// The screen, where there is one.
+    pub display: Display,
     /// The kernel's log.
     pub log: Log,
     /// Counters.
@@ -193,6 +198,9 @@ impl<M: Machine> Kernel<M> {
         let console = Console::new(waits.create());
         let second = Console::new(waits.create());
         let crashes = Crashes::new(waits.create());
+        let keyboard = Console::new(waits.create());
+        let mut display = Display::new(machine.screen(), waits.create());
+        display.begin(&mut machine);
         let started = machine.ticks();
         let emergency = Emergency::new(waits.create(), reserve, frames.limit());
         let turn_ticks =
@@ -229,6 +237,8 @@ impl<M: Machine> Kernel<M> {
             ranges: Ranges::default(),
             console,
             second,
+            keyboard,
+            display,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
             last_unknown: ProcessId::NONE,
@@ -272,9 +282,9 @@ impl<M: Machine> Kernel<M> {
             // The console is a terminal in raw mode: it wants both halves of a line end.
             for part in bytes[..piece.count].split_inclusive(|byte| *byte == b'\n') {
                 let text = part.strip_suffix(b"\n").unwrap_or(part);
-                self.machine.console_write(text);
+                self.to_console(None, text);
                 if text.len() < part.len() {
-                    self.machine.console_write(b"\r\n");
+                    self.to_console(None, b"\r\n");
                 }
             }
             position = piece.next;

@@ -12,7 +12,7 @@ use crate::paging::kernel::{KernelTables, translate_now};
 use crate::pc::Pc;
 use crate::physical::{self, WINDOW};
 use crate::time::{self, Reference};
-use crate::{power, serial, smp, store, symbols};
+use crate::{keyboard, power, screen, serial, smp, store, symbols};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -150,6 +150,7 @@ extern "C" fn main() -> ! {
         panic!("the first stage left nothing");
     };
     crate::panic::init(info.command_line());
+    screen::init(&mut tables, &mut memory, info.framebuffer);
     let pci_windows = devices(&info, &mut tables, &mut memory);
     let disk = store::find(&mut memory, info.command_line());
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
@@ -211,6 +212,10 @@ fn devices(
     timed(Step::Cpus, || smp::start(tables, memory, &madt, start_page(info), &patience));
     io::unmask(serial::LINE);
     serial::service(&serial::CONSOLE);
+    keyboard::init();
+    if keyboard::is_there() {
+        io::unmask(keyboard::LINE);
+    }
     if serial::has_other() {
         io::unmask(serial::SECOND_LINE);
         serial::service(&serial::OTHER);

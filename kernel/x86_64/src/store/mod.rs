@@ -5,7 +5,7 @@
 //! the boot command line names by its place on the bus. Every other disk is looked at, let go and
 //! never written to.
 
-mod pci;
+pub(crate) mod pci;
 mod virtio;
 
 use crate::boot::memory::BootMemory;

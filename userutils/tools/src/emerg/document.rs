@@ -16,9 +16,9 @@ document - hold unsaved work, and find out whether it is still whole
 
 Usage: document NUMBER MIB
 
-Fills MIB of memory with a pattern that NUMBER decides, with a line of text at the
-top of each page, says so, waits until its input ends, and checks every byte. Ends
-with status 1 when one has changed.
+Fills MIB of memory with a pattern that NUMBER decides, a line of text at the
+top of each page, says so, waits until its input ends, and checks every byte.
+Ends with status 1 when one has changed.
 
 Options:
   -h, --help  print this text

@@ -187,6 +187,7 @@ impl<M: Machine> Kernel<M> {
         let situation = self.situation();
         let emergency = &mut *self.emergency;
         emergency.picker.draw(&mut emergency.screen, &emergency.snapshot, &situation);
+        self.display.cover(&mut self.machine, emergency.screen.cells());
         self.emergency.drawn_ns = self.now();
         self.show();
     }
