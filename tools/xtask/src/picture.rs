@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
+use terminal::font::SMALL;
 use terminal::{Font, read};
 
 /// The text in a picture that QEMU made, a line for each row.
@@ -9,7 +10,11 @@ pub(crate) fn text(file: &Path) -> Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
     let picture = Picture::parse(&bytes).with_context(|| format!("in {}", file.display()))?;
     let Picture { width, height, pixels } = picture;
-    Ok(read::text(&pixels, width, height, Font::for_size(width, height)))
+    // A panic is in the small size, everything else in the one that fits the screen.
+    let texts =
+        [Font::for_size(width, height), SMALL].map(|font| read::text(&pixels, width, height, font));
+    let unknown = |text: &String| text.chars().filter(|c| *c == read::UNKNOWN).count();
+    Ok(texts.into_iter().min_by_key(unknown).unwrap_or_default())
 }
 
 struct Picture {
