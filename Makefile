@@ -120,7 +120,7 @@ gdb: setup-gdb kernel image
 
 # --- Check ---
 
-.PHONY: test test-host test-qemu test-runner bench check
+.PHONY: test test-host test-qemu test-runner bench check soak
 test: # Everything that judges: on the host, then in QEMU
 test: $(if $(strip $(T)),,test-host) test-qemu $(if $(strip $(T)),,test-runner)
 
@@ -135,6 +135,17 @@ test-qemu: setup-gdb kernel image disk
 test-runner: # A stranger's crate through `cargo lifeboat`
 test-runner: run-parts
 	@tools/test-runner.sh
+
+# What takes long: host tests that look at LIFEBOAT_SOAK (how often), and the stories in tests/soak.
+# For more of it add either, and their names here.
+SOAK      ?= 1000#   soak: how many emergencies on the host
+SOAK_HOST := emergency_sharing
+soak: # The same for hours: a thousand emergencies, and long stories in QEMU
+soak: kernel image
+	@$(setup_env); LIFEBOAT_SOAK=$(strip $(SOAK)) cargo test --release \
+		$(call quiet,$(HOST_TARGET)/debug/xtask) --package host-stories \
+		$(addprefix --test ,$(SOAK_HOST)) -- --nocapture
+	@$(XTASK) test --stories tests/soak $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 bench: # Exact instruction counts, beside Linux and Redox
 bench: RELEASE := 1

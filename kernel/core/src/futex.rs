@@ -27,6 +27,11 @@ impl Futexes {
         self.queues.get(&key).copied()
     }
 
+    /// Makes room for one word more. False when the kernel's heap has none.
+    pub fn has_room(&mut self) -> bool {
+        self.queues.try_reserve(1).is_ok()
+    }
+
     /// Notes the queue for a word.
     pub fn add(&mut self, key: FutexKey, queue: QueueId) {
         self.queues.insert(key, queue);

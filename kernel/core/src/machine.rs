@@ -392,6 +392,10 @@ pub trait Machine: Sized + 'static {
     /// Bytes set aside for the kernel heap, in one piece: it takes them when an allocation finds no
     /// room, however scattered what is free may be.
     fn heap_reserve(&self) -> usize;
+    /// Whether the kernel heap can take more at all.
+    fn may_grow_heap(&self) -> bool {
+        true
+    }
     /// Sets `count` contiguous frames aside for the kernel heap, for good.
     fn grow_heap(&mut self, first: Frame, count: usize);
 }

@@ -70,6 +70,7 @@ fn check_frames(kernel: &Kernel<Sim>) {
         let have = kernel.frames.references(frame);
         assert_eq!(have, count, "{frame:?} has {have} references, and {count} uses");
     }
+    let used = used + kernel.machine.heap.map_or(0, |heap| heap.frames);
     assert_eq!(totals.total - totals.free, used, "frames are in use that nobody uses");
 }
 

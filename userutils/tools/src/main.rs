@@ -13,6 +13,7 @@ mod grep;
 mod hexdump;
 mod inspect;
 mod kill;
+mod limit;
 mod lsblk;
 mod lspci;
 mod mount;
@@ -42,7 +43,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 24] = [
+const TOOLS: [Tool; 25] = [
     inspect::core::TOOL,
     dmesg::TOOL,
     emerg::DOCUMENT,
@@ -55,6 +56,7 @@ const TOOLS: [Tool; 24] = [
     inspect::lsof::TOOL,
     lspci::TOOL,
     emerg::LEAK,
+    limit::TOOL,
     mount::TOOL,
     inspect::pmap::TOOL,
     inspect::prof::TOOL,

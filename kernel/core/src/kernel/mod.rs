@@ -202,7 +202,8 @@ impl<M: Machine> Kernel<M> {
         let mut display = Display::new(machine.screen(), waits.create());
         display.begin(&mut machine);
         let started = machine.ticks();
-        let emergency = Emergency::new(waits.create(), reserve, frames.limit());
+        let queues = [waits.create(), waits.create()];
+        let emergency = Emergency::new(queues, reserve, frames.limit());
         let turn_ticks =
             machine.cpu_facts(machine.this_cpu()).ticks_per_second / run::QUANTA_PER_SECOND;
         let cpus = Cpus::new(machine.cpu_count(), started, turn_ticks);

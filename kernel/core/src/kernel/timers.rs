@@ -26,6 +26,10 @@ pub enum Waiter {
     Profile(usize),
     /// The last moment of a crashed process.
     Crash(ProcessKey),
+    /// The jobs that save their work: their time is over.
+    Saving,
+    /// The job that comes back from the store: its next step.
+    Resume,
 }
 
 /// All timers.
@@ -105,6 +109,8 @@ impl<M: Machine> Kernel<M> {
                 Waiter::Pressure => self.pressure_ticked(),
                 Waiter::Profile(number) => self.wind_profile(number),
                 Waiter::Crash(process) => self.crash_expired(process),
+                Waiter::Saving => self.saving_over(),
+                Waiter::Resume => self.resume_step(),
                 Waiter::TimeFile(number) => {
                     self.clocks.expire(number);
                     self.raise((place::TIME, number), EventFlags::EVENT_READ);

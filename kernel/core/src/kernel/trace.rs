@@ -280,6 +280,12 @@ impl<M: Machine> Kernel<M> {
             thread.context().rewind_call(call.number);
             return;
         }
+        if self.lacks_heap_for(call.number) {
+            let thread = &mut self.tasks[task.0];
+            thread.context().set_answer((ENOMEM as usize).wrapping_neg());
+            return;
+        }
+        let thread = &mut self.tasks[task.0];
         thread.unfinished.is_parked = true;
         let pre = PtraceFlags::PTRACE_STOP_PRE_SYSCALL;
         if self.is_traced_for(task, pre) {

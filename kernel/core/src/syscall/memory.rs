@@ -64,6 +64,9 @@ pub(crate) fn make_room<M: Machine>(
 ) -> Result<Pages, Errno> {
     let space = &mut k.spaces[caller.space.0];
     let count = map.size.div_ceil(PAGE_SIZE);
+    if space.is_crowded() {
+        return Err(Errno(ENOMEM));
+    }
     if !map.flags.contains(MapFlags::MAP_FIXED) {
         return space.find_free(count, Page::containing(map.address)).ok_or(Errno(ENOMEM));
     }
@@ -86,6 +89,11 @@ pub(crate) fn make_room<M: Machine>(
 /// must find, comes at once.
 pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map) -> Outcome {
     let access = access_of(map.flags)?;
+    // What could never be filled is refused; room that nobody may touch costs nothing.
+    let count = if access.is_empty() { 0 } else { map.size.div_ceil(PAGE_SIZE) };
+    if !k.spaces[caller.space.0].may_grow(&k.frames, count) {
+        return fail(ENOMEM);
+    }
     let pages = make_room(k, caller, map)?;
     if !map.flags.contains(MapFlags::MAP_SHARED) {
         k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });
@@ -185,6 +193,9 @@ fn lend_frames<M: Machine>(
         _ => return fail(EIO),
     };
     let mut frames = Vec::new();
+    if frames.try_reserve_exact(size / PAGE_SIZE).is_err() {
+        return fail(ENOMEM);
+    }
     for offset in (0..size).step_by(PAGE_SIZE) {
         let part = slice.part(offset, PAGE_SIZE);
         // What is shared for good must be the daemon's own, even if the client only reads it now:
@@ -233,7 +244,12 @@ fn own_pages<M: Machine>(
     length: usize,
 ) -> Result<Pages, Errno> {
     let pages = whole_pages(address, length)?;
-    if k.spaces[caller.space.0].is_reserved(pages) { Err(Errno(EBUSY)) } else { Ok(pages) }
+    let space = &k.spaces[caller.space.0];
+    match () {
+        () if space.is_reserved(pages) => Err(Errno(EBUSY)),
+        () if space.would_crowd(pages) => Err(Errno(ENOMEM)),
+        () => Ok(pages),
+    }
 }
 
 /// Page-aligned and inside the user half, or `EINVAL`.
