@@ -33,6 +33,7 @@ pub mod signal;
 pub mod socket;
 pub mod trace;
 pub mod wait;
+pub mod watch;
 
 /// The types, errors and flags this interface shares with Redox.
 pub use syscall as redox;
