@@ -295,6 +295,9 @@ pub trait Machine: Sized + 'static {
     /// Makes every CPU that runs or keeps `space` forget its translations of `pages`, and returns
     /// only when they have. CPUs that do not are left alone.
     fn flush(&mut self, space: &Self::Space, pages: Pages);
+    /// Makes only this CPU forget them: for a change that allows more than before on the same
+    /// frames. Others that remember less fault, and find that it is allowed.
+    fn flush_here(&mut self, space: &Self::Space, pages: Pages);
 
     // Contexts.
 

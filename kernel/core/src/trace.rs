@@ -6,7 +6,7 @@ use crate::table::Table;
 use crate::task::{Pid, ProcessId, QueueId, TaskId};
 use abi::redox::data::PtraceEvent;
 use abi::redox::flag::PtraceFlags;
-use abi::trace::{STOP_EXEC, STOP_HARDWARE, STOP_NOW};
+use abi::trace::{SPARE, STOP_EXEC, STOP_HARDWARE, STOP_NOW};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -14,16 +14,17 @@ use alloc::vec::Vec;
 const EVENTS_MAX: usize = 64;
 
 /// Everything a tracer may write.
-const KNOWN: PtraceFlags = PtraceFlags::from_bits_retain(STOP_EXEC | STOP_HARDWARE | STOP_NOW)
-    .union(PtraceFlags::PTRACE_STOP_PRE_SYSCALL)
-    .union(PtraceFlags::PTRACE_STOP_POST_SYSCALL)
-    .union(PtraceFlags::PTRACE_STOP_SINGLESTEP)
-    .union(PtraceFlags::PTRACE_STOP_SIGNAL)
-    .union(PtraceFlags::PTRACE_STOP_BREAKPOINT)
-    .union(PtraceFlags::PTRACE_STOP_EXIT)
-    .union(PtraceFlags::PTRACE_EVENT_CLONE)
-    .union(PtraceFlags::PTRACE_EVENT_ADDRSPACE_SWITCH)
-    .union(PtraceFlags::PTRACE_FLAG_IGNORE);
+const KNOWN: PtraceFlags =
+    PtraceFlags::from_bits_retain(STOP_EXEC | STOP_HARDWARE | STOP_NOW | SPARE)
+        .union(PtraceFlags::PTRACE_STOP_PRE_SYSCALL)
+        .union(PtraceFlags::PTRACE_STOP_POST_SYSCALL)
+        .union(PtraceFlags::PTRACE_STOP_SINGLESTEP)
+        .union(PtraceFlags::PTRACE_STOP_SIGNAL)
+        .union(PtraceFlags::PTRACE_STOP_BREAKPOINT)
+        .union(PtraceFlags::PTRACE_STOP_EXIT)
+        .union(PtraceFlags::PTRACE_EVENT_CLONE)
+        .union(PtraceFlags::PTRACE_EVENT_ADDRSPACE_SWITCH)
+        .union(PtraceFlags::PTRACE_FLAG_IGNORE);
 
 /// The index of a session in the kernel's table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

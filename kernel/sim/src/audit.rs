@@ -134,6 +134,7 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
             }
         }
     }
+    kernel.pipes.table.iter().for_each(|(_, pipe)| pipe.files().for_each(&mut count));
     let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);
     for (index, description) in kernel.descriptions.iter() {
         let (have, uses) = (description.references, expected.remove(&index).unwrap_or_default());

@@ -140,6 +140,14 @@ impl Machine for Sim {
         }
     }
 
+    fn flush_here(&mut self, space: &SpaceNumber, pages: Pages) {
+        let own = this_cpu();
+        let core = &mut self.cpus[own.0 as usize];
+        if core.space == Some(*space) {
+            core.cache.forget(pages);
+        }
+    }
+
     fn suspend(&mut self, context: &mut SimContext) {
         context.save_float(self.this_cpu());
     }

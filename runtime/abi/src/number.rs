@@ -57,7 +57,7 @@ pub const SIGPENDING: usize = CLASS | 22;
 /// `*const u64 mask` → `EINTR` after a handler ran.
 pub const SIGSUSPEND: usize = CLASS | 23;
 /// `entry, stack, argument, fs_base, signal stack, its size` → thread id. The thread starts at
-/// `entry(argument)` with `rsp = stack`. A signal stack of size 0 is none; see [`SIGALTSTACK`].
+/// `entry(argument, thread id)` with `rsp = stack`. A signal stack of size 0 is none; see [`SIGALTSTACK`].
 pub const THREAD_NEW: usize = CLASS | 24;
 /// `address, length, *mut u32 done` → never. Ends this thread: unmaps `[address, +length)` (its
 /// own stack, nothing when 0), then stores 0 at `done` (nothing when null) and wakes one futex

@@ -103,6 +103,13 @@ fn take(
     if let Step::Exec(exec) = step {
         return perform(exec, story, machine, name);
     }
+    if let Step::KernelGdb(commands, wanted) = step {
+        let heard = crate::gdb::ask(machine, commands, story.limit, name)?;
+        for wanted in wanted {
+            ensure!(wanted.is_match(&heard), "{heard}GDB printed nothing like: {wanted}");
+        }
+        return Ok(());
+    }
     if let Step::Cut = step {
         // Dropping a guest kills it at once.
         let talk = dialogue.take().context("no machine is running")?;
@@ -145,7 +152,8 @@ fn take(
             let image = talk.store().context("the story has no store")?;
             step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
         }
-        Step::Exec(_) | Step::Cut | Step::EspRemove(_) | Step::EspWrite(..) => {}
+        Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
+        Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
 }

@@ -69,6 +69,8 @@ pub(crate) enum Step {
     Cut,
     /// Do nothing for a while, as a person does.
     Pause(Duration),
+    /// A GDB on the host does this to the kernel, from its first instruction on, and prints that.
+    KernelGdb(String, Vec<Regex>),
     /// Look into the emergency store, change it, or take it away.
     Store(StoreStep),
 }
@@ -99,6 +101,8 @@ pub(crate) struct Gdb {
     pub(crate) symbols: String,
     /// All of these match what it prints.
     pub(crate) matches: Vec<Regex>,
+    /// It reads a core file that the guest writes to the port.
+    pub(crate) reads_core: bool,
 }
 
 /// How a guest may end.
@@ -206,6 +210,9 @@ struct FileStep {
     gdb_symbols: Option<String>,
     #[serde(default)]
     gdb_matches: Vec<String>,
+    #[serde(default)]
+    gdb_core: bool,
+    kernel_gdb: Option<String>,
     line: Option<String>,
     send: Option<String>,
     expect: Option<String>,
@@ -229,6 +236,11 @@ struct FileStep {
 
 impl FileStep {
     fn check(self) -> Result<Step> {
+        if let Some(commands) = self.kernel_gdb {
+            let says_more = self.exec.is_some() || self.line.is_some() || self.gdb.is_some();
+            ensure!(!says_more, "`kernel_gdb` stands alone");
+            return Ok(Step::KernelGdb(commands, patterns(&self.gdb_matches)?));
+        }
         let judges = self.status.is_some()
             || self.stdout.is_some()
             || !self.stdout_contains.is_empty()
@@ -249,9 +261,10 @@ impl FileStep {
         }
         let gdb = match (self.gdb, self.gdb_symbols) {
             (Some(commands), Some(symbols)) => {
-                Some(Gdb { commands, symbols, matches: patterns(&self.gdb_matches)? })
+                let (matches, reads_core) = (patterns(&self.gdb_matches)?, self.gdb_core);
+                Some(Gdb { commands, symbols, matches, reads_core })
             }
-            (None, None) if self.gdb_matches.is_empty() => None,
+            (None, None) if self.gdb_matches.is_empty() && !self.gdb_core => None,
             _ => bail!("`gdb` and `gdb_symbols` belong together"),
         };
         ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");

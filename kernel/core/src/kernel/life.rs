@@ -258,6 +258,7 @@ impl<M: Machine> Kernel<M> {
         if is_saving {
             self.saver_ended();
         }
+        self.forget_crash(process);
         let record = &mut self.processes[process.0];
         let files = core::mem::take(&mut record.files);
         record.space = None;

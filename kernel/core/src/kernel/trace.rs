@@ -16,7 +16,7 @@ use abi::redox::IntRegisters;
 use abi::redox::data::PtraceEvent;
 use abi::redox::flag::{EventFlags, PtraceFlags};
 use abi::signal::*;
-use abi::trace::{RESTARTS, STOP_EXEC, STOP_HARDWARE, STOP_NOW};
+use abi::trace::{RESTARTS, SPARE, STOP_EXEC, STOP_HARDWARE, STOP_NOW};
 use abi::wait::Ended;
 
 /// Bytes of a call instruction, and of a breakpoint.
@@ -140,6 +140,9 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn go_on(&mut self, id: SessionId, flags: PtraceFlags) -> Outcome<()> {
         self.release_held(id);
         let Some(task) = self.session(id).task else { return fail(ESRCH) };
+        let spare = PtraceFlags::from_bits_retain(SPARE);
+        self.session(id).is_deadly &= !flags.contains(spare);
+        let flags = flags - spare;
         let stop_now = PtraceFlags::from_bits_retain(STOP_NOW);
         if flags.contains(stop_now) {
             self.session(id).flags = flags - stop_now;

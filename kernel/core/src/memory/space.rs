@@ -233,7 +233,7 @@ impl<M: Machine> Space<M> {
         match machine.lookup(&self.tables, page) {
             None => self.fill(machine, frames, zero, page, region, access),
             Some((_, have)) if have.contains(access) => {
-                machine.flush(&self.tables, Pages::one(page));
+                machine.flush_here(&self.tables, Pages::one(page));
                 Ok(())
             }
             Some((frame, _)) => self.break_sharing(machine, frames, zero, page, region, frame),
@@ -280,7 +280,7 @@ impl<M: Machine> Space<M> {
         let alone = region.kind != Kind::Private || frames.references(frame) == 1;
         if alone {
             machine.protect(&mut self.tables, Pages::one(page), region.access);
-            machine.flush(&self.tables, Pages::one(page));
+            machine.flush_here(&self.tables, Pages::one(page));
             return Ok(());
         }
         let own = frames.allocate().ok_or(Errno(ENOMEM))?;

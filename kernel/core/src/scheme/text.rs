@@ -61,6 +61,10 @@ pub enum Subject {
     Trace(SessionId),
     /// A process's memory.
     Memory(usize),
+    /// Samples of a process.
+    Profile(usize),
+    /// Processes that have crashed.
+    Crashes,
 }
 
 struct OpenText {

@@ -86,7 +86,7 @@ pub(crate) fn make_room<M: Machine>(
 }
 
 /// Zero-filled memory. Private memory comes on first touch; shared memory, which a later `fork`
-/// must find, comes at once.
+/// must find, comes at once. The page of private memory that the offset names is a guard.
 pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map) -> Outcome {
     let access = access_of(map.flags)?;
     // What could never be filled is refused; room that nobody may touch costs nothing.
@@ -96,7 +96,22 @@ pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: 
     }
     let pages = make_room(k, caller, map)?;
     if !map.flags.contains(MapFlags::MAP_SHARED) {
-        k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });
+        let space = &mut k.spaces[caller.space.0];
+        let guard = Page(pages.start.0 + map.offset / PAGE_SIZE);
+        if map.offset == 0 || !pages.contains(guard) {
+            space.add(Region { pages, access, kind: Kind::Private });
+            return Ok(pages.start.start());
+        }
+        for (start, end, access) in [
+            (pages.start, guard, access),
+            (guard, guard.next(), Access::empty()),
+            (guard.next(), pages.end, access),
+        ] {
+            let pages = Pages { start, end };
+            if pages.count() > 0 {
+                space.add(Region { pages, access, kind: Kind::Private });
+            }
+        }
         return Ok(pages.start.start());
     }
     let counts = k.frames.totals();

@@ -265,10 +265,12 @@ pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argum
     context.set_thread_pointer(thread_pointer);
     let mask = k.tasks[caller.task.0].signals.mask;
     let task = k.add_thread(caller.process, context);
+    let tid = k.tasks[task.0].tid as usize;
+    k.tasks[task.0].context().set_argument(1, tid);
     let signals = &mut k.tasks[task.0].signals;
     (signals.mask, signals.alternate) = (mask, alternate);
     k.made_thread(caller.task, task);
-    Ok(k.tasks[task.0].tid as usize)
+    Ok(tid)
 }
 
 /// `address, length, *done`
