@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
         use abi::redox::flag::O_RDWR;
         let caller = Caller { task, process, space };
         for _ in 0..3 {
-            let description = self.open_path(caller, "debug:", O_RDWR)?;
+            let description = self.open_path(caller, "debug:".to_owned(), O_RDWR)?;
             self.install(process, description, abi::LOWEST_FREE, 0)?;
         }
         Ok(())
