@@ -40,7 +40,7 @@ USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library 
 # Cargo builds std from the source this names; the variable is cargo's own for testing that.
 USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd filed pcid logd nulld ramd randd
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd fatd filed pcid logd nulld ramd randd unixd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -121,7 +121,7 @@ gdb: setup-gdb kernel image
 
 # --- Check ---
 
-.PHONY: test test-host test-qemu test-runner bench check
+.PHONY: test test-host test-qemu test-runner bench check soak
 test: # Everything that judges: on the host, then in QEMU
 test: $(if $(strip $(T)),,test-host) test-qemu $(if $(strip $(T)),,test-runner)
 
@@ -133,9 +133,28 @@ test-qemu: # The stories in tests/qemu, each on its own machine
 test-qemu: setup-gdb kernel image disk
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
+.PHONY: soak soak-power
+soak: # What takes long: each part alone as soak-NAME
+soak: soak-power
+
+soak-power: # 2,000 power cuts under the file system, on the host
+soak-power: setup
+	@$(setup_env); LIFEBOAT_CUTS=2000 cargo test --release --package filed --test power
+
 test-runner: # A stranger's crate through `cargo lifeboat`
 test-runner: run-parts
 	@tools/test-runner.sh
+
+# What takes long: host tests that look at LIFEBOAT_SOAK (how often), and the stories in tests/soak.
+# For more of it add either, and their names here.
+SOAK      ?= 1000#   soak: how many emergencies on the host
+SOAK_HOST := emergency_sharing
+soak: # The same for hours: a thousand emergencies, and long stories in QEMU
+soak: kernel image
+	@$(setup_env); LIFEBOAT_SOAK=$(strip $(SOAK)) cargo test --release \
+		$(call quiet,$(HOST_TARGET)/debug/xtask) --package host-stories \
+		$(addprefix --test ,$(SOAK_HOST)) -- --nocapture
+	@$(XTASK) test --stories tests/soak $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 bench: # Exact instruction counts, beside Linux and Redox
 bench: RELEASE := 1

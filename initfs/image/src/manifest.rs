@@ -182,6 +182,7 @@ pub(crate) struct Service {
     pub(crate) scheme: Names,
     #[serde(default)]
     pub(crate) restart: Restart,
+    pub(crate) memory: Option<String>,
     /// Whether it runs for a rescue shell as well.
     #[serde(default)]
     pub(crate) rescue: bool,

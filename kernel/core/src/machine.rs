@@ -295,6 +295,9 @@ pub trait Machine: Sized + 'static {
     /// Makes every CPU that runs or keeps `space` forget its translations of `pages`, and returns
     /// only when they have. CPUs that do not are left alone.
     fn flush(&mut self, space: &Self::Space, pages: Pages);
+    /// Makes only this CPU forget them: for a change that allows more than before on the same
+    /// frames. Others that remember less fault, and find that it is allowed.
+    fn flush_here(&mut self, space: &Self::Space, pages: Pages);
 
     // Contexts.
 
@@ -394,6 +397,10 @@ pub trait Machine: Sized + 'static {
     /// Bytes set aside for the kernel heap, in one piece: it takes them when an allocation finds no
     /// room, however scattered what is free may be.
     fn heap_reserve(&self) -> usize;
+    /// Whether the kernel heap can take more at all.
+    fn may_grow_heap(&self) -> bool {
+        true
+    }
     /// Sets `count` contiguous frames aside for the kernel heap, for good.
     fn grow_heap(&mut self, first: Frame, count: usize);
 }

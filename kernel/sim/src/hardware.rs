@@ -65,6 +65,31 @@ pub(crate) enum Touched {
     Fault,
 }
 
+/// A heap that ends: what it has, and how often it may still grow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heap {
+    /// Bytes that it has, with those set aside.
+    pub(crate) size: isize,
+    /// Bytes set aside last.
+    pub(crate) aside: isize,
+    /// Times that it may grow.
+    pub(crate) grows: usize,
+    /// Frames that it got.
+    pub(crate) frames: usize,
+}
+
+impl Heap {
+    /// Bytes not in use.
+    pub(crate) fn free(&self) -> usize {
+        usize::try_from(self.size - crate::allocations::bytes()).unwrap_or(0)
+    }
+
+    /// Bytes set aside and not begun.
+    pub(crate) fn reserve(&self) -> usize {
+        if self.free() as isize >= self.aside { self.aside as usize } else { 0 }
+    }
+}
+
 /// What somebody does at some moment.
 pub(crate) enum Keys {
     /// Types bytes at the console.
@@ -111,6 +136,8 @@ pub struct Sim {
     pub(crate) codes: VecDeque<u8>,
     /// The screen, if it has one; with it comes a keyboard.
     pub(crate) screen: Option<Picture>,
+    /// The kernel's heap, on machines that limit it.
+    pub(crate) heap: Option<Heap>,
     /// Lines that may interrupt.
     pub(crate) unmasked: BTreeSet<u8>,
     /// Where lines were led that were led anywhere; `None` is to all CPUs.
@@ -132,6 +159,7 @@ impl Sim {
             console: Vec::new(),
             typed: VecDeque::new(),
             typing: VecDeque::new(),
+            heap: None,
             codes: VecDeque::new(),
             screen: None,
             unmasked: BTreeSet::new(),

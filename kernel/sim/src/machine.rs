@@ -64,20 +64,22 @@ impl Machine for Sim {
     }
 
     fn new_space(&mut self, frames: &mut Frames) -> Result<SpaceNumber, NoMemory> {
-        let tables = Tables::new(frames)?;
+        let tables = as_hardware(|| Tables::new(frames))?;
         self.next_space += 1;
         let number = SpaceNumber(self.next_space);
-        self.spaces.insert(number, tables);
+        as_hardware(|| self.spaces.insert(number, tables));
         Ok(number)
     }
 
     fn drop_space(&mut self, frames: &mut Frames, space: SpaceNumber) {
-        for core in self.cpus.iter_mut().filter(|core| core.space == Some(space)) {
-            core.space = None;
-            core.cache = Cache::default();
-        }
-        let tables = self.spaces.remove(&space).expect("a space is dropped once");
-        tables.give_back(frames);
+        as_hardware(|| {
+            for core in self.cpus.iter_mut().filter(|core| core.space == Some(space)) {
+                core.space = None;
+                core.cache = Cache::default();
+            }
+            let tables = self.spaces.remove(&space).expect("a space is dropped once");
+            tables.give_back(frames);
+        });
     }
 
     fn map(
@@ -88,7 +90,7 @@ impl Machine for Sim {
         frame: Frame,
         access: Access,
     ) -> Result<(), NoMemory> {
-        self.tables_mut(space).map(frames, page, frame, access)
+        as_hardware(|| self.tables_mut(space).map(frames, page, frame, access))
     }
 
     fn lookup(&self, space: &SpaceNumber, page: Page) -> Option<(Frame, Access)> {
@@ -109,7 +111,7 @@ impl Machine for Sim {
     }
 
     fn protect(&mut self, space: &mut SpaceNumber, pages: Pages, access: Access) {
-        self.tables_mut(space).protect(pages, access);
+        as_hardware(|| self.tables_mut(space).protect(pages, access));
     }
 
     fn share(
@@ -120,18 +122,28 @@ impl Machine for Sim {
         pages: Pages,
         copy_on_write: bool,
     ) -> Result<usize, NoMemory> {
-        let found: Vec<_> = self.tables(from).mapped(pages).collect();
-        for (page, frame, access) in &found {
-            let access = if copy_on_write { *access - Access::WRITE } else { *access };
-            self.tables_mut(to).map(frames, *page, *frame, access)?;
-            frames.add_reference(*frame);
-            self.tables_mut(from).protect(Pages::one(*page), access);
-        }
-        Ok(found.len())
+        as_hardware(|| {
+            let found: Vec<_> = self.tables(from).mapped(pages).collect();
+            for (page, frame, access) in &found {
+                let access = if copy_on_write { *access - Access::WRITE } else { *access };
+                self.tables_mut(to).map(frames, *page, *frame, access)?;
+                frames.add_reference(*frame);
+                self.tables_mut(from).protect(Pages::one(*page), access);
+            }
+            Ok(found.len())
+        })
     }
 
     fn flush(&mut self, space: &SpaceNumber, pages: Pages) {
         for core in self.cpus.iter_mut().filter(|core| core.space == Some(*space)) {
+            as_hardware(|| core.cache.forget(pages));
+        }
+    }
+
+    fn flush_here(&mut self, space: &SpaceNumber, pages: Pages) {
+        let own = this_cpu();
+        let core = &mut self.cpus[own.0 as usize];
+        if core.space == Some(*space) {
             core.cache.forget(pages);
         }
     }
@@ -261,7 +273,7 @@ impl Machine for Sim {
     }
 
     fn heap_free(&self) -> usize {
-        usize::MAX
+        self.heap.map_or(usize::MAX, |heap| heap.free())
     }
 
     fn heap_used(&self) -> usize {
@@ -269,8 +281,20 @@ impl Machine for Sim {
     }
 
     fn heap_reserve(&self) -> usize {
-        usize::MAX
+        self.heap.map_or(usize::MAX, |heap| heap.reserve())
     }
 
-    fn grow_heap(&mut self, _: Frame, _: usize) {}
+    fn may_grow_heap(&self) -> bool {
+        self.heap.is_none_or(|heap| heap.grows > 0)
+    }
+
+    fn grow_heap(&mut self, _: Frame, count: usize) {
+        if let Some(heap) = &mut self.heap {
+            heap.aside = (count * PAGE_SIZE) as isize;
+            heap.size += heap.aside;
+            heap.grows -= 1;
+            heap.frames += count;
+            crate::allocations::set_limit(heap.size);
+        }
+    }
 }

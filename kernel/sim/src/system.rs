@@ -4,7 +4,7 @@ use crate::audit::audit;
 use crate::code::{Code, once};
 use crate::computer::{Computer, run_cpu};
 use crate::disk::Disk;
-use crate::hardware::{Picture, Sim};
+use crate::hardware::{Heap, Picture, Sim};
 use crate::image::image;
 use crate::report::{describe, log};
 use crate::user::User;
@@ -33,6 +33,7 @@ pub struct System {
     command_line: String,
     disk: Option<Disk>,
     typing: Vec<(u64, String)>,
+    heap_grows: Option<usize>,
     pressing: Vec<(u64, Vec<u8>)>,
     screen: Option<(usize, usize)>,
 }
@@ -66,6 +67,7 @@ impl System {
             command_line,
             disk: None,
             typing: Vec::new(),
+            heap_grows: None,
             pressing: Vec::new(),
             screen: None,
         }
@@ -84,6 +86,12 @@ impl System {
     /// With a disk for the emergency store.
     pub fn disk(self, disk: &Disk) -> Self {
         Self { disk: Some(disk.clone()), ..self }
+    }
+
+    /// With a kernel heap that may grow so many times. Needs a global allocator that asks
+    /// [`crate::note_bytes`], and one CPU.
+    pub fn heap_grows(self, times: usize) -> Self {
+        Self { heap_grows: Some(times), ..self }
     }
 
     /// Somebody types `keys` at the console, `after` nanoseconds from the start.
@@ -164,6 +172,7 @@ impl System {
         let end = (self.memory / PAGE_SIZE) as u32;
         let total = end + bytes.len().div_ceil(PAGE_SIZE) as u32;
         let mut machine = Sim::new(self.cpus, total);
+        let heap = |grows| Heap { size: 0, aside: 0, grows, frames: 0 };
         machine.write(Frame(end).start(), bytes);
         let infos = vec![FrameInfo::default(); total as usize].leak();
         let frames = Frames::new(infos, &[Range { start: 1, end }]);
@@ -184,6 +193,7 @@ impl System {
             kernel.register_block_io(Box::new(disk));
         }
         kernel.start();
+        kernel.machine.heap = self.heap_grows.map(heap);
         let computer = Computer::new(kernel);
         assert_eq!(computer.codes().add(init), first_code);
         computer

@@ -27,6 +27,11 @@ pub struct Pc {
 }
 
 impl Pc {
+    /// Tables that map the kernel alone.
+    pub(crate) fn kernel_root(&self) -> Frame {
+        self.kernel_root
+    }
+
     pub(crate) fn new(kernel_root: Frame, pci_windows: Vec<PciWindow>) -> Self {
         Self { kernel_root, pci_windows }
     }
@@ -135,6 +140,10 @@ impl Machine for Pc {
 
     fn flush(&mut self, space: &Space, pages: Pages) {
         flush::everywhere(space.root(), pages);
+    }
+
+    fn flush_here(&mut self, space: &Space, pages: Pages) {
+        flush::here(space.root(), pages);
     }
 
     #[inline]

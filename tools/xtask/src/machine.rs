@@ -186,7 +186,7 @@ impl Machine {
         }
         command.args(serial_arguments(serial));
         if let Some(line) = &self.debug_line {
-            command.args(["-serial", &format!("{line},server=on,wait=off")]);
+            command.args(["-serial", line]);
         }
         if let Some(image) = store {
             command.args(self.store.arguments(image));

@@ -113,10 +113,21 @@ fn take(
     if let Step::Exec(exec) = step {
         return perform(exec, story, machine, name);
     }
+    if let Step::KernelGdb(commands, wanted) = step {
+        let heard = crate::gdb::ask(machine, commands, story.limit, name)?;
+        for wanted in wanted {
+            ensure!(wanted.is_match(&heard), "{heard}GDB printed nothing like: {wanted}");
+        }
+        return Ok(());
+    }
     if let Step::Cut = step {
         // Dropping a guest kills it at once.
         let talk = dialogue.take().context("no machine is running")?;
         return forbid(story, talk.text());
+    }
+    if let Step::Disk(step) = step {
+        ensure!(dialogue.is_none(), "a machine is using the disk");
+        return step.take(machine.disks.first().context("the story has no disk")?);
     }
     if let Step::EspRemove(_) | Step::EspWrite(..) = step {
         ensure!(dialogue.is_none(), "the disk is in use");
@@ -155,7 +166,8 @@ fn take(
             let image = talk.store().context("the story has no store")?;
             step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
         }
-        Step::Exec(_) | Step::Cut | Step::EspRemove(_) | Step::EspWrite(..) => {}
+        Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
+        Step::Disk(_) | Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
 }

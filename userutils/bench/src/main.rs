@@ -29,6 +29,7 @@ mod library;
 mod memory;
 mod pipes;
 mod processes;
+mod raw_disk;
 mod ring;
 mod sample;
 mod schemes;
@@ -55,13 +56,14 @@ Groups:
   ring       a token going round many processes
   schemes    calls to a scheme that a daemon serves
   files      files of ram:
+  disk       a file system on a disk in memory
   processes  fork, exec, wait, threads, kill
   growth     fork against memory and against processes
   memory     faults, mapping, protecting
   events     event queues with many descriptors
   signals    signals to oneself
   trace      stops of a traced thread, its registers and memory
-  disk       a partition of disk:, disk:0p2, which stays as it is
+  raw_disk   a partition of disk:, disk:0p2, which stays as it is
   library    std's threads, locks and memory
 
 Options:
@@ -83,13 +85,14 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 14] = [
+const GROUPS: [(&str, Group); 15] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
     ("ring", ring::run),
     ("schemes", schemes::run),
     ("files", files::run),
+    ("disk", disk::run),
     ("processes", processes::run),
     ("growth", processes::growth),
     ("memory", memory::run),
@@ -97,7 +100,7 @@ const GROUPS: [(&str, Group); 14] = [
     ("signals", signals::run),
     ("library", library::run),
     ("trace", trace::run),
-    ("disk", disk::run),
+    ("raw_disk", raw_disk::run),
 ];
 
 fn main() -> ExitCode {

@@ -99,9 +99,21 @@ impl<M: Machine> Kernel<M> {
             args: self.copy_strings(caller, args, args_len, args_count)?,
             envs: self.copy_strings(caller, envs, envs_len, envs_count)?,
         };
+        // Very many empty strings are little, but the pointers to them are not.
+        if args_count + envs_count > STRINGS_MAX {
+            return fail(E2BIG);
+        }
         let image = UserSlice::new(image, image_len)?;
         let source = Source::Memory { space: caller.space, image };
         let loaded = self.load(source, &strings)?;
+        let (old, new) = (&self.spaces[caller.space.0], &self.spaces[loaded.space.0]);
+        let more = new.resident.saturating_sub(old.resident);
+        if !self.frames.budgets.may_add(old.budget, more) {
+            self.drop_space(loaded.space);
+            return fail(ENOMEM);
+        }
+        let budget = old.budget;
+        self.spaces[loaded.space.0].move_to(&mut self.frames, budget);
         self.become_program(caller, loaded, path, strings.args);
         Err(Stop::Replaced)
     }
@@ -139,7 +151,7 @@ impl<M: Machine> Kernel<M> {
         use abi::redox::flag::O_RDWR;
         let caller = Caller { task, process, space };
         for _ in 0..3 {
-            let description = self.open_path(caller, "debug:", O_RDWR)?;
+            let description = self.open_path(caller, "debug:".to_owned(), O_RDWR)?;
             self.install(process, description, abi::LOWEST_FREE, 0)?;
         }
         Ok(())
@@ -162,7 +174,10 @@ impl<M: Machine> Kernel<M> {
     fn load(&mut self, source: Source, strings: &Strings) -> Result<Loaded, Errno> {
         let reader = ImageReader { kernel: RefCell::new(self), source };
         let plan = Plan::read(&reader, LOAD_BASE).map_err(|error| Errno(error.errno))?;
-        let space = Space::new(&mut self.machine, &mut self.frames)?;
+        let mut space = Space::new(&mut self.machine, &mut self.frames)?;
+        if let Source::Memory { space: old, .. } = source {
+            space.limit = self.spaces[old.0].limit;
+        }
         let space = SpaceId(self.spaces.insert(space));
         let filled = self.fill_space(space, source, &plan, strings);
         match filled {
@@ -186,7 +201,7 @@ impl<M: Machine> Kernel<M> {
         }
         let pages = Pages::covering(STACK_TOP - STACK_SIZE, STACK_SIZE);
         let access = Access::READ | Access::WRITE;
-        self.spaces[space.0].add(Region { pages, access, kind: Kind::Private });
+        self.spaces[space.0].add(Region::new(pages, access, Kind::Private));
         self.spaces[space.0].note_origin(pages, &STACK.into(), 0);
         let (stack, block) = start_block(plan, strings);
         let slice = UserSlice::new(stack, block.len())?;
@@ -211,7 +226,7 @@ impl<M: Machine> Kernel<M> {
             Protection::ReadWrite => Access::READ | Access::WRITE,
             Protection::ReadExecute => Access::READ | Access::EXECUTE,
         };
-        self.spaces[space.0].add(Region { pages, access, kind: Kind::Private });
+        self.spaces[space.0].add(Region::new(pages, access, Kind::Private));
         let file_end = segment.address + segment.file_size;
         let file_pages = Pages::covering(segment.address, segment.file_size);
         if file_pages.count() > 0 {

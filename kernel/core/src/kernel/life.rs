@@ -4,9 +4,9 @@ use super::{Caller, Kernel};
 use crate::error::*;
 use crate::log::Level;
 use crate::machine::{Context, Machine, PowerOff};
-use crate::memory::{Space, SpaceId};
+use crate::memory::{Pages, Space, SpaceId};
 use crate::namespace::NamespaceId;
-use crate::task::{Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
+use crate::task::{Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
 use abi::wait::Ended;
 use alloc::string::String;
@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 /// The highest number of a process or thread.
 const PID_MAX: Pid = 99_999;
 /// Most processes and threads there may be, however much memory there is.
-const TASKS_MAX: usize = 32_768;
+const TASKS_MAX: usize = 16_384;
 /// The umask of the first process.
 const FIRST_UMASK: u32 = 0o022;
 /// One more process or thread for so many frames: the kernel's own records of it, and the least it
@@ -58,6 +58,9 @@ impl<M: Machine> Kernel<M> {
             is_warned: false,
             growth: Default::default(),
             is_doomed: false,
+            hold: Hold::None,
+            is_saving: base.is_some_and(|p| p.is_saving),
+            parked_with: 0,
             next_in_job: None,
         };
         let id = ProcessId(self.processes.insert(process));
@@ -114,9 +117,20 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether there may be one more process or thread. Those that have ended and have not been
     /// waited for count.
-    pub(crate) fn has_room_for_task(&self) -> bool {
+    pub(crate) fn has_room_for_task(&mut self) -> bool {
         let most = self.tasks_max();
-        self.tasks.len() < most && self.processes.len() < most
+        self.tasks.len() < most
+            && self.processes.len() < most
+            && self.pids.try_reserve(1).is_ok()
+            && self.tids.try_reserve(1).is_ok()
+            && self.policy.has_room()
+    }
+
+    /// Whether the kernel's heap has room for about so many bytes in small pieces beside what every
+    /// operation may take.
+    pub(crate) fn has_heap_for(&self, bytes: usize) -> bool {
+        let is_little = bytes <= self.machine.heap_reserve() / 2;
+        is_little || bytes <= self.machine.heap_free() / 2
     }
 
     /// Most threads of all processes together, and most processes.
@@ -130,6 +144,10 @@ impl<M: Machine> Kernel<M> {
             return fail(EAGAIN);
         }
         self.check_clone(caller.task)?;
+        let files = self.processes[caller.process.0].files.heap_bytes();
+        if !self.has_heap_for(files + self.spaces[caller.space.0].heap_bytes()) {
+            return fail(ENOMEM);
+        }
         let parent_space = &mut self.spaces[caller.space.0];
         let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
         let thread = &mut self.tasks[caller.task.0];
@@ -139,9 +157,12 @@ impl<M: Machine> Kernel<M> {
         let mask = thread.signals.mask;
         let (interrupted, alternate) =
             (thread.signals.interrupted.clone(), thread.signals.alternate);
+        for file in child_space.held() {
+            self.descriptions[file.0].references += 1;
+        }
         let space = SpaceId(self.spaces.insert(child_space));
         let child = self.add_process(space, Some(caller.process));
-        for (_, fd) in self.processes[child.0].files.iter().collect::<Vec<_>>() {
+        for (_, fd) in self.processes[child.0].files.iter() {
             self.descriptions[fd.description.0].references += 1;
         }
         let task = self.add_thread(child, context);
@@ -233,6 +254,15 @@ impl<M: Machine> Kernel<M> {
             _ => Ended::Exited(0),
         };
         record.standing = Standing::Zombie(ended);
+        let (hold, is_saving) = (record.hold, core::mem::take(&mut record.is_saving));
+        if hold == Hold::Parked {
+            self.forget_parked(process);
+        }
+        if is_saving {
+            self.saver_ended();
+        }
+        self.forget_crash(process);
+        let record = &mut self.processes[process.0];
         let files = core::mem::take(&mut record.files);
         record.space = None;
         for (_, fd) in files.iter() {
@@ -264,7 +294,18 @@ impl<M: Machine> Kernel<M> {
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.
         space.clear(&mut self.machine, &mut self.frames);
+        let files = space.let_go();
+        self.frames.budgets.leave(space.budget, space.resident);
         self.machine.drop_space(&mut self.frames, space.tables);
+        files.into_iter().for_each(|file| self.release_description(file));
+    }
+
+    /// Takes pages out of a space, and closes files that it shows no more.
+    pub(crate) fn unmap_pages(&mut self, id: SpaceId, pages: Pages) {
+        let space = &mut self.spaces[id.0];
+        space.remove(&mut self.machine, &mut self.frames, pages);
+        let files = space.let_go();
+        files.into_iter().for_each(|file| self.release_description(file));
     }
 
     /// Children of an ended process become PID 1's.

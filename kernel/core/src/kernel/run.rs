@@ -5,10 +5,11 @@
 
 use super::cpus::{Cpu, Handoff};
 use super::{Caller, Kernel};
+use crate::emergency::Phase;
 use crate::error::*;
 use crate::kernel::{TimerKey, Waiter};
 use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
-use crate::memory::SpaceId;
+use crate::memory::{SpaceId, Zone};
 use crate::schedule::Policy;
 use crate::syscall;
 use crate::task::{State, TaskId, Unfinished, Wait};
@@ -18,8 +19,10 @@ const QUANTUM_NS: u64 = 10_000_000;
 /// The same as a part of a second.
 pub(super) const QUANTA_PER_SECOND: u64 = 1_000_000_000 / QUANTUM_NS;
 /// What is set aside for the kernel's heap between operations, in bytes: more than any operation
-/// allocates.
+/// allocates that does not ask first.
 const HEAP_RESERVE: usize = 1 << 20;
+/// Where memory is in pieces, so little will do.
+const HEAP_LEAST: usize = 64 << 10;
 
 /// A thread to run, with all that running it takes.
 pub struct Chosen<M: Machine> {
@@ -36,6 +39,17 @@ impl<M: Machine> Kernel<M> {
         if self.frames.is_alarmed {
             self.look_at_pressure();
         }
+        if self.emergency.phase != Phase::Calm {
+            return self.next_unusual(cpu);
+        }
+        self.top_up_heap();
+        self.next_ready(cpu)
+    }
+
+    /// The same while the world stands still, or the kernel's heap is short.
+    #[cold]
+    #[inline(never)]
+    fn next_unusual(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         if self.emergency.is_active() {
             self.take_part(cpu);
             if self.emergency.is_active() {
@@ -43,6 +57,19 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.top_up_heap();
+        if self.emergency.phase == Phase::Short && self.machine.heap_reserve() > 0 {
+            // Enough was given back.
+            self.emergency.phase = Phase::Calm;
+        }
+        let chosen = self.next_ready(cpu);
+        if self.emergency.phase == Phase::Short {
+            self.cpus[cpu].take_detour();
+        }
+        chosen
+    }
+
+    #[inline(always)]
+    fn next_ready(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         loop {
             let ticks = self.machine.ticks();
             let task = self.keep_or_choose(cpu, ticks)?;
@@ -440,6 +467,9 @@ impl<M: Machine> Kernel<M> {
         self.cpus[cpu].timer = u64::MAX;
         let now = self.now();
         self.expire_timers(now);
+        if !self.profiles.is_empty() {
+            self.take_samples(cpu, now);
+        }
         let record = &mut self.cpus[cpu];
         if now >= record.turn_ends {
             record.must_yield = record.has_thread;
@@ -482,15 +512,51 @@ impl<M: Machine> Kernel<M> {
         self.machine.kick(id);
     }
 
-    /// Keeps a reserve for the kernel's own heap between operations, where frames can be had, so
-    /// that allocations inside an operation find room.
+    /// Keeps a reserve for the kernel's own heap between operations, so that allocations inside an
+    /// operation find room.
     pub(crate) fn top_up_heap(&mut self) {
-        const ORDER: usize = (HEAP_RESERVE / abi::PAGE_SIZE).ilog2() as usize;
-        if self.machine.heap_reserve() > 0 {
+        if self.machine.heap_reserve() == 0 {
+            self.refill_heap();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill_heap(&mut self) {
+        let order = |bytes: usize| (bytes / abi::PAGE_SIZE).ilog2() as usize;
+        if !self.machine.may_grow_heap() {
+            return self.heap_is_short();
+        }
+        for order in (order(HEAP_LEAST)..=order(HEAP_RESERVE)).rev() {
+            let run = self.frames.allocate_run(order, Zone::Normal);
+            if let Some(first) = run.or_else(|| self.frames.allocate_run(order, Zone::Dma)) {
+                self.machine.grow_heap(first, 1 << order);
+                if self.emergency.phase == Phase::Short {
+                    self.emergency.phase = Phase::Calm;
+                }
+                return;
+            }
+        }
+        self.heap_is_short();
+    }
+
+    /// There is no memory for the kernel's heap. While it has some left, only calls are answered
+    /// that need none or give some back; an emergency is to find more.
+    fn heap_is_short(&mut self) {
+        let has_enough = self.machine.heap_free() >= HEAP_RESERVE / 2;
+        let next = if has_enough { Phase::Calm } else { Phase::Short };
+        if self.emergency.is_active() || self.emergency.phase == next {
             return;
         }
-        if let Some(first) = self.frames.allocate_run(ORDER, crate::memory::Zone::Normal) {
-            self.machine.grow_heap(first, 1 << ORDER);
+        self.emergency.phase = next;
+        if next == Phase::Short {
+            self.cpus.iter_mut().for_each(Cpu::take_detour);
+            self.want_emergency();
         }
+    }
+
+    /// Whether a call must not begin, because the kernel's heap is short and it might need some.
+    pub(crate) fn lacks_heap_for(&self, number: usize) -> bool {
+        self.emergency.phase == Phase::Short && !syscall::gives_back(number)
     }
 }

@@ -205,6 +205,7 @@ calls! {
     52 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
     53 own::UMASK, "umask", 1 => process::umask;
     54 own::SIGALTSTACK, "sigaltstack", 2 => signal::alternate_stack, with registers;
+    55 own::MSYNC, "msync", 2 => memory::sync;
 }
 
 /// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.
@@ -220,6 +221,28 @@ const _: () = {
     }
     assert!(abi::call::CALLS.len() == ROWS.len(), "abi::call has a call that is none");
 };
+
+/// Whether a call takes next to nothing of the kernel's heap, or gives back: such calls work when
+/// the heap cannot grow.
+pub(crate) fn gives_back(number: usize) -> bool {
+    const ALL: [usize; 14] = [
+        SYS_CLOSE,
+        SYS_READ,
+        SYS_FUNMAP,
+        SYS_YIELD,
+        SYS_CLOCK_GETTIME,
+        SYS_NANOSLEEP,
+        own::EXIT,
+        own::WAIT,
+        own::GETPID,
+        own::GETTID,
+        own::THREAD_EXIT,
+        own::KILL,
+        own::SIGRETURN,
+        own::SIGPROCMASK,
+    ];
+    ALL.contains(&number)
+}
 
 /// How many calls there are.
 pub const SLOTS: usize = ROWS.len();

@@ -3,10 +3,13 @@
 //!
 //! `proc:PID/thread/TID/` is about one thread; its files are in `proc:PID/` too, for the process's
 //! first one. Through `trace`, `regs/` and `mem` a tracer takes a process apart: those who may not
-//! are refused when they open.
+//! are refused when they open. `proc:crashes` is for the one who writes down what crashes.
 
+mod crashes;
 mod find;
+mod limits;
 mod memory;
+mod profile;
 mod registers;
 mod rows;
 mod session;
@@ -39,6 +42,8 @@ impl<M: Machine> Scheme<M> for Proc {
     fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, flags: usize) -> Outcome<Opened> {
         let subject = match find(k, caller, path)? {
             Found::Open(subject) => subject,
+            Found::Crashes if flags & O_STAT != 0 => Subject::Crashes,
+            Found::Crashes => return crashes::open(k, caller),
             Found::Guarded(task, _) if flags & O_STAT != 0 => {
                 // Looking at the outside begins no session.
                 Subject::Outside(k.thread_key(task))
@@ -48,7 +53,11 @@ impl<M: Machine> Scheme<M> for Proc {
                 return thread::open(k, caller, task, wanted, flags);
             }
         };
-        if flags & O_WRONLY != 0 && !is_directory(subject) {
+        let may_write = match subject {
+            Subject::ProcessRow(_, row) => Rows::<M>::ALL[row].write.is_some(),
+            subject => is_directory(subject),
+        };
+        if flags & O_WRONLY != 0 && !may_write {
             return fail(EACCES);
         }
         Opened::positioned(k.texts.open(subject))
@@ -66,6 +75,10 @@ impl<M: Machine> Scheme<M> for Proc {
             Subject::Trace(id) => session::read(k, caller, id, into, at.is_nonblocking),
             Subject::Memory(memory) => memory::read(k, caller, memory, into, at.offset as usize),
             Subject::Registers(key, set) => registers::read(k, caller, key, set, into, at.offset),
+            Subject::Profile(profile) => profile::read(k, caller, profile, into),
+            Subject::Crashes if k.crashes.collector == Some(number) => {
+                crashes::read(k, caller, into, at.is_nonblocking)
+            }
             _ => k.read_text(caller, number, into, at.offset, |k, subject| match subject {
                 Subject::ProcessRow(pid, row) => {
                     let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
@@ -93,6 +106,14 @@ impl<M: Machine> Scheme<M> for Proc {
             Subject::Trace(id) => session::write(k, caller, id, from),
             Subject::Memory(memory) => memory::write(k, caller, memory, from, at.offset as usize),
             Subject::Registers(key, set) => registers::write(k, caller, key, set, from),
+            Subject::Profile(profile) => profile::write(k, caller, profile, from),
+            Subject::ProcessRow(pid, row) => {
+                let write = Rows::<M>::ALL[row].write.ok_or(Errno(EBADF))?;
+                let command = k.copy_in_command(caller, from)?;
+                let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
+                write(k, caller, process, command.trim())?;
+                Ok(from.length)
+            }
             _ => fail(EBADF),
         }
     }
@@ -119,6 +140,8 @@ impl<M: Machine> Scheme<M> for Proc {
         match subject {
             Ok(Subject::Trace(id)) => k.end_session(id),
             Ok(Subject::Memory(memory)) => memory::close(k, memory),
+            Ok(Subject::Profile(profile)) => k.end_profile(profile),
+            Ok(Subject::Crashes) if k.crashes.collector == Some(number) => k.end_collector(),
             _ => {}
         }
     }
@@ -126,6 +149,7 @@ impl<M: Machine> Scheme<M> for Proc {
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
         match k.texts.subject(number) {
             Ok(Subject::Trace(id)) => session::ready(k, id),
+            Ok(Subject::Crashes) => crashes::ready(k),
             _ => EventFlags::EVENT_READ,
         }
     }
@@ -142,6 +166,7 @@ impl<M: Machine> Scheme<M> for Proc {
             Ok(Subject::Registers(key, set)) => {
                 format!("{}/thread/{}/regs/{}", key.pid, key.tid, set.name())
             }
+            Ok(Subject::Crashes) => find::CRASHES.to_string(),
             Ok(Subject::ThreadRow(key, row)) => {
                 format!("{}/thread/{}/{}", key.pid, key.tid, ThreadRows::<M>::ALL[row].name)
             }
@@ -152,12 +177,17 @@ impl<M: Machine> Scheme<M> for Proc {
     fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
         let subject = k.texts.subject(number)?;
         let (owner, st_mode) = match subject {
-            Subject::Trace(_) | Subject::Memory(_) => (None, MODE_FILE | 0o600),
+            Subject::Trace(_) | Subject::Memory(_) | Subject::Profile(_) | Subject::Crashes => {
+                (None, MODE_FILE | 0o600)
+            }
             Subject::Registers(key, _) | Subject::Outside(key) => {
                 (k.find_process(key.pid), MODE_FILE | 0o600)
             }
             Subject::ThreadRow(key, _) => (k.find_process(key.pid), MODE_FILE | 0o400),
             Subject::RegisterList(key) => (k.find_process(key.pid), MODE_DIR | 0o555),
+            Subject::ProcessRow(pid, row) if Rows::<M>::ALL[row].write.is_some() => {
+                (k.find_process(pid), MODE_FILE | 0o644)
+            }
             Subject::ProcessRow(pid, _) | Subject::Descriptor(pid, _) => {
                 (k.find_process(pid), MODE_FILE | 0o444)
             }
@@ -206,7 +236,7 @@ impl<M: Machine> Scheme<M> for Proc {
 }
 
 fn is_directory(subject: Subject) -> bool {
-    !matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..))
+    !matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..) | Subject::Crashes)
 }
 
 /// The entry at a place of a fixed list.
