@@ -81,8 +81,11 @@ fn dump(path: &Path) -> std::io::Result<ExitCode> {
     println!("{:>7} {:>8}  {:<7} NAME", "PID", "PAGES", "FATE");
     for entry in &header.entries {
         let name: String = entry.name.iter().take_while(|b| **b != 0).map(|b| shown(*b)).collect();
-        let is_killed = entry.flags == store_format::slot_flags_killed();
-        let fate = if is_killed { "ended" } else { "active" };
+        let fate = match entry.flags {
+            flags if flags == store_format::slot_flags_killed() => "ended",
+            flags if flags == store_format::slot_flags_parked() => "parked",
+            _ => "active",
+        };
         println!("{:>7} {:>8}  {fate:<7} {name}", entry.pid, entry.pages);
     }
     Ok(ExitCode::SUCCESS)

@@ -5,11 +5,12 @@
 //! | 0..16 | header, copy A |
 //! | 16..32 | header, copy B |
 //! | 32.. | slots of one page each; slot N belongs to physical frame N |
+//! | behind the slots | the lot: places of one page each for the pages of parked jobs |
 //!
 //! The copies are written in turn, each with a sequence number and a hash over everything in it,
 //! so that a write cut short leaves the other copy valid. Nothing in the store can be restored
-//! after a power cut, because the kernel's state went with it: a header that is not idle only
-//! says truthfully what was lost.
+//! after a power cut, because the kernel's state went with it: a header that is not idle, or that
+//! names parked processes, only says truthfully what was lost.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -59,6 +60,11 @@ pub const fn slot_flags_active() -> u32 {
 /// The process of a [`SlotEntry`] was ended; its pages are worth nothing.
 pub const fn slot_flags_killed() -> u32 {
     2
+}
+
+/// The process of a [`SlotEntry`] is parked: its pages are in the lot.
+pub const fn slot_flags_parked() -> u32 {
+    3
 }
 
 /// What the store is in the middle of.

@@ -134,6 +134,7 @@ pub(crate) struct Service {
     pub(crate) scheme: Names,
     #[serde(default)]
     pub(crate) restart: Restart,
+    pub(crate) memory: Option<String>,
 }
 
 /// Names written as one text or as a list of them.

@@ -25,6 +25,8 @@ struct ServiceRow<'m> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     schemes: &'m [String],
     restart: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<&'m str>,
 }
 
 #[derive(Serialize)]
@@ -64,6 +66,7 @@ fn row(service: &Service) -> ServiceRow<'_> {
         needs: &service.needs,
         schemes: service.scheme.as_slice(),
         restart: service.restart.name(),
+        memory: service.memory.as_deref(),
     }
 }
 
@@ -74,6 +77,7 @@ pub(crate) fn check(manifests: &[Manifest], archive: &Archive<'_>) -> anyhow::Re
     for (manifest, at) in all_services(manifests) {
         let service = at.get_ref();
         check_command(manifest, at, archive)?;
+        check_memory(manifest, at)?;
         if !names.insert(service.name.as_str()) {
             let message = format!("a second service is called {:?}", service.name);
             return Err(manifest.mistake(at, message).into());
@@ -101,6 +105,18 @@ fn check_command(
         Ok(entry) if entry.kind() == Kind::File && entry.mode() & 0o111 != 0 => Ok(()),
         Ok(_) => Err(manifest.mistake(at, format!("command {command:?} is not executable"))),
         Err(error) => Err(manifest.mistake(at, format!("command {command:?}: {error}"))),
+    }
+}
+
+/// A limit of memory is a number of bytes, or one with a unit.
+fn check_memory(manifest: &Manifest, at: &Spanned<Service>) -> Result<(), Mistake> {
+    let Some(size) = &at.get_ref().memory else { return Ok(()) };
+    let digits = size.strip_suffix(['K', 'M', 'G']).unwrap_or(size);
+    match digits.parse::<u32>() {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err(manifest.mistake(at, format!("expected a size such as `32M`, found {size:?}")))
+        }
     }
 }
 

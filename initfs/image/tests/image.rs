@@ -205,6 +205,7 @@ fn services_that_cannot_start_are_refused() {
         ),
         (service("a", "scheme = ['s', 't', 's']"), "scheme \"s\" is given twice"),
         (service("a", "scheme = 7"), "expected a name or a list of names"),
+        (service("a", "memory = '3 MB'"), "expected a size such as `32M`, found \"3 MB\""),
         (service("a", "restart = 'often'"), "unknown variant `often`, expected one of `never`"),
     ];
     for (services, expected) in cases {

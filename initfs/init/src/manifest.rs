@@ -11,6 +11,7 @@
 //! needs = ["log"]
 //! schemes = ["ram"]       # ready once all of these exist; without any, ready at once
 //! restart = "on-failure"  # never | always | on-failure (the default)
+//! memory = "32M"          # no more than that, with all it starts; without it, no limit
 //!
 //! [[mount]]
 //! at = "/tmp"
@@ -58,6 +59,8 @@ pub(crate) struct Service {
     /// What to do when it ends.
     #[serde(default)]
     pub(crate) restart: Rule,
+    /// How much memory it and what it starts may have.
+    pub(crate) memory: Option<String>,
 }
 
 /// One line for `sys:mount`.

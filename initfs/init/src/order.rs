@@ -95,6 +95,7 @@ mod tests {
             needs: needs.iter().map(|need| need.to_string()).collect(),
             schemes: Vec::new(),
             restart: Default::default(),
+            memory: None,
         }
     }
 

@@ -84,8 +84,10 @@ impl Supervisor {
     }
 
     fn start(&mut self, at: usize, report: &mut Report) -> bool {
-        let Service { name, command, args, .. } = &self.slots[at].service;
-        match process::start(command, args, &self.environment, Streams::daemon()) {
+        let service = &self.slots[at].service;
+        let name = &service.name;
+        let (command, args) = command_of(service);
+        match process::start(&command, &args, &self.environment, Streams::daemon()) {
             Ok(pid) => self.slots[at].process = Some((pid, Instant::now())),
             Err(error) => report.say(format_args!("{name}: cannot start {command}: {error}")),
         }
@@ -196,4 +198,12 @@ pub(crate) fn wait_for(pid: Pid, services: &mut Supervisor, report: &mut Report)
             }
         }
     }
+}
+/// The program of a service and its arguments: through `limit` when it has a limit of memory.
+fn command_of(service: &Service) -> (String, Vec<String>) {
+    let Some(size) = &service.memory else {
+        return (service.command.clone(), service.args.clone());
+    };
+    let words = ["-j", size, &service.command].map(String::from);
+    ("/bin/limit".into(), words.into_iter().chain(service.args.iter().cloned()).collect())
 }

@@ -4,6 +4,10 @@
 //! 8..16 with zero below, or the signal's number in bits 0..7. A child that has only stopped has 0x7F
 //! there and the signal's number above; one that goes on has 0xFFFF.
 
+/// What stands for a signal in the end of a process that an emergency ended: somebody chose it, or
+/// its pages could not be brought back. No signal has this number, and nobody can send it.
+pub const ENDED_BY_EMERGENCY: u8 = 99;
+
 /// Why a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {

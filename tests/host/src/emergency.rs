@@ -61,3 +61,8 @@ pub fn status_number(user: &mut User, key: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
     line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {key} in {text}"))
 }
+
+/// The end of a process that an emergency ended.
+pub fn sacrificed() -> Ended {
+    Ended::Signalled(abi::wait::ENDED_BY_EMERGENCY)
+}

@@ -32,7 +32,7 @@ fn fates(user: &mut User) -> Vec<Ended> {
         })
         .collect();
     let leak = leak(user);
-    assert_eq!(user.wait_for(leak), killed_by(SIGKILL));
+    assert_eq!(user.wait_for(leak), sacrificed());
     user.close(writer).expect("it is open");
     user.close(reader).expect("it is open");
     keepers.into_iter().map(|keeper| user.wait_for(keeper)).collect()
@@ -105,7 +105,7 @@ fn bits_that_flip_on_the_disk_are_found_and_only_their_owners_end() {
         machine(&disk).option("emergency.restore=disk").run(move |user| {
             // Every keeper checks its own bytes: one that goes on wrong would fail the story.
             let ended = fates(user);
-            let killed = ended.iter().filter(|end| **end == killed_by(SIGKILL)).count();
+            let killed = ended.iter().filter(|end| **end == sacrificed()).count();
             let whole = ended.iter().filter(|end| **end == Ended::Exited(0)).count();
             assert_eq!(killed + whole, DOCUMENTS);
             let lost = status_number(user, "lost_pages") as usize;

@@ -29,7 +29,7 @@ fn keep_a_canary(user: &mut User) {
     });
     until_waiting(user, keeper, "readable");
     let leak = leak(user);
-    assert_eq!(user.wait_for(leak), killed_by(SIGKILL));
+    assert_eq!(user.wait_for(leak), sacrificed());
     user.close(writer).expect("it is open");
     user.close(reader).expect("it is open");
     assert_eq!(user.wait_for(keeper), Ended::Exited(0));

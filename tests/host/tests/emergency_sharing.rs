@@ -32,7 +32,7 @@ fn round(user: &mut User, number: usize) {
     });
     until_waiting(user, sleeper, "time");
     let leak = leak(user);
-    assert_eq!(user.wait_for(leak), killed_by(SIGKILL));
+    assert_eq!(user.wait_for(leak), sacrificed());
     check_document(user, number, private, 20);
     user.store(shared + 64, b"yes");
     user.store_word(shared, 1);

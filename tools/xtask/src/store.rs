@@ -1,5 +1,5 @@
-//! The emergency store's disk: a sparse file with a header and room for every frame, the device in
-//! front of it, and what a story does to it while the machine runs.
+//! The emergency store's disk: a sparse file with a header and room for every frame, twice, so that
+//! jobs can be parked, the device in front of it, and what a story does to it while the machine runs.
 
 use crate::machine::{Machine, with_path};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -228,10 +228,10 @@ pub(crate) fn image(machine: &Machine, name: &str) -> Result<Option<PathBuf>> {
     Ok(Some(path))
 }
 
-/// Bytes of a disk with a slot for every frame up to the highest.
+/// Bytes of a disk with a slot for every frame up to the highest, and as many places to park.
 fn size(memory: u64) -> u64 {
     let top = if memory > BELOW_HOLE { memory - BELOW_HOLE + HOLE_END } else { memory };
-    top + FIRST_SLOT * PAGE as u64
+    2 * top + FIRST_SLOT * PAGE as u64
 }
 
 fn make(path: &Path, size: u64) -> Result<()> {
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn there_is_a_slot_for_the_highest_frame() {
-        assert_eq!(size(64 << 20), (64 << 20) + 32 * 4096);
-        assert_eq!(size(3 << 30), (5 << 30) + 32 * 4096);
+        assert_eq!(size(64 << 20), (128 << 20) + 32 * 4096);
+        assert_eq!(size(3 << 30), (10 << 30) + 32 * 4096);
     }
 }

@@ -12,6 +12,7 @@ mod free;
 mod grep;
 mod hexdump;
 mod kill;
+mod limit;
 mod lsblk;
 mod lspci;
 mod mount;
@@ -41,7 +42,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 19] = [
+const TOOLS: [Tool; 20] = [
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -52,6 +53,7 @@ const TOOLS: [Tool; 19] = [
     lsblk::TOOL,
     lspci::TOOL,
     emerg::LEAK,
+    limit::TOOL,
     mount::TOOL,
     ps::TOOL,
     stop::REBOOT,

@@ -12,6 +12,7 @@ pub mod bits;
 pub mod block;
 pub mod hash;
 pub mod input;
+pub mod lot;
 pub mod picker;
 pub mod policy;
 pub mod pressure;
@@ -25,18 +26,22 @@ pub mod store;
 pub use block::BlockIo;
 pub use store::reserve_words;
 
+use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
-use crate::task::QueueId;
+use crate::task::{Pid, QueueId};
 use alloc::boxed::Box;
 use input::Input;
-use picker::Picker;
+use picker::{Decision, Picker};
 use policy::Policy;
 use pressure::MemoryPressureLevel;
-use record::{Record, Records};
+use record::{Decider, Record, Records};
 use screen::Screen;
 use serial::Serial;
 use snapshot::Snapshot;
 use store::Store;
+
+/// How long a job may save its work unless the command line says otherwise, in seconds.
+const SAVE_S: u64 = 20;
 
 /// Whether the world goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,6 +74,10 @@ pub enum Stage {
     SealFlush,
     /// Giving up the copies in memory, from this frame on.
     Erase(usize),
+    /// Writing the pages of a job to the lot.
+    Park(Parking),
+    /// They stay there.
+    ParkFlush(Parking),
     /// Nothing is left to do until somebody decides.
     Wait,
     /// The header says that pages are being read.
@@ -115,6 +124,45 @@ pub struct Sweep {
     pub tries: u8,
 }
 
+/// How far parking a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Parking {
+    /// The job, by its place in the snapshot.
+    pub job: usize,
+    /// The process whose pages are next; none behind the last.
+    pub process: Option<crate::task::ProcessId>,
+    /// The page of its space.
+    pub page: usize,
+    /// The first of the places that are being written.
+    pub place: usize,
+    /// How many of them.
+    pub count: u32,
+    /// The slot that is being read, because memory does not have the page.
+    pub fetched: Option<usize>,
+}
+
+/// A job's pages are on their way back from the lot, while the world goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resuming {
+    /// The job, by its lowest number.
+    pub job: Pid,
+    /// The next place to look at.
+    pub next: usize,
+    /// Places that are being read, from `next` on.
+    pub count: u32,
+    /// How often the disk has refused them.
+    pub tries: u8,
+}
+
+/// Some jobs have time to save their work, and only they and what they need run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Saving {
+    /// When the time is over.
+    pub until_ns: u64,
+    /// The timer that ends it.
+    pub timer: TimerKey,
+}
+
 /// Everything about emergencies.
 pub struct Emergency<M> {
     /// Without it, running out of memory is an error for whoever asked.
@@ -141,6 +189,8 @@ pub struct Emergency<M> {
     pub level_changes: u64,
     /// What is being done.
     pub stage: Stage,
+    /// What has been decided, until what is on its way has arrived.
+    pub pending: Option<(Decision, Decider)>,
     /// Where pages go.
     pub store: Store<M>,
     /// Frames lose their contents once they are in the store, as if they had been given away.
@@ -157,6 +207,14 @@ pub struct Emergency<M> {
     pub input: Input,
     /// What happens when nobody answers.
     pub policy: Policy,
+    /// How long a job may save its work, in seconds.
+    pub save_s: u64,
+    /// Jobs that save their work now.
+    pub saving: Option<Saving>,
+    /// Threads that wait to be told to save.
+    pub told_to_save: QueueId,
+    /// The job that comes back from the lot now.
+    pub resuming: Option<Resuming>,
     /// This emergency, as far as it is known.
     pub record: Record,
     /// Those before.
@@ -169,7 +227,11 @@ pub struct Emergency<M> {
 
 impl<M: Machine> Emergency<M> {
     /// No emergency. `reserve` is for the store.
-    pub fn new(refused: QueueId, reserve: &'static mut [u64], frames: usize) -> Box<Self> {
+    pub fn new(
+        [refused, told_to_save]: [QueueId; 2],
+        reserve: &'static mut [u64],
+        frames: usize,
+    ) -> Box<Self> {
         Box::new(Self {
             is_enabled: true,
             phase: Phase::Calm,
@@ -183,6 +245,7 @@ impl<M: Machine> Emergency<M> {
             is_ticking: false,
             level_changes: 0,
             stage: Stage::Done,
+            pending: None,
             store: Store::new(reserve, frames),
             is_erasing: false,
             snapshot: Snapshot::default(),
@@ -191,6 +254,10 @@ impl<M: Machine> Emergency<M> {
             serial: Serial::default(),
             input: Input::default(),
             policy: Policy::default(),
+            save_s: SAVE_S,
+            saving: None,
+            told_to_save,
+            resuming: None,
             record: Record::default(),
             records: Records::default(),
             lines: [0; 4],

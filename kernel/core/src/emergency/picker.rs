@@ -1,10 +1,11 @@
-//! The picker: a person chooses which jobs end. Keys go in, a screen comes out; nothing else.
+//! The picker: a person chooses which jobs end, save first or are parked. Keys go in, a screen
+//! comes out; nothing else.
 //!
 //! It never allocates, never waits, and never believes a program's name. Whatever is marked is
 //! confirmed by a second key; what others depend on by a capital one.
 
 use super::input::Key;
-use super::screen::{Screen, Style};
+use super::screen::{Pen, Screen, Style};
 use super::snapshot::{Fate, MAX_SNAPSHOT_ENTRIES, Snapshot, SnapshotEntry};
 use core::fmt;
 
@@ -15,11 +16,32 @@ const PAGE: usize = LIST.end - LIST.start;
 /// Cells of the progress bar.
 const BAR: usize = 30;
 
-/// What a person decided about the marked jobs.
+/// What is to become of one job.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PickerAction {
-    /// They end, and their memory is free.
+    /// It ends, and its memory is free.
     Kill,
+    /// It alone runs on for a while, to save its work; then it ends.
+    Save,
+    /// It stays in the store until somebody has it back.
+    Park,
+}
+
+impl PickerAction {
+    fn mark(self) -> &'static str {
+        match self {
+            PickerAction::Kill => "[END]",
+            PickerAction::Save => "[SAV]",
+            PickerAction::Park => "[PRK]",
+        }
+    }
+}
+
+/// What a person decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// Every marked job gets what it is marked for.
+    Act,
     /// Nothing ends; possible while enough memory is free.
     Continue,
 }
@@ -37,6 +59,8 @@ pub enum Progress {
     Safe(usize),
     /// The disk failed; the text says how.
     Broken(&'static str),
+    /// A job's pages are going where they can stay.
+    Parking,
     /// Pages checked or read back, of so many.
     Restoring(usize, usize),
 }
@@ -56,8 +80,12 @@ pub struct Situation {
     pub countdown: Option<u64>,
     /// When the world stopped, nanoseconds since boot.
     pub stopped_ns: u64,
-    /// Processes whose pages could not be read back.
+    /// Pages that could not be read back.
     pub lost: usize,
+    /// Pages that can be parked; none without a store that has room for it.
+    pub can_park: usize,
+    /// How long a job may save, in seconds.
+    pub save_s: u64,
 }
 
 impl Situation {
@@ -95,8 +123,8 @@ impl fmt::Display for Growth {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Question {
     None,
-    Kill,
-    KillEssential,
+    Act,
+    ActOnEssential,
 }
 
 /// The picker's state between two keys.
@@ -104,9 +132,10 @@ enum Question {
 pub struct Picker {
     cursor: usize,
     top: usize,
-    marked: [u64; MAX_SNAPSHOT_ENTRIES.div_ceil(64) + 1],
+    marked: [Option<PickerAction>; MAX_SNAPSHOT_ENTRIES + 1],
     question: Question,
-    message: &'static str,
+    /// What the person should know, until the next key.
+    pub message: &'static str,
     /// Whether a key has been pressed: then nobody decides behind the person's back.
     pub is_touched: bool,
 }
@@ -116,7 +145,7 @@ impl Default for Picker {
         Self {
             cursor: 0,
             top: 0,
-            marked: [0; MAX_SNAPSHOT_ENTRIES.div_ceil(64) + 1],
+            marked: [None; MAX_SNAPSHOT_ENTRIES + 1],
             question: Question::None,
             message: "",
             is_touched: false,
@@ -125,24 +154,23 @@ impl Default for Picker {
 }
 
 impl Picker {
-    /// Whether the job at `index` is marked.
-    pub fn is_marked(&self, index: usize) -> bool {
-        self.marked[index / 64] & 1 << (index % 64) != 0
+    /// What the job at `index` is marked for.
+    pub fn mark(&self, index: usize) -> Option<PickerAction> {
+        self.marked[index]
     }
 
     /// Marks a job, or takes the mark away.
-    pub fn set_mark(&mut self, index: usize, is_marked: bool) {
-        self.marked[index / 64] &= !(1 << (index % 64));
-        self.marked[index / 64] |= u64::from(is_marked) << (index % 64);
+    pub fn set_mark(&mut self, index: usize, mark: Option<PickerAction>) {
+        self.marked[index] = mark;
     }
 
-    /// Takes all marks away, because what was marked has happened.
+    /// Takes all marks away.
     pub fn unmark_all(&mut self) {
-        self.marked.fill(0);
+        self.marked.fill(None);
     }
 
     /// Obeys a key. Returns what is to be done, once it is certain.
-    pub fn key(&mut self, key: Key, jobs: &Snapshot, now: &Situation) -> Option<PickerAction> {
+    pub fn key(&mut self, key: Key, jobs: &Snapshot, now: &Situation) -> Option<Decision> {
         self.is_touched = true;
         self.message = "";
         if self.question != Question::None {
@@ -155,18 +183,20 @@ impl Picker {
             Key::PageUp => self.cursor = self.cursor.saturating_sub(PAGE),
             Key::PageDown => self.cursor = (self.cursor + PAGE).min(last),
             Key::Char(b' ') => {
-                self.mark_row(self.cursor, jobs);
+                self.mark_row(self.cursor, PickerAction::Kill, jobs, now);
                 self.cursor = (self.cursor + 1).min(last);
             }
+            Key::Char(b's') => self.mark_row(self.cursor, PickerAction::Save, jobs, now),
+            Key::Char(b'p') => self.mark_row(self.cursor, PickerAction::Park, jobs, now),
             Key::Char(digit @ b'1'..=b'9') => {
                 let row = self.top + usize::from(digit - b'1');
                 if row <= last {
                     self.cursor = row;
-                    self.mark_row(row, jobs);
+                    self.mark_row(row, PickerAction::Kill, jobs, now);
                 }
             }
-            Key::Enter => self.ask(jobs),
-            Key::Char(b'c') if now.needed() == 0 => return Some(PickerAction::Continue),
+            Key::Enter => self.ask(jobs, now),
+            Key::Char(b'c') if now.needed() == 0 => return Some(Decision::Continue),
             Key::Char(b'c') => self.message = "Not yet: too little memory is free to go on.",
             Key::Escape => self.unmark_all(),
             Key::Char(_) => {}
@@ -175,38 +205,54 @@ impl Picker {
         None
     }
 
-    fn mark_row(&mut self, row: usize, jobs: &Snapshot) {
+    /// Marks the job in a row for `action`; a second time takes the mark away.
+    fn mark_row(&mut self, row: usize, action: PickerAction, jobs: &Snapshot, now: &Situation) {
         let Some(index) = jobs.ranked(row) else { return };
         let entry = &jobs.entries()[index];
-        match () {
-            () if entry.is_first => self.message = "Without the first process nothing goes on.",
-            () if entry.is_others => self.message = "These are many jobs: end one of those above.",
-            () if entry.fate != Fate::Lives => self.message = "That job is gone already.",
-            () => self.set_mark(index, !self.is_marked(index)),
-        }
-    }
-
-    /// Enter: with nothing marked it means the row under the cursor.
-    fn ask(&mut self, jobs: &Snapshot) {
-        if self.marked_jobs(jobs).next().is_none() {
-            self.mark_row(self.cursor, jobs);
-        }
-        self.question = match () {
-            () if self.marked_jobs(jobs).next().is_none() => Question::None,
-            () if self.marked_jobs(jobs).any(|entry| entry.is_essential) => Question::KillEssential,
-            () => Question::Kill,
+        let is_park = action == PickerAction::Park;
+        self.message = match () {
+            () if entry.is_first => "Without the first process nothing goes on.",
+            () if entry.is_others => "These are many jobs: choose one of those above.",
+            () if entry.fate == Fate::Parked => "That job is parked: emerg resume brings it back.",
+            () if entry.fate != Fate::Lives => "That job is gone already.",
+            () if action != PickerAction::Kill && entry.is_essential => {
+                "Others depend on that job: it can only be ended."
+            }
+            () if is_park && now.can_park == 0 => "There is no store with room to park a job in.",
+            () if is_park && now.can_park < entry.would_park => {
+                "The store has too little room left to park that job."
+            }
+            () => {
+                let mark = &mut self.marked[index];
+                *mark = if *mark == Some(action) { None } else { Some(action) };
+                ""
+            }
         };
     }
 
-    fn answer(&mut self, key: Key) -> Option<PickerAction> {
+    /// Enter: with nothing marked it means ending the row under the cursor.
+    fn ask(&mut self, jobs: &Snapshot, now: &Situation) {
+        if self.marked_jobs(jobs).next().is_none() {
+            self.mark_row(self.cursor, PickerAction::Kill, jobs, now);
+        }
+        self.question = match () {
+            () if self.marked_jobs(jobs).next().is_none() => Question::None,
+            () if self.marked_jobs(jobs).any(|(entry, _)| entry.is_essential) => {
+                Question::ActOnEssential
+            }
+            () => Question::Act,
+        };
+    }
+
+    fn answer(&mut self, key: Key) -> Option<Decision> {
         let question = core::mem::replace(&mut self.question, Question::None);
         match (question, key) {
-            (Question::Kill, Key::Char(b'y' | b'Y'))
-            | (Question::KillEssential, Key::Char(b'Y')) => return Some(PickerAction::Kill),
-            (Question::KillEssential, Key::Char(b'y')) => {
+            (Question::Act, Key::Char(b'y' | b'Y'))
+            | (Question::ActOnEssential, Key::Char(b'Y')) => return Some(Decision::Act),
+            (Question::ActOnEssential, Key::Char(b'y')) => {
                 self.message = "Others depend on a marked job: a capital Y, if it must be.";
             }
-            _ => self.message = "Nothing has been ended.",
+            _ => self.message = "Nothing has been done.",
         }
         None
     }
@@ -215,9 +261,9 @@ impl Picker {
     pub fn marked_jobs<'a>(
         &'a self,
         jobs: &'a Snapshot,
-    ) -> impl Iterator<Item = &'a SnapshotEntry> + 'a {
+    ) -> impl Iterator<Item = (&'a SnapshotEntry, PickerAction)> + 'a {
         let entries = jobs.entries().iter().enumerate();
-        entries.filter(|(index, _)| self.is_marked(*index)).map(|(_, entry)| entry)
+        entries.filter_map(|(index, entry)| Some((entry, self.mark(index)?)))
     }
 
     /// Draws everything.
@@ -251,16 +297,17 @@ impl Picker {
         let is_here = self.top + line == self.cursor;
         let style = match (entry.fate, is_here) {
             (_, true) => Style::Reverse,
-            (Fate::Killed | Fate::Lost, _) => Style::Dim,
-            _ if self.is_marked(index) => Style::Red,
+            (Fate::Killed | Fate::Lost | Fate::Parked, _) => Style::Dim,
+            _ if self.mark(index) == Some(PickerAction::Kill) => Style::Red,
+            _ if self.mark(index).is_some() => Style::Green,
             _ if entry.is_essential => Style::Dim,
             _ => Style::Plain,
         };
         let mark = match entry.fate {
             Fate::Killed => "ended",
             Fate::Lost => "LOST ",
-            Fate::Lives if self.is_marked(index) => "[END]",
-            Fate::Lives => "",
+            Fate::Parked => "prkd ",
+            Fate::Lives => self.mark(index).map_or("", PickerAction::mark),
         };
         let arrow = if is_here { '>' } else { ' ' };
         let mut pen = screen.at(row, 0, style);
@@ -299,26 +346,21 @@ impl Picker {
         if below > 0 || self.top > 0 {
             screen.at(20, 5, Style::Dim).text(format_args!("{} above, {below} below", self.top));
         }
-        let (mut count, mut frees) = (0, 0);
-        for entry in self.marked_jobs(jobs) {
-            count += 1;
-            frees += entry.would_free;
-        }
-        if count > 0 {
-            let style = if frees >= now.needed() { Style::Green } else { Style::Plain };
-            let plural = if count == 1 { "" } else { "s" };
-            screen.at(21, 1, style).text(format_args!(
-                "{count} job{plural} marked: frees {} of the {} that are needed.",
-                Pages(frees),
-                Pages(now.needed())
-            ));
+        let total = Total::of(self.marked_jobs(jobs));
+        if total.count() > 0 {
+            let style = if total.frees >= now.needed() { Style::Green } else { Style::Plain };
+            let mut pen = screen.at(21, 1, style);
+            total.draw(&mut pen, now);
         }
         let mut pen = screen.at(22, 1, Style::Bold);
         match self.question {
-            Question::Kill => pen.text(format_args!(
-                "End what is marked? What it has not saved is lost.   y = yes, any other key = no"
-            )),
-            Question::KillEssential => pen.text(format_args!(
+            Question::Act => match total.ends {
+                0 => pen.text(format_args!("Do that?   y = yes, any other key = no")),
+                _ => pen.text(format_args!(
+                    "End what is marked? What it has not saved is lost.   y = yes, any other key = no"
+                )),
+            },
+            Question::ActOnEssential => pen.text(format_args!(
                 "Others DEPEND on a marked job (*). End it all the same?   Y = yes, other = no"
             )),
             Question::None if !self.message.is_empty() => {
@@ -336,8 +378,52 @@ impl Picker {
         }
         screen.at(24, 0, Style::Reverse).text(format_args!(
             "{:<80}",
-            " up/down choose    space mark    Enter end what is marked    Esc unmark    c go on"
+            " arrows choose  space END  s SAVE first  p PARK  Enter do it  Esc undo  c go on"
         ));
+    }
+}
+
+/// What is marked, added up.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    ends: usize,
+    saves: usize,
+    parks: usize,
+    frees: usize,
+}
+
+impl Total {
+    fn of<'a>(marked: impl Iterator<Item = (&'a SnapshotEntry, PickerAction)>) -> Self {
+        marked.fold(Self::default(), |mut total, (entry, action)| {
+            match action {
+                PickerAction::Kill => total.ends += 1,
+                PickerAction::Save => total.saves += 1,
+                PickerAction::Park => total.parks += 1,
+            }
+            total.frees += match action {
+                PickerAction::Park => entry.would_park,
+                PickerAction::Kill | PickerAction::Save => entry.would_free,
+            };
+            total
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.ends + self.saves + self.parks
+    }
+
+    /// `end 2, park 1: frees 80.8 MB of 3.5 MB needed.`
+    fn draw(&self, pen: &mut Pen<'_>, now: &Situation) {
+        let kinds = [("end", self.ends), ("save first", self.saves), ("park", self.parks)];
+        let mut separator = "";
+        for (word, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
+            pen.text(format_args!("{separator}{word} {count}"));
+            separator = ", ";
+        }
+        pen.text(format_args!(": frees {} of {} needed.", Pages(self.frees), Pages(now.needed())));
+        if self.saves > 0 {
+            pen.text(format_args!(" ({} s to save)", now.save_s));
+        }
     }
 }
 
@@ -355,10 +441,10 @@ fn draw_head(screen: &mut Screen, now: &Situation) {
     let mut pen = screen.at(1, 35, Style::Bold);
     match now.needed() {
         0 => pen.text(format_args!("That is enough to go on.")),
-        needed => pen.text(format_args!("End jobs that free at least {}.", Pages(needed))),
+        needed => pen.text(format_args!("Choose jobs that free {} or more.", Pages(needed))),
     }
     if now.lost > 0 {
-        screen.at(1, 72, Style::Red).text(format_args!("{} LOST", now.lost));
+        screen.at(1, 68, Style::Red).text(format_args!("{} pages LOST", now.lost));
     }
 }
 
@@ -373,6 +459,7 @@ fn draw_progress(screen: &mut Screen, now: &Situation) {
         Progress::Broken(why) => {
             return pen.text(format_args!("The store failed ({why}): pages stay in memory."));
         }
+        Progress::Parking => return pen.text(format_args!("Store: parking a job ...")),
         Progress::Counting => return pen.text(format_args!("Store: counting pages ...")),
         Progress::Safe(pages) => {
             return pen

@@ -19,7 +19,32 @@ pub enum Decider {
     Policy,
 }
 
-/// A job that ended.
+/// What became of a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Verb {
+    /// It was ended.
+    #[default]
+    Ended,
+    /// It got time to save, and then ended.
+    Saved,
+    /// It is in the store.
+    Parked,
+    /// Its pages could not be brought back; nobody chose it.
+    Lost,
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verb::Ended => "ended",
+            Verb::Saved => "saved and ended",
+            Verb::Parked => "parked",
+            Verb::Lost => "lost",
+        })
+    }
+}
+
+/// A job that did not just go on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ended {
     /// Its first process.
@@ -30,8 +55,8 @@ pub struct Ended {
     pub name: [u8; NAME_SIZE],
     /// Frames that came free.
     pub frames: usize,
-    /// Its pages could not be brought back; nobody chose it.
-    pub is_lost: bool,
+    /// What became of it.
+    pub verb: Verb,
 }
 
 /// One emergency. Moments are nanoseconds since boot, with pauses.
@@ -132,10 +157,10 @@ impl fmt::Display for Record {
         writeln!(f, "free_before_kib: {}", kib(self.free[0]))?;
         writeln!(f, "free_after_kib: {}", kib(self.free[1]))?;
         for ended in self.named() {
-            let word = if ended.is_lost { "lost" } else { "ended" };
             writeln!(
                 f,
-                "{word}: {} (pid {}, {} processes, {} KiB)",
+                "{}: {} (pid {}, {} processes, {} KiB)",
+                ended.verb,
                 Name(&ended.name),
                 ended.pid,
                 ended.processes,
@@ -169,6 +194,13 @@ impl Records {
             self.kept.pop_front();
         }
         self.kept.push_back(record);
+    }
+
+    /// How many jobs of this name were ended since then.
+    pub fn ended_since(&self, since_ns: u64, name: &[u8; NAME_SIZE]) -> usize {
+        let late = self.kept.iter().filter(|record| record.decided_ns >= since_ns);
+        let ended = late.flat_map(|record| record.named());
+        ended.filter(|ended| ended.verb == Verb::Ended && ended.name == *name).count()
     }
 
     /// Those that are kept, oldest first.

@@ -28,6 +28,8 @@ pub enum Fate {
     Killed,
     /// The store could not give its pages back: it cannot go on.
     Lost,
+    /// It is in the store, until somebody has it back.
+    Parked,
 }
 
 /// One job.
@@ -45,6 +47,8 @@ pub struct SnapshotEntry {
     pub resident: usize,
     /// Pages that nobody else has.
     pub would_free: usize,
+    /// Pages that only one process has: those that parking it would free.
+    pub would_park: usize,
     /// Pages more than about ten seconds ago.
     pub growth_10s: isize,
     /// Pages more than about a minute ago.
@@ -153,6 +157,7 @@ impl Snapshot {
             processes: 0,
             resident: 0,
             would_free: 0,
+            would_park: 0,
             growth_10s: 0,
             growth_60s: 0,
             started_ns: u64::MAX,

@@ -7,6 +7,7 @@
 use super::bits::Bits;
 use super::block::{BlockIo, IoError, Operation, RUN_MAX, Run};
 use super::hash::Key;
+use super::lot::{self, Lot};
 use super::secrecy::Secrecy;
 use crate::machine::Machine;
 use crate::memory::{Frame, Frames, PhysicalAddress, Zone};
@@ -15,7 +16,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use store_format::{
     Cipher, FIRST_SLOT, HEADER_SIZE, Invalid, MAX_STORE_CONTEXTS, NAME_SIZE, PAGE, STORE_ENCRYPTED,
-    SlotEntry, State, StoreHeader, Stream, slot_flags_active, slot_flags_killed,
+    SlotEntry, State, StoreHeader, Stream, slot_flags_active, slot_flags_killed, slot_flags_parked,
 };
 
 /// Pages of one header copy.
@@ -35,9 +36,9 @@ const TRIES: usize = 3;
 /// Bits for each frame.
 const BITS: usize = 4;
 
-/// Words to reserve at boot for `frames` frames: a hash and some bits each.
+/// Words to reserve at boot for `frames` frames: a hash and some bits each, and the lot's.
 pub const fn reserve_words(frames: usize) -> usize {
-    frames + BITS * frames.div_ceil(64)
+    frames + BITS * frames.div_ceil(64) + lot::reserve_words(frames)
 }
 
 /// An operation on its way.
@@ -87,16 +88,21 @@ pub struct Store<M> {
     pub lost: Bits,
     /// Slots that may hold something readable, written since they were last overwritten.
     pub bare: Bits,
+    /// Where the pages of parked jobs are.
+    pub lot: Lot,
+    /// For the lot alone: what is parked stays unreadable, whatever the secrecy of slots.
+    lot_cipher: Option<Cipher>,
 }
 
 impl<M: Machine> Store<M> {
     /// A store without a disk. `reserve` has [`reserve_words`] words, or none.
     pub fn new(reserve: &'static mut [u64], frames: usize) -> Self {
-        let (hashes, bits) = match reserve.len() >= reserve_words(frames) {
+        let (hashes, rest) = match reserve.len() >= reserve_words(frames) {
             true => reserve.split_at_mut(frames),
             false => (&mut [][..], &mut [][..]),
         };
-        let each = bits.len() / BITS;
+        let each = if rest.is_empty() { 0 } else { frames.div_ceil(64) };
+        let (bits, lot) = rest.split_at_mut(BITS * each);
         let (wanted, bits) = bits.split_at_mut(each);
         let (held, bits) = bits.split_at_mut(each);
         let (lost, bare) = bits.split_at_mut(each);
@@ -119,6 +125,8 @@ impl<M: Machine> Store<M> {
             held: Bits::new(held),
             lost: Bits::new(lost),
             bare: Bits::new(bare),
+            lot: Lot::new(lot, frames),
+            lot_cipher: None,
         }
     }
 
@@ -189,12 +197,9 @@ impl<M: Machine> Store<M> {
         let random = |machine: &mut M| machine.random().unwrap_or_else(|| machine.ticks());
         self.key = Key([random(machine) | 1, random(machine) | 1]);
         if self.secrecy == Secrecy::Encrypt {
-            match [(); 4].map(|()| machine.random()) {
-                [Some(a), Some(b), Some(c), Some(d)] => {
-                    self.cipher = Some(Cipher::new([a, b, c, d]));
-                }
-                // A key that can be guessed hides nothing.
-                _ => self.secrecy = Secrecy::Overwrite,
+            self.cipher = new_cipher(machine);
+            if self.cipher.is_none() {
+                self.secrecy = Secrecy::Overwrite;
             }
         }
         let is_bare = left.state != State::Idle && left.flags & STORE_ENCRYPTED == 0;
@@ -211,6 +216,10 @@ impl<M: Machine> Store<M> {
             flags: if self.cipher.is_some() { STORE_ENCRYPTED } else { 0 },
             entries: Vec::with_capacity(MAX_STORE_CONTEXTS),
         };
+        self.lot_cipher = new_cipher(machine);
+        if self.lot_cipher.is_some() || self.secrecy == Secrecy::Off {
+            self.lot.open(FIRST_SLOT + total as u64, capacity, self.scratch);
+        }
         for _ in 0..2 {
             self.write_header(machine, State::Idle).map_err(|_| "its disk cannot be written")?;
             self.wait(machine).map_err(|_| "its disk cannot be written")?;
@@ -243,18 +252,87 @@ impl<M: Machine> Store<M> {
         runs.flat_map(|(first, count)| (first.0..first.0 + count).map(Frame))
     }
 
-    /// A new emergency: no slot holds anything, nobody is named.
+    /// A new emergency: no slot holds anything, nobody is named but those that are parked.
     pub fn begin(&mut self) {
         self.wanted.clear_all();
         self.held.clear_all();
         self.lost.clear_all();
         self.header.generation += 1;
-        self.header.entries.clear();
+        self.header.entries.retain(|entry| entry.flags == slot_flags_parked());
+    }
+
+    /// A process is parked.
+    pub fn name_parked(&mut self, pid: u32) {
+        let entries = self.header.entries.iter_mut();
+        entries.filter(|entry| entry.pid == pid).for_each(|e| e.flags = slot_flags_parked());
+    }
+
+    /// A parked process has its pages back, or has ended.
+    pub fn forget(&mut self, pid: u32) {
+        self.header.entries.retain(|entry| entry.pid != pid);
+    }
+
+    /// The hash of the readable page that is on its way to or from a place of the lot.
+    pub fn hash_of_piece(&self, machine: &M, index: u32, place: usize) -> Option<u64> {
+        let frame = self.lot.frame(index)?;
+        // No slot of a frame has so high a number.
+        let place = 1 << 40 | place as u64;
+        Some(machine.words(frame, |words| self.key.page(place, 0, words)))
+    }
+
+    /// Makes a page of a piece unreadable, or readable again.
+    pub fn cipher_piece(&self, machine: &mut M, index: u32, place: usize) {
+        if let (Some(cipher), Some(frame)) = (&self.lot_cipher, self.lot.frame(index)) {
+            let stream = cipher.stream(place as u32, self.lot.serial(place));
+            apply(machine, stream, frame, frame);
+        }
+    }
+
+    /// Starts writing what passes through the lot's frames to its places.
+    pub fn write_piece(
+        &mut self,
+        machine: &mut M,
+        place: usize,
+        count: u32,
+    ) -> Result<(), IoError> {
+        let run = self.piece(place, count)?;
+        (0..count).for_each(|index| self.cipher_piece(machine, index, place + index as usize));
+        self.start(machine, Operation::Write(run))
+    }
+
+    /// Starts reading places into the lot's frames. What comes is unreadable yet.
+    pub fn read_piece(&mut self, machine: &mut M, place: usize, count: u32) -> Result<(), IoError> {
+        let run = self.piece(place, count)?;
+        self.start(machine, Operation::Read(run))
+    }
+
+    fn piece(&self, place: usize, count: u32) -> Result<Run, IoError> {
+        let frame = self.lot.frame(0).ok_or(IoError::Failed)?;
+        Ok(Run { page: self.lot.page_of(place), frame, count })
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_at_rest(&self) -> bool {
+        self.flight.is_none()
+    }
+
+    /// Writes the header while the world goes on, and waits for it. A disk that does not take it
+    /// is of no more use.
+    pub fn rewrite_header(&mut self, machine: &mut M) {
+        if !self.is_ready || !self.is_at_rest() {
+            return;
+        }
+        let state = self.header.state;
+        let written = self.write_header(machine, state).and_then(|()| self.wait(machine));
+        if written.is_err() {
+            self.give_up("the disk reports errors");
+        }
     }
 
     /// Names a process in the header, while there is room: none without a disk.
     pub fn name(&mut self, pid: u32, pages: usize, name: &str) {
-        if self.header.entries.len() == self.header.entries.capacity() {
+        let is_named = self.header.entries.iter().any(|entry| entry.pid == pid);
+        if is_named || self.header.entries.len() == self.header.entries.capacity() {
             return;
         }
         let mut bytes = [0; NAME_SIZE];
@@ -502,6 +580,15 @@ fn apply<M: Machine>(machine: &mut M, mut stream: Stream, from: Frame, to: Frame
         machine.read(PhysicalAddress(from.start().0 + at), &mut piece);
         stream.apply(&mut piece);
         machine.write(PhysicalAddress(to.start().0 + at), &piece);
+    }
+}
+
+/// A cipher under a new key; none without a source of one, since a key that can be guessed hides
+/// nothing.
+fn new_cipher<M: Machine>(machine: &mut M) -> Option<Cipher> {
+    match [(); 4].map(|()| machine.random()) {
+        [Some(a), Some(b), Some(c), Some(d)] => Some(Cipher::new([a, b, c, d])),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::log::Level;
 use crate::machine::{Access, Context, DebugRegisters, Exception, Machine};
 use crate::memory::{Page, UserSlice};
 use crate::signal::{Interrupted, UNSTOPPABLE, bit};
-use crate::task::{ProcessId, Standing, State, TaskId, Unfinished};
+use crate::task::{Hold, ProcessId, Standing, State, TaskId, Unfinished};
 use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
 use abi::wait::{Change, Ended};
@@ -80,7 +80,9 @@ impl<M: Machine> Kernel<M> {
         if STOPPING & bit(signal) != 0 {
             self.forget_signals(process, bit(SIGCONT));
         }
-        if matches!(signal, SIGCONT | SIGKILL) && self.processes[process.0].is_stopped {
+        let record = &self.processes[process.0];
+        let (is_stopped, is_held) = (record.is_stopped, record.hold != Hold::None);
+        if matches!(signal, SIGCONT | SIGKILL) && is_stopped || signal == SIGKILL && is_held {
             self.continue_process(process);
             if signal == SIGCONT {
                 self.tell_change(process, Change::Continued);
@@ -130,7 +132,7 @@ impl<M: Machine> Kernel<M> {
             if may_halt && self.halt(task) {
                 return false;
             }
-            if self.processes[process.0].is_stopped {
+            if self.may_not_run(process) {
                 self.set_aside(task);
                 return false;
             }
@@ -178,6 +180,13 @@ impl<M: Machine> Kernel<M> {
                 }
             }
         }
+    }
+
+    /// Whether a process is stopped, or held and not about to be killed.
+    fn may_not_run(&self, process: ProcessId) -> bool {
+        let record = &self.processes[process.0];
+        let is_killed = || record.signals.pending.mask() & bit(SIGKILL) != 0;
+        record.is_stopped || record.hold != Hold::None && !is_killed()
     }
 
     /// The next signal that the thread does not block, and what to do with it.
@@ -333,9 +342,11 @@ impl<M: Machine> Kernel<M> {
             return self.park_for_memory(task);
         }
         if let Err(errno) = brought {
-            let what = match errno {
-                Errno(ENOMEM) => "no memory left for",
-                _ => "may not",
+            let is_full = !self.spaces[space.0].may_grow(&self.frames, 1);
+            let (signal, what) = match errno {
+                Errno(ENOMEM) if is_full => (SIGBUS, "the limit of memory is reached:"),
+                Errno(ENOMEM) => (SIGSEGV, "no memory left for"),
+                _ => (SIGSEGV, "may not"),
             };
             let verb = if access.contains(Access::WRITE) {
                 "write"
@@ -344,7 +355,7 @@ impl<M: Machine> Kernel<M> {
             } else {
                 "read"
             };
-            self.accuse(task, SIGSEGV, address, format_args!("{what} {verb} {address:#x}"));
+            self.accuse(task, signal, address, format_args!("{what} {verb} {address:#x}"));
         }
     }
 
@@ -433,6 +444,11 @@ impl<M: Machine> Kernel<M> {
 
     fn continue_process(&mut self, process: ProcessId) {
         self.processes[process.0].is_stopped = false;
+        self.ready_stopped(process);
+    }
+
+    /// Makes the threads of a process ready that were set aside because it might not run.
+    pub(super) fn ready_stopped(&mut self, process: ProcessId) {
         for task in self.processes[process.0].threads.clone() {
             if self.tasks[task.0].state == State::Stopped {
                 self.make_ready(task);

@@ -102,6 +102,14 @@ impl<M: Machine> Kernel<M> {
         let image = UserSlice::new(image, image_len)?;
         let source = Source::Memory { space: caller.space, image };
         let loaded = self.load(source, &strings)?;
+        let (old, new) = (&self.spaces[caller.space.0], &self.spaces[loaded.space.0]);
+        let more = new.resident.saturating_sub(old.resident);
+        if !self.frames.budgets.may_add(old.budget, more) {
+            self.drop_space(loaded.space);
+            return fail(ENOMEM);
+        }
+        let budget = old.budget;
+        self.spaces[loaded.space.0].move_to(&mut self.frames, budget);
         self.become_program(caller, loaded, path, strings.args);
         Err(Stop::Replaced)
     }
@@ -162,7 +170,10 @@ impl<M: Machine> Kernel<M> {
     fn load(&mut self, source: Source, strings: &Strings) -> Result<Loaded, Errno> {
         let reader = ImageReader { kernel: RefCell::new(self), source };
         let plan = Plan::read(&reader, LOAD_BASE).map_err(|error| Errno(error.errno))?;
-        let space = Space::new(&mut self.machine, &mut self.frames)?;
+        let mut space = Space::new(&mut self.machine, &mut self.frames)?;
+        if let Source::Memory { space: old, .. } = source {
+            space.limit = self.spaces[old.0].limit;
+        }
         let space = SpaceId(self.spaces.insert(space));
         let filled = self.fill_space(space, source, &plan, strings);
         match filled {

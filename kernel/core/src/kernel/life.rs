@@ -6,7 +6,7 @@ use crate::log::Level;
 use crate::machine::{Context, Machine, PowerOff};
 use crate::memory::{Space, SpaceId};
 use crate::namespace::NamespaceId;
-use crate::task::{Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
+use crate::task::{Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
 use abi::wait::Ended;
 use alloc::string::String;
@@ -58,6 +58,9 @@ impl<M: Machine> Kernel<M> {
             is_warned: false,
             growth: Default::default(),
             is_doomed: false,
+            hold: Hold::None,
+            is_saving: base.is_some_and(|p| p.is_saving),
+            parked_with: 0,
             next_in_job: None,
         };
         let id = ProcessId(self.processes.insert(process));
@@ -232,6 +235,14 @@ impl<M: Machine> Kernel<M> {
             _ => Ended::Exited(0),
         };
         record.standing = Standing::Zombie(ended);
+        let (hold, is_saving) = (record.hold, core::mem::take(&mut record.is_saving));
+        if hold == Hold::Parked {
+            self.forget_parked(process);
+        }
+        if is_saving {
+            self.saver_ended();
+        }
+        let record = &mut self.processes[process.0];
         let files = core::mem::take(&mut record.files);
         record.space = None;
         for (_, fd) in files.iter() {
@@ -263,6 +274,7 @@ impl<M: Machine> Kernel<M> {
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.
         space.clear(&mut self.machine, &mut self.frames);
+        self.frames.budgets.leave(space.budget, space.resident);
         self.machine.drop_space(&mut self.frames, space.tables);
     }
 

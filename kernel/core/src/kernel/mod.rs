@@ -185,7 +185,8 @@ impl<M: Machine> Kernel<M> {
         let console = Console::new(waits.create());
         let second = Console::new(waits.create());
         let started = machine.ticks();
-        let emergency = Emergency::new(waits.create(), reserve, frames.limit());
+        let queues = [waits.create(), waits.create()];
+        let emergency = Emergency::new(queues, reserve, frames.limit());
         let cpus = Cpus::new(machine.cpu_count(), started);
         Self {
             machine,

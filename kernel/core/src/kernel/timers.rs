@@ -21,6 +21,10 @@ pub enum Waiter {
     TimeFile(usize),
     /// The clock that ticks while memory is short.
     Pressure,
+    /// The jobs that save their work: their time is over.
+    Saving,
+    /// The job that comes back from the store: its next step.
+    Resume,
 }
 
 /// All timers.
@@ -98,6 +102,8 @@ impl<M: Machine> Kernel<M> {
                 }
                 Waiter::EventQueue(number) => self.expire_event_queue(number),
                 Waiter::Pressure => self.pressure_ticked(),
+                Waiter::Saving => self.saving_over(),
+                Waiter::Resume => self.resume_step(),
                 Waiter::TimeFile(number) => {
                     self.clocks.expire(number);
                     self.raise((place::TIME, number), EventFlags::EVENT_READ);

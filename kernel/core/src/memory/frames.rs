@@ -10,6 +10,7 @@
 //! It never touches the memory itself: zeroing is the caller's business.
 
 use super::address::Frame;
+use super::budget::Budgets;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -146,6 +147,8 @@ pub struct Frames {
     zones: [Lists; 2],
     /// Free frames that [`Frames::allocate`] leaves alone.
     reserve: usize,
+    /// Who may have how many.
+    pub budgets: Budgets,
     /// With so few free frames, or fewer, the pressure has changed.
     alarm: usize,
     /// Somebody should look at the pressure.
@@ -179,6 +182,7 @@ impl Frames {
             ranges,
             zones,
             reserve: 0,
+            budgets: Budgets::default(),
             alarm: 0,
             is_alarmed: false,
             is_refused: false,
@@ -195,6 +199,12 @@ impl Frames {
     /// Free frames that are not for programs.
     pub fn reserve(&self) -> usize {
         self.reserve
+    }
+
+    /// Lends three quarters of the reserve to programs, or takes it back.
+    pub(crate) fn lend_reserve(&mut self, is_lent: bool) {
+        let whole = (self.totals().total / RESERVE_PART).min(RESERVE_MOST);
+        self.reserve = if is_lent { whole / 4 } else { whole };
     }
 
     /// Rings the alarm when no more than `free` frames are left.

@@ -1,6 +1,7 @@
 //! Memory: frames of it, spaces made of it, and copying between the two.
 
 mod address;
+mod budget;
 mod frames;
 mod origin;
 mod space;
@@ -8,6 +9,7 @@ mod user;
 mod window;
 
 pub use address::{Frame, Page, Pages, PhysicalAddress};
+pub use budget::{BudgetId, Budgets};
 pub use frames::{FrameInfo, Frames, NoMemory, Range, Zone, ZoneCounts};
 pub use origin::Origin;
 pub use space::{Kind, Region, Space, SpaceId};

@@ -4,9 +4,10 @@
 //! shared copy-on-write by `fork`, and are copied on the first write.
 
 use super::address::{Frame, Page, Pages};
+use super::budget::BudgetId;
 use super::frames::{Frames, NoMemory};
 use super::origin::{Origin, Origins};
-use crate::error::{EACCES, EFAULT, ENOMEM, Errno};
+use crate::error::{EACCES, EBUSY, EFAULT, ENOMEM, Errno};
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 use alloc::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub enum Kind {
     Device,
     /// A scheme daemon's request window: not inherited.
     Window,
+    /// Memory that devices reach: shared, and never taken away.
+    Wired,
 }
 
 impl Kind {
@@ -43,6 +46,7 @@ impl Kind {
             Kind::Shared => "shared",
             Kind::Device => "device",
             Kind::Window => "window",
+            Kind::Wired => "wired",
         }
     }
 }
@@ -68,6 +72,14 @@ pub struct Space<M: Machine> {
     origins: Origins,
     /// Pages present and counted.
     pub resident: usize,
+    /// Pages there may be.
+    pub limit: usize,
+    /// What it shares its memory's limit with.
+    pub budget: Option<BudgetId>,
+    /// Pages that are in the store, of a parked program.
+    pub evacuated: usize,
+    /// Nothing of it may be touched until those pages are back.
+    pub is_away: bool,
     /// Threads that run in it.
     pub users: usize,
     /// Where the next search for free room begins: behind the last one found, or where room was
@@ -84,6 +96,10 @@ impl<M: Machine> Space<M> {
             regions: BTreeMap::new(),
             origins: Origins::default(),
             resident: 0,
+            limit: usize::MAX,
+            budget: None,
+            evacuated: 0,
+            is_away: false,
             users: 0,
             search_from: SEARCH_START,
         })
@@ -176,7 +192,8 @@ impl<M: Machine> Space<M> {
     /// Makes `page` present for `access`, as a processor fault or a copy wants it.
     ///
     /// # Errors
-    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame.
+    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame, `EBUSY` while its pages
+    /// are in the store.
     pub fn fault(
         &mut self,
         machine: &mut M,
@@ -188,6 +205,9 @@ impl<M: Machine> Space<M> {
         let region = *self.region(page).ok_or(Errno(EFAULT))?;
         if !region.access.contains(access) {
             return Err(Errno(EFAULT));
+        }
+        if self.is_away {
+            return Err(Errno(EBUSY));
         }
         match machine.lookup(&self.tables, page) {
             None => self.fill(machine, frames, zero, page, region, access),
@@ -213,6 +233,9 @@ impl<M: Machine> Space<M> {
             return Err(Errno(EFAULT));
         }
         if access.contains(Access::WRITE) {
+            if !self.may_grow(frames, 1) {
+                return Err(Errno(ENOMEM));
+            }
             let frame = frames.allocate().ok_or(Errno(ENOMEM))?;
             machine.zero(frame);
             self.map_new(machine, frames, page, frame, region.access)?;
@@ -255,7 +278,8 @@ impl<M: Machine> Space<M> {
     /// broken as by a first write, also where the program may only read.
     ///
     /// # Errors
-    /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`.
+    /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`,
+    /// `EBUSY` while its pages are in the store.
     pub fn own_page(
         &mut self,
         machine: &mut M,
@@ -266,8 +290,11 @@ impl<M: Machine> Space<M> {
         if region.access.is_empty() || matches!(region.kind, Kind::Device | Kind::Window) {
             return Err(Errno(EFAULT));
         }
+        if self.is_away {
+            return Err(Errno(EBUSY));
+        }
         let found = machine.lookup(&self.tables, page).map(|(frame, _)| frame);
-        if region.kind == Kind::Shared {
+        if matches!(region.kind, Kind::Shared | Kind::Wired) {
             let is_open = region.access.contains(Access::WRITE);
             return found.ok_or(Errno(EFAULT)).and_then(|frame| match is_open {
                 true => Ok(frame),
@@ -295,8 +322,38 @@ impl<M: Machine> Space<M> {
         Ok(own)
     }
 
+    /// Whether so many pages more are within the limits of the space and of its job.
+    #[inline]
+    pub fn may_grow(&self, frames: &Frames, pages: usize) -> bool {
+        self.limit.saturating_sub(self.resident) >= pages
+            && frames.budgets.may_add(self.budget, pages)
+    }
+
+    fn grew(&mut self, frames: &mut Frames, pages: usize) {
+        self.resident += pages;
+        frames.budgets.add(self.budget, pages);
+    }
+
+    fn shrank(&mut self, frames: &mut Frames, pages: usize) {
+        self.resident -= pages;
+        frames.budgets.give_back(self.budget, pages);
+    }
+
+    /// Counts for another budget from now on, whatever its limit.
+    pub fn move_to(&mut self, frames: &mut Frames, budget: Option<BudgetId>) {
+        let before = core::mem::replace(&mut self.budget, budget);
+        frames.budgets.join(budget, self.resident);
+        frames.budgets.leave(before, self.resident);
+    }
+
+    /// How many pages of regions of these kinds are there.
+    pub fn present_of(&self, machine: &M, kinds: &[Kind]) -> usize {
+        let wanted = self.regions.values().filter(|region| kinds.contains(&region.kind));
+        wanted.map(|region| self.present_in(machine, region.pages)).sum()
+    }
+
     /// Maps a frame whose reference the space takes over; gives it back when there is no memory
-    /// for tables.
+    /// for tables, or the limit is reached.
     fn map_new(
         &mut self,
         machine: &mut M,
@@ -305,9 +362,13 @@ impl<M: Machine> Space<M> {
         frame: Frame,
         access: Access,
     ) -> Result<(), NoMemory> {
+        if !self.may_grow(frames, 1) {
+            frames.release(frame);
+            return Err(NoMemory);
+        }
         match machine.map(frames, &mut self.tables, page, frame, access) {
             Ok(()) => {
-                self.resident += 1;
+                self.grew(frames, 1);
                 Ok(())
             }
             Err(no_memory) => {
@@ -387,7 +448,8 @@ impl<M: Machine> Space<M> {
             }
             if region.kind != Kind::Device {
                 removed[..count].iter().for_each(|frame| frames.release(*frame));
-                self.resident = self.resident.saturating_sub(count);
+                // Of a copy that failed half-way, not all that is there has been counted.
+                self.shrank(frames, count.min(self.resident));
             }
             rest.start = next;
         }
@@ -400,10 +462,36 @@ impl<M: Machine> Space<M> {
         while let Some((_, region)) = self.regions.range(next.0..).next() {
             let region = *region;
             next = region.pages.end;
-            if matches!(region.kind, Kind::Private | Kind::Shared) {
+            if matches!(region.kind, Kind::Private | Kind::Shared | Kind::Wired) {
                 self.unmap_region(machine, frames, region);
             }
         }
+    }
+
+    /// Gives up the frame of a page that is in the store now. Allocates nothing.
+    pub fn evict(&mut self, machine: &mut M, frames: &mut Frames, page: Page) {
+        let mut removed = [Frame(0)];
+        let (count, _) = machine.unmap(&mut self.tables, Pages::one(page), &mut removed);
+        if count == 1 {
+            machine.flush(&self.tables, Pages::one(page));
+            frames.release(removed[0]);
+            self.shrank(frames, 1);
+            self.evacuated += 1;
+        }
+    }
+
+    /// Maps the frame that a page has come back to, taking over its reference.
+    pub fn bring_home(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        page: Page,
+        frame: Frame,
+    ) -> Result<(), NoMemory> {
+        let access = self.region(page).map_or(Access::empty(), |region| region.access);
+        self.map_new(machine, frames, page, frame, access)?;
+        self.evacuated -= 1;
+        Ok(())
     }
 
     /// How many of `pages` are there.
@@ -481,7 +569,12 @@ impl<M: Machine> Space<M> {
     /// A copy for `fork`: private pages copy-on-write, shared ones shared, windows left out.
     /// On failure the half-made copy has been taken apart again.
     pub fn fork(&mut self, machine: &mut M, frames: &mut Frames) -> Result<Self, NoMemory> {
+        if !frames.budgets.may_add(self.budget, self.resident) {
+            return Err(NoMemory);
+        }
         let mut child = Self::new(machine, frames)?;
+        (child.limit, child.budget) = (self.limit, self.budget);
+        frames.budgets.join(child.budget, 0);
         let kept: Vec<Region> =
             self.regions.values().filter(|r| r.kind != Kind::Window).copied().collect();
         child.origins = self.origins.clone();
@@ -491,14 +584,14 @@ impl<M: Machine> Space<M> {
             if result.is_ok() && region.kind != Kind::Device {
                 let (from, to) = (&mut self.tables, &mut child.tables);
                 let copy_on_write = region.kind == Kind::Private;
-                result = machine
-                    .share(frames, from, to, region.pages, copy_on_write)
-                    .map(|count| child.resident += count);
+                let shared = machine.share(frames, from, to, region.pages, copy_on_write);
+                result = shared.map(|count| child.grew(frames, count));
             }
         }
         machine.flush(&self.tables, Pages { start: Page(0), end: Page(USER_END / PAGE_SIZE) });
         if let Err(no_memory) = result {
             child.clear(machine, frames);
+            frames.budgets.leave(child.budget, child.resident);
             machine.drop_space(frames, child.tables);
             return Err(no_memory);
         }

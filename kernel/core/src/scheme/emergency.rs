@@ -1,8 +1,9 @@
 //! `emergency:` — what happens when memory runs out, and what has happened.
 //!
-//! `emergency:` lists its files; `emergency:status`, `log`, `snapshot`, `pressure` and `policy` are
-//! text. Writing a policy to `policy`, or `enter` to `ctl`, is for root. `pressure` is ready to be
-//! read each time the level changes, so it can be waited for with `event:`.
+//! `emergency:` lists its files; `emergency:status`, `log`, `snapshot`, `parked`, `pressure` and
+//! `policy` are text. Writing a policy to `policy`, or `enter` or `resume PID` to `ctl`, is for root.
+//! `pressure` is ready to be read each time the level changes, so it can be waited for with
+//! `event:`. Reading `save` waits until the reader's job is to save its work.
 
 use super::text::Subject;
 use super::{Opened, Position, Scheme, directory::Entry};
@@ -11,15 +12,20 @@ use crate::emergency::record::Name;
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
-use crate::memory::UserSlice;
+use crate::memory::{Kind, UserSlice};
+use crate::task::{Hold, Reason, Wait};
 use abi::PAGE_SIZE;
 use abi::redox::data::Stat;
 use abi::redox::flag::*;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 type Read<M> = fn(&mut Kernel<M>) -> String;
+
+/// The place of `save` among the files.
+const SAVE: usize = 6;
 type Write<M> = fn(&mut Kernel<M>, &str) -> Outcome<()>;
 
 /// One file.
@@ -41,7 +47,10 @@ impl<M: Machine> Rows<M> {
         Row { name: "snapshot", read: snapshot, write: None },
         Row { name: "pressure", read: pressure_text, write: None },
         Row { name: "policy", read: |k| policy(k) + "\n", write: Some(set_policy) },
-        Row { name: "ctl", read: |_| "enter\n".to_owned(), write: Some(command) },
+        Row { name: "ctl", read: |_| "enter\nresume PID\n".to_owned(), write: Some(command) },
+        Row { name: "save", read: |_| String::new(), write: None },
+        Row { name: "parked", read: parked, write: None },
+        Row { name: "jobs", read: jobs, write: None },
     ];
 }
 
@@ -76,6 +85,11 @@ impl<M: Machine> Scheme<M> for Emergency {
         at: Position,
     ) -> Outcome {
         k.read_text(caller, number, into, at.offset, |k, subject| match subject {
+            Subject::Emergency(SAVE) => match k.seconds_to_save(caller.process) {
+                Some(seconds) => Ok(format!("seconds: {seconds}\n")),
+                None if at.is_nonblocking => fail(EAGAIN),
+                None => Err(Stop::Park(Wait::on(Reason::Event, k.emergency.told_to_save))),
+            },
             Subject::Emergency(row) => Ok((Rows::<M>::ALL[row].read)(k)),
             _ => fail(EISDIR),
         })
@@ -100,8 +114,12 @@ impl<M: Machine> Scheme<M> for Emergency {
         k.texts.close(number);
     }
 
-    fn ready(&self, _: &mut Kernel<M>, _: usize) -> EventFlags {
-        EventFlags::EVENT_READ | EventFlags::EVENT_WRITE
+    fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
+        match k.texts.subject(number) {
+            // Whether the reader itself is to save, reading tells.
+            Ok(Subject::Emergency(SAVE)) if k.emergency.saving.is_none() => EventFlags::empty(),
+            _ => EventFlags::EVENT_READ | EventFlags::EVENT_WRITE,
+        }
     }
 
     fn path(&self, k: &mut Kernel<M>, number: usize) -> String {
@@ -135,6 +153,59 @@ pub(crate) fn shows_pressure(subject: Subject) -> bool {
     subject == Subject::Emergency(PRESSURE)
 }
 
+/// Whether a text tells who is to save.
+pub(crate) fn shows_saving(subject: Subject) -> bool {
+    subject == Subject::Emergency(SAVE)
+}
+
+/// Who has what now, by job: the processes of one group that run the same program.
+fn jobs<M: Machine>(k: &mut Kernel<M>) -> String {
+    let all = k.processes.iter().map(|(_, process)| process);
+    let mut alive: Vec<_> = all.filter(|process| process.space.is_some()).collect();
+    alive.sort_unstable_by(|a, b| (a.group, a.name(), a.pid).cmp(&(b.group, b.name(), b.pid)));
+    let mut text = String::from("PID   PROCS RESIDENT  SHARED    WIRED     EVACUATED NAME\n");
+    for job in alive.chunk_by(|a, b| (a.group, a.name()) == (b.group, b.name())) {
+        let mut sums = [0; 4];
+        for process in job {
+            let Some(space) = process.space.and_then(|space| k.spaces.get(space.0)) else {
+                continue;
+            };
+            let present = |kinds: &[Kind]| space.present_of(&k.machine, kinds);
+            let wired = match k.is_essential(process) {
+                true => space.resident,
+                false => present(&[Kind::Wired, Kind::Window]),
+            };
+            let shared = present(&[Kind::Shared, Kind::Wired]);
+            let counts = [space.resident, shared, wired, space.evacuated];
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        let [resident, shared, wired, evacuated] = sums.map(|pages| pages * PAGE_SIZE);
+        let (pid, count, name) = (job[0].pid, job.len(), Name(job[0].name().as_bytes()));
+        text += &format!(
+            "{pid:<5} {count:<5} {resident:<9} {shared:<9} {wired:<9} {evacuated:<9} {name}\n"
+        );
+    }
+    text
+}
+
+/// The jobs in the lot, and how much of each is there.
+fn parked<M: Machine>(k: &mut Kernel<M>) -> String {
+    let all = k.processes.iter().map(|(_, process)| process);
+    let mut parked: Vec<_> = all.filter(|process| process.hold == Hold::Parked).collect();
+    parked.sort_unstable_by_key(|process| (process.parked_with, process.pid));
+    let mut text = String::new();
+    for job in parked.chunk_by(|a, b| a.parked_with == b.parked_with) {
+        let spaces = job.iter().filter_map(|process| k.spaces.get(process.space?.0));
+        let kib: usize = spaces.map(|space| space.evacuated * PAGE_SIZE / 1024).sum();
+        let is_coming = k.emergency.resuming.is_some_and(|r| r.job == job[0].parked_with);
+        let state = if is_coming { "resuming" } else { "parked" };
+        let name = Name(job[0].name().as_bytes());
+        let (pid, count) = (job[0].parked_with, job.len());
+        text += &format!("{pid} {state} {count} processes {kib} KiB {name}\n");
+    }
+    text
+}
+
 /// The level, and what it was made of.
 pub(super) fn pressure_text<M: Machine>(k: &mut Kernel<M>) -> String {
     let counts = k.frames.totals();
@@ -156,7 +227,7 @@ fn set_policy<M: Machine>(k: &mut Kernel<M>, text: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// `enter`: the world stops now, as if memory had run out.
+/// `enter`: the world stops now, as if memory had run out. `resume PID`: a parked job comes back.
 fn command<M: Machine>(k: &mut Kernel<M>, text: &str) -> Outcome<()> {
     match text {
         "enter" if !k.emergency.is_enabled => fail(EPERM),
@@ -164,7 +235,10 @@ fn command<M: Machine>(k: &mut Kernel<M>, text: &str) -> Outcome<()> {
             k.want_emergency();
             Ok(())
         }
-        _ => fail(EINVAL),
+        _ => {
+            let pid = text.strip_prefix("resume ").and_then(|pid| pid.trim().parse().ok());
+            k.resume_job(pid.ok_or(Errno(EINVAL))?)
+        }
     }
 }
 
@@ -179,7 +253,7 @@ fn status<M: Machine>(k: &mut Kernel<M>) -> String {
     format!(
         "enabled: {}\nstore: {ready}\nsecrecy: {}\nslots: {}\nheader: {}\npolicy: {}\nlevel: {}\n\
          reserve: {target}\ncount: {}\npaused_ns: {}\nevacuated: {}\nrestored: {}\n\
-         read_back: {}\ndiscarded: {}\nslots_used: {}\nfailed_writes: {}\nlost_pages: {}\n\
+         read_back: {}\ndiscarded: {}\nslots_used: {}\nlot_room: {}\nfailed_writes: {}\nlost_pages: {}\n\
          allocations: {}\n",
         if k.emergency.is_enabled { "yes" } else { "no" },
         store.secrecy(),
@@ -194,6 +268,7 @@ fn status<M: Machine>(k: &mut Kernel<M>) -> String {
         last.read_back,
         last.discarded,
         store.held.count(),
+        store.lot.room(),
         last.failed_writes,
         last.lost_pages,
         last.allocations,
@@ -202,7 +277,7 @@ fn status<M: Machine>(k: &mut Kernel<M>) -> String {
 
 fn log<M: Machine>(k: &mut Kernel<M>) -> String {
     let records = k.emergency.records.iter().map(ToString::to_string);
-    records.collect::<alloc::vec::Vec<_>>().join("\n")
+    records.collect::<Vec<_>>().join("\n")
 }
 
 /// Who had the memory when the world stopped last.

@@ -186,7 +186,7 @@ fn map_dma<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map, first: Fram
         return fail(EINVAL);
     }
     let pages = make_room(k, caller, map)?;
-    k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Shared });
+    k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Wired });
     for index in 0..pages.count() {
         let frame = Frame(first.0 + index as u32);
         k.frames.add_reference(frame);

@@ -86,6 +86,11 @@ pub(crate) fn make_room<M: Machine>(
 /// must find, comes at once.
 pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map) -> Outcome {
     let access = access_of(map.flags)?;
+    // What could never be filled is refused; room that nobody may touch costs nothing.
+    let count = if access.is_empty() { 0 } else { map.size.div_ceil(PAGE_SIZE) };
+    if !k.spaces[caller.space.0].may_grow(&k.frames, count) {
+        return fail(ENOMEM);
+    }
     let pages = make_room(k, caller, map)?;
     if !map.flags.contains(MapFlags::MAP_SHARED) {
         k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });

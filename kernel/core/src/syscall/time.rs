@@ -163,7 +163,8 @@ fn wake<M: Machine>(k: &mut Kernel<M>, caller: Caller, address: usize, count: us
 fn key<M: Machine>(k: &mut Kernel<M>, caller: Caller, address: usize) -> Outcome<FutexKey> {
     let slice = UserSlice::new(address, 4)?;
     let space = &k.spaces[caller.space.0];
-    let is_shared = space.region(Page::containing(address)).is_some_and(|r| r.kind == Kind::Shared);
+    let region = space.region(Page::containing(address));
+    let is_shared = region.is_some_and(|r| matches!(r.kind, Kind::Shared | Kind::Wired));
     if !is_shared {
         return Ok(FutexKey::Private(caller.space, address));
     }

@@ -3,7 +3,7 @@
 mod process;
 mod wait;
 
-pub use process::{Ids, Pid, Process, ProcessId, Standing};
+pub use process::{Hold, Ids, Pid, Process, ProcessId, Standing};
 pub use wait::{QueueId, Reason, Wait, WaitQueues};
 
 use crate::kernel::TimerKey;

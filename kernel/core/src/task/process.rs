@@ -45,6 +45,18 @@ pub enum Standing {
     Zombie(Ended),
 }
 
+/// Why a process does not run although nobody has stopped it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Hold {
+    /// It does run.
+    #[default]
+    None,
+    /// It waits while another job saves its work.
+    Waits,
+    /// It is parked: its pages are in the store.
+    Parked,
+}
+
 /// One process.
 pub struct Process {
     /// Its number.
@@ -97,6 +109,12 @@ pub struct Process {
     pub growth: Growth,
     /// Chosen to end when the world goes on.
     pub is_doomed: bool,
+    /// Why it does not run, if it does not.
+    pub hold: Hold,
+    /// It has been given time to save its work, and ends then.
+    pub is_saving: bool,
+    /// The lowest number among those it was parked with.
+    pub parked_with: Pid,
     /// The next process of the same job, in the list of the last emergency.
     pub next_in_job: Option<ProcessId>,
 }

@@ -1,7 +1,7 @@
 //! `emerg demo` — three programs with unsaved work and one that leaks.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 
 use crate::failure::{Failure, output};
@@ -22,7 +22,11 @@ pub(super) fn run(mib: usize) -> Result<u8, Failure> {
     output("leak: taking memory until somebody ends me\n")?;
     let ended = start("leak", &[])?.wait();
     let ended = ended.map_err(|error| Failure::of("leak", error))?;
-    output(&format!("leak: {ended}\n"))?;
+    // No signal has this number: it means that an emergency ended it.
+    match ended.signal() {
+        Some(99) => output("leak: ended in the emergency\n")?,
+        _ => output(&format!("leak: {ended}\n"))?,
+    }
     let mut is_whole = true;
     for mut document in documents {
         // The end of its input is what a document waits for.

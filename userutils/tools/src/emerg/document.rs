@@ -1,6 +1,8 @@
 //! `document`, `leak` — programs for trying what happens when memory runs out.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::sync::Arc;
 
 use crate::Tool;
 use crate::arguments::{Argument, Arguments};
@@ -16,9 +18,10 @@ document - hold unsaved work, and find out whether it is still whole
 
 Usage: document NUMBER MIB
 
-Fills MIB of memory with a pattern that NUMBER decides, with a line of text at the
-top of each page, says so, waits until its input ends, and checks every byte. Ends
-with status 1 when one has changed.
+Fills MIB of memory with a pattern that NUMBER decides, with a line of text at
+the top of each page, says so, waits until its input ends, and checks every
+byte. Ends with status 1 when one has changed. When an emergency gives it time
+to save, it goes to /tmp/document-NUMBER.
 
 Options:
   -h, --help  print this text
@@ -71,6 +74,9 @@ fn document(arguments: &mut Arguments) -> Result<u8, Failure> {
     let mut text: Vec<u64> = Vec::with_capacity(mib * MIB / 8);
     text.extend((0..mib * MIB / 8).map(|place| word_at(number, place)));
     output(&format!("document {number}: {mib} MiB written, not saved\n"))?;
+    let text = Arc::new(text);
+    let unsaved = Arc::clone(&text);
+    std::thread::spawn(move || save_when_asked(number, &unsaved));
     let mut rest = Vec::new();
     std::io::stdin().read_to_end(&mut rest).map_err(|error| Failure::of("input", error))?;
     let changed = (0..text.len()).filter(|place| text[*place] != word_at(number, *place)).count();
@@ -80,6 +86,24 @@ fn document(arguments: &mut Arguments) -> Result<u8, Failure> {
     }
     eprintln!("document {number}: every byte of {mib} MiB is as it was");
     Ok(0)
+}
+
+/// Waits until the kernel says that it is time, saves, and ends: there is nothing left to lose.
+fn save_when_asked(number: usize, text: &[u64]) {
+    if std::fs::read("/scheme/emergency/save").is_err() {
+        return;
+    }
+    let path = format!("/tmp/document-{number}");
+    let saved = File::create(&path).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        text.iter().try_for_each(|word| file.write_all(&word.to_le_bytes()))?;
+        file.flush()
+    });
+    match saved {
+        Ok(()) => eprintln!("document {number}: saved as {path}"),
+        Err(error) => eprintln!("document {number}: not saved: {error}"),
+    }
+    std::process::exit(0);
 }
 
 /// Words of a page, and of the line of text at its top.

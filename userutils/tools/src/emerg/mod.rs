@@ -18,15 +18,20 @@ emerg - look at emergencies, or try one
 Usage: emerg status
        emerg log
        emerg jobs
+       emerg parked
+       emerg resume PID
        emerg test
        emerg demo [MIB]
 
 status  the store, the policy, the pressure, and figures of the last emergency
 log     the last emergencies: who decided, what ended, how long it took
 jobs    who had the memory when the world stopped last
+parked  the jobs whose pages are in the store: PID, state, processes, size, name
+resume  have one of them back, and wait until it runs
 test    stop the world now: look at the picker, and go on with c
 demo    three documents of MIB each (4 unless given) and a leak; when the leak
-        has filled memory, end it: the documents check themselves
+        has filled memory, end it: the documents check themselves. A document
+        that is asked to save goes to /tmp
 
 Options:
   -h, --help  print this text
@@ -37,7 +42,8 @@ Examples:
   emerg log
 
 Files:
-  emergency:status, emergency:log, emergency:snapshot, emergency:ctl
+  emergency:status, emergency:log, emergency:snapshot, emergency:parked,
+  emergency:ctl
 
 See also: free, ps, top
 ",
@@ -57,6 +63,11 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
         ["status"] => show("status"),
         ["log"] => show("log"),
         ["jobs"] => show("snapshot"),
+        ["parked"] => {
+            output(&source::read("emergency", "parked")?)?;
+            Ok(0)
+        }
+        ["resume", pid] => resume(pid),
         ["test"] => source::write("emergency", "ctl", "enter").map(|()| 0),
         ["demo"] => demo::run(4),
         ["demo", size] => match size.parse() {
@@ -65,6 +76,23 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
         },
         [] => Err(Failure::Usage("what is it to do?".into())),
         [word, ..] => Err(Failure::Usage(format!("it does not know {word}"))),
+    }
+}
+
+/// Has a parked job back, and waits until it is, or until the kernel has given up.
+fn resume(pid: &str) -> Result<u8, Failure> {
+    source::write("emergency", "ctl", &format!("resume {pid}"))?;
+    loop {
+        let parked = source::read("emergency", "parked")?;
+        let state = parked.lines().find_map(|line| line.strip_prefix(pid)?.split(' ').nth(1));
+        match state {
+            Some("resuming") => std::thread::sleep(std::time::Duration::from_millis(5)),
+            Some(_) => {
+                output(&format!("{pid} stays parked: memory is too short for it\n"))?;
+                return Ok(1);
+            }
+            None => return Ok(0),
+        }
     }
 }
 

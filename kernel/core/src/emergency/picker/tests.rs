@@ -18,6 +18,7 @@ fn jobs() -> Snapshot {
             is_essential,
         });
         jobs.entry_mut(index).would_free = resident;
+        jobs.entry_mut(index).would_park = resident - 50;
     };
     add(1, "init", 300, 300, true);
     add(4, "consoled", 200, 200, true);
@@ -37,6 +38,8 @@ fn situation() -> Situation {
         countdown: None,
         stopped_ns: 95_000_000_000,
         lost: 0,
+        can_park: 30_000,
+        save_s: 20,
     }
 }
 
@@ -46,7 +49,7 @@ fn screen(picker: &Picker, jobs: &Snapshot, now: &Situation) -> Vec<String> {
     (0..25).map(|row| screen.text(row)).collect()
 }
 
-fn press(picker: &mut Picker, jobs: &Snapshot, keys: &[Key]) -> Vec<PickerAction> {
+fn press(picker: &mut Picker, jobs: &Snapshot, keys: &[Key]) -> Vec<Decision> {
     keys.iter().filter_map(|key| picker.key(*key, jobs, &situation())).collect()
 }
 
@@ -63,8 +66,8 @@ fn enter_and_yes_end_the_job_under_the_cursor() {
     let mut picker = Picker::default();
     assert_eq!(press(&mut picker, &jobs, &[Key::Enter]), []);
     assert!(screen(&picker, &jobs, &situation())[22].contains("y = yes"));
-    assert_eq!(press(&mut picker, &jobs, &[Key::Char(b'y')]), [PickerAction::Kill]);
-    let names: Vec<_> = picker.marked_jobs(&jobs).map(|entry| entry.pid).collect();
+    assert_eq!(press(&mut picker, &jobs, &[Key::Char(b'y')]), [Decision::Act]);
+    let names: Vec<_> = picker.marked_jobs(&jobs).map(|(entry, _)| entry.pid).collect();
     assert_eq!(names, [12]);
 }
 
@@ -74,7 +77,7 @@ fn marks_add_up_and_any_other_key_ends_nothing() {
     let mut picker = Picker::default();
     assert_eq!(press(&mut picker, &jobs, &[Key::Char(b' '), Key::Char(b'3'), Key::Enter]), []);
     let foot = screen(&picker, &jobs, &situation());
-    assert!(foot[21].contains("2 jobs marked: frees 80.8 MB"), "{}", foot[21]);
+    assert!(foot[21].contains("end 2: frees 80.8 MB of 3.5 MB"), "{}", foot[21]);
     assert_eq!(press(&mut picker, &jobs, &[Key::Char(b'n'), Key::Escape]), []);
     assert_eq!(picker.marked_jobs(&jobs).count(), 0);
 }
@@ -86,7 +89,7 @@ fn what_others_depend_on_needs_a_capital_letter_and_the_first_process_never_ends
     let to_daemon = [Key::Char(b'4'), Key::Enter];
     assert_eq!(press(&mut picker, &jobs, &to_daemon), []);
     assert_eq!(press(&mut picker, &jobs, &[Key::Char(b'y')]), []);
-    assert_eq!(press(&mut picker, &jobs, &[Key::Enter, Key::Char(b'Y')]), [PickerAction::Kill]);
+    assert_eq!(press(&mut picker, &jobs, &[Key::Enter, Key::Char(b'Y')]), [Decision::Act]);
     let mut picker = Picker::default();
     assert_eq!(press(&mut picker, &jobs, &[Key::Char(b'5'), Key::Char(b' ')]), []);
     assert_eq!(picker.marked_jobs(&jobs).count(), 0);
@@ -98,7 +101,7 @@ fn going_on_needs_enough_memory() {
     let mut picker = Picker::default();
     assert_eq!(picker.key(Key::Char(b'c'), &jobs, &situation()), None);
     let enough = Situation { free: 1000, ..situation() };
-    assert_eq!(picker.key(Key::Char(b'c'), &jobs, &enough), Some(PickerAction::Continue));
+    assert_eq!(picker.key(Key::Char(b'c'), &jobs, &enough), Some(Decision::Continue));
 }
 
 #[test]
@@ -123,4 +126,41 @@ fn the_list_scrolls_with_the_cursor() {
     assert!(shown[19].starts_with('>') && shown[19].contains(" 129 "), "{}", shown[19]);
     press(&mut picker, &jobs, &[Key::PageUp, Key::PageUp, Key::PageUp]);
     assert!(screen(&picker, &jobs, &situation())[6].contains(" 100 "));
+}
+
+#[test]
+fn each_job_has_its_own_verb_and_the_same_key_takes_it_back() {
+    let jobs = jobs();
+    let mut picker = Picker::default();
+    let keys = [Key::Char(b'p'), Key::Down, Key::Char(b's'), Key::Char(b'3')];
+    assert_eq!(press(&mut picker, &jobs, &keys), []);
+    let shown = screen(&picker, &jobs, &situation());
+    assert!(shown[6].starts_with("[PRK]leak"), "{}", shown[6]);
+    assert!(shown[7].starts_with("[SAV]?[2Jevil"), "{}", shown[7]);
+    assert!(shown[8].starts_with("[END]notes"), "{}", shown[8]);
+    assert!(shown[21].contains("end 1, save first 1, park 1: frees 83.7 MB"), "{}", shown[21]);
+    assert!(shown[21].contains("(20 s to save)"), "{}", shown[21]);
+    let verbs: Vec<_> = picker.marked_jobs(&jobs).map(|(_, verb)| verb).collect();
+    assert_eq!(verbs, [PickerAction::Park, PickerAction::Kill, PickerAction::Save]);
+    assert_eq!(press(&mut picker, &jobs, &[Key::Char(b'3')]), []);
+    assert_eq!(picker.marked_jobs(&jobs).count(), 2);
+    assert_eq!(press(&mut picker, &jobs, &[Key::Enter, Key::Char(b'y')]), [Decision::Act]);
+}
+
+#[test]
+fn parking_needs_a_store_with_room_and_nobody_who_depends_on_it() {
+    let jobs = jobs();
+    let mut refused = |key, can_park, row| {
+        let mut picker = Picker::default();
+        let now = Situation { can_park, ..situation() };
+        (0..row).for_each(|_| assert_eq!(picker.key(Key::Down, &jobs, &now), None));
+        assert_eq!(picker.key(Key::Char(key), &jobs, &now), None);
+        assert_eq!(picker.marked_jobs(&jobs).count(), 0);
+        screen(&picker, &jobs, &now)[22].clone()
+    };
+    assert!(refused(b'p', 0, 0).contains("no store with room"));
+    assert!(refused(b'p', 100, 0).contains("too little room left"));
+    assert!(refused(b'p', 30_000, 3).contains("Others depend on that job"));
+    assert!(refused(b's', 30_000, 3).contains("Others depend on that job"));
+    assert!(refused(b's', 30_000, 4).contains("Without the first process"));
 }

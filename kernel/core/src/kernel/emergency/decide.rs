@@ -1,31 +1,58 @@
-//! Carrying out what was chosen: the chosen jobs' memory goes at once, the rest of them when the
-//! world goes on.
+//! Carrying out what was chosen: the memory of jobs that end goes at once, the rest of them when
+//! the world goes on.
 
 use super::super::Kernel;
 use crate::emergency::Stage;
-use crate::emergency::picker::PickerAction;
+use crate::emergency::picker::{Decision, PickerAction};
 use crate::emergency::pressure::MemoryPressureLevel;
-use crate::emergency::record::{Decider, Ended, Name};
+use crate::emergency::record::{Decider, Ended, Name, Verb};
 use crate::emergency::snapshot::Fate;
 use crate::log::Level;
 use crate::machine::Machine;
 
 impl<M: Machine> Kernel<M> {
-    pub(super) fn decide(&mut self, action: PickerAction, decider: Decider) {
+    /// Carries out what was decided, once nothing is on its way any more. True when there was
+    /// something.
+    pub(super) fn carry_out(&mut self) -> bool {
+        let stage = self.emergency.stage;
+        let is_amid = matches!(stage, Stage::Count(_) | Stage::Park(_) | Stage::ParkFlush(_));
+        if is_amid || !self.emergency.store.is_at_rest() {
+            return false;
+        }
+        let Some((decision, decider)) = self.emergency.pending.take() else { return false };
+        if !self.is_leaving() {
+            self.decide(decision, decider);
+        }
+        true
+    }
+
+    fn decide(&mut self, decision: Decision, decider: Decider) {
         self.emergency.record.decider = decider;
         self.emergency.record.decided_ns = self.now();
-        if action == PickerAction::Kill {
+        if decision == Decision::Act {
             for job in 0..self.emergency.snapshot.len() {
-                if self.emergency.picker.is_marked(job) {
-                    self.discard_killed(job, Fate::Killed);
+                match self.emergency.picker.mark(job) {
+                    Some(PickerAction::Kill) => self.discard_killed(job, Fate::Killed),
+                    Some(PickerAction::Save) => self.let_save(job),
+                    // One after the other, below.
+                    Some(PickerAction::Park) => continue,
+                    None => continue,
                 }
+                self.emergency.picker.set_mark(job, None);
             }
-            self.emergency.picker.unmark_all();
         }
-        if self.frames.totals().free >= self.resume_target() {
-            self.restore_survivors();
+        if !self.park_next() {
+            self.leave_if_enough();
         }
         self.draw();
+    }
+
+    /// Lets the world go on when enough memory is free, or somebody is to save.
+    pub(super) fn leave_if_enough(&mut self) {
+        let has_savers = self.processes.iter().any(|(_, process)| process.is_saving);
+        if has_savers || self.frames.totals().free >= self.resume_target() {
+            self.restore_survivors();
+        }
     }
 
     /// Ends a job as far as memory is concerned: its frames come free unless others have them
@@ -54,7 +81,7 @@ impl<M: Machine> Kernel<M> {
             processes: entry.processes,
             name: entry.name,
             frames,
-            is_lost: fate == Fate::Lost,
+            verb: if fate == Fate::Lost { Verb::Lost } else { Verb::Ended },
         });
     }
 
@@ -74,11 +101,16 @@ impl<M: Machine> Kernel<M> {
         for ended in record.named() {
             let (name, pid, mib) = (Name(&ended.name), ended.pid, ended.frames / 256);
             let processes = ended.processes;
-            let why = if ended.is_lost { "its pages could not be read back" } else { by };
+            let (verb, why) = match ended.verb {
+                Verb::Ended => ("ended", by),
+                Verb::Saved => ("asked to save and end", by),
+                Verb::Parked => ("parked", by),
+                Verb::Lost => ("ended", "its pages could not be read back"),
+            };
             self.log(
                 Level::Warn,
                 "emergency",
-                format_args!("ended {name} (pid {pid}, {processes} processes, {mib} MiB): {why}"),
+                format_args!("{verb} {name} (pid {pid}, {processes} processes, {mib} MiB): {why}"),
             );
         }
         self.log(

@@ -5,13 +5,13 @@
 use super::super::Kernel;
 use crate::emergency::Stage;
 use crate::emergency::input::Input;
-use crate::emergency::picker::{Picker, PickerAction, Progress, Situation};
+use crate::emergency::picker::{Decision, Picker, PickerAction, Progress, Situation};
 use crate::emergency::pressure::MemoryPressureLevel;
 use crate::emergency::record::Decider;
 use crate::emergency::screen::Screen;
-use crate::emergency::snapshot::Member;
+use crate::emergency::snapshot::{Fate, Member};
 use crate::machine::Machine;
-use crate::task::{ProcessId, Standing};
+use crate::task::{Hold, Process, ProcessId, Standing};
 
 /// Keys are ignored for so long after the picker came up: what was being typed was not for it.
 const DEAF_NS: u64 = 300_000_000;
@@ -20,6 +20,9 @@ const REDRAW_NS: u64 = 50_000_000;
 /// When the console took no more bytes, it is tried again after so long.
 const CONSOLE_NS: u64 = 2_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
+/// A job whose like was ended so often within this time is marked from the start.
+const REPEATED: usize = 3;
+const REPEATED_NS: u64 = 60 * SECOND_NS;
 
 impl<M: Machine> Kernel<M> {
     /// The world has just stopped: who has what, and the picker comes up.
@@ -28,10 +31,13 @@ impl<M: Machine> Kernel<M> {
         self.emergency.record.number = self.emergency.records.count;
         self.emergency.level = MemoryPressureLevel::OutOfMemory;
         self.emergency.level_changes += 1;
+        self.stop_resuming();
         self.take_snapshot();
         self.emergency.store.begin();
         self.emergency.stage = Stage::Count(Default::default());
+        self.emergency.pending = None;
         self.emergency.picker = Picker::default();
+        self.mark_repeaters();
         self.emergency.input = Input::default();
         self.emergency.screen = Screen::default();
         self.emergency.serial.open();
@@ -43,7 +49,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn drive(&mut self) {
         self.take_keys();
         self.ask_policy();
-        let has_more = self.step();
+        let has_more = self.step() | self.carry_out();
         if self.is_done() && self.close_screen() {
             self.thaw();
             return;
@@ -72,8 +78,6 @@ impl<M: Machine> Kernel<M> {
             }
             let space = process.space.and_then(|space| self.spaces.get(space.0));
             let resident = space.map_or(0, |space| space.resident);
-            let is_daemon =
-                self.user_schemes.iter().any(|(_, s)| s.daemon_space() == process.space);
             let member = Member {
                 id: ProcessId(index),
                 pid: process.pid,
@@ -82,12 +86,37 @@ impl<M: Machine> Kernel<M> {
                 resident,
                 before: process.growth.before(),
                 started_ns: process.started_ns,
-                is_essential: is_daemon || process.pid == 1,
+                is_essential: self.is_essential(process),
             };
-            let (_, before) = self.emergency.snapshot.add(member);
+            let is_parked = process.hold == Hold::Parked;
+            let (job, before) = self.emergency.snapshot.add(member);
+            if is_parked {
+                self.emergency.snapshot.entry_mut(job).fate = Fate::Parked;
+            }
             self.processes[index].next_in_job = before;
         }
         self.emergency.snapshot.rank();
+    }
+
+    /// Whether others depend on a process: a daemon, or the first one.
+    pub(crate) fn is_essential(&self, process: &Process) -> bool {
+        let mut schemes = self.user_schemes.iter();
+        process.pid == 1 || schemes.any(|(_, scheme)| scheme.daemon_space() == process.space)
+    }
+
+    /// Marks jobs that keep coming back: whose like was ended three times in the last minute.
+    fn mark_repeaters(&mut self) {
+        let since = self.now().saturating_sub(REPEATED_NS);
+        let emergency = &mut *self.emergency;
+        for job in 0..emergency.snapshot.len() {
+            let entry = &emergency.snapshot.entries()[job];
+            let may_end = entry.fate == Fate::Lives && !entry.is_essential && !entry.is_others;
+            if may_end && emergency.records.ended_since(since, &entry.name) >= REPEATED {
+                emergency.picker.set_mark(job, Some(PickerAction::Kill));
+                emergency.picker.message =
+                    "A job like the marked one was ended three times in the last minute.";
+            }
+        }
     }
 
     fn take_keys(&mut self) {
@@ -101,9 +130,9 @@ impl<M: Machine> Kernel<M> {
         while let Some(key) = self.emergency.input.key() {
             was_pressed = true;
             let emergency = &mut *self.emergency;
-            let action = emergency.picker.key(key, &emergency.snapshot, &situation);
-            if let Some(action) = action {
-                self.decide(action, Decider::Person);
+            let decision = emergency.picker.key(key, &emergency.snapshot, &situation);
+            if let Some(decision) = decision {
+                emergency.pending = Some((decision, Decider::Person));
                 break;
             }
         }
@@ -125,15 +154,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn ask_policy(&mut self) {
-        if self.countdown() != Some(0) {
+        if self.countdown() != Some(0) || self.emergency.pending.is_some() {
             return;
         }
         let emergency = &mut *self.emergency;
         let Some((rule, _)) = emergency.policy.0 else { return };
         match rule.choose(&emergency.snapshot) {
             Some(job) => {
-                emergency.picker.set_mark(job, true);
-                self.decide(PickerAction::Kill, Decider::Policy);
+                emergency.picker.unmark_all();
+                emergency.picker.set_mark(job, Some(PickerAction::Kill));
+                emergency.pending = Some((Decision::Act, Decider::Policy));
             }
             // Nothing is left that may be ended without asking.
             None => emergency.picker.is_touched = true,
@@ -167,6 +197,7 @@ impl<M: Machine> Kernel<M> {
             _ if !store.is_ready() && written > 0 => Progress::Broken(store.why_not),
             _ if !store.is_ready() => Progress::None(store.why_not),
             Stage::Count(_) => Progress::Counting,
+            Stage::Park(_) | Stage::ParkFlush(_) => Progress::Parking,
             Stage::Open | Stage::OpenFlush | Stage::Write(_) => {
                 Progress::Writing(written, written + all)
             }
@@ -180,6 +211,8 @@ impl<M: Machine> Kernel<M> {
             countdown: self.countdown(),
             stopped_ns: emergency.record.frozen_ns,
             lost: store.lost.count(),
+            can_park: if store.is_ready() { store.lot.room() } else { 0 },
+            save_s: emergency.save_s,
         }
     }
 

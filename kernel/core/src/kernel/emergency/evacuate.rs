@@ -40,6 +40,7 @@ impl<M: Machine> Kernel<M> {
             Stage::OpenFlush
             | Stage::WriteFlush
             | Stage::SealFlush
+            | Stage::ParkFlush(_)
             | Stage::OverwriteFlush
             | Stage::CloseFlush => {
                 if let Err(error) = self.emergency.store.flush(&mut self.machine) {
@@ -50,6 +51,7 @@ impl<M: Machine> Kernel<M> {
             Stage::Restore(sweep) => self.restore_step(sweep),
             Stage::Overwrite(sweep) => self.overwrite_step(sweep),
             Stage::Erase(next) => self.erase(next),
+            Stage::Park(parking) => self.park_step(parking),
             Stage::Wait | Stage::Done => return false,
         }
         true
@@ -73,6 +75,9 @@ impl<M: Machine> Kernel<M> {
         let next = match (self.emergency.stage, result) {
             (Stage::Write(sweep), result) => return self.wrote(sweep, operation, result),
             (Stage::Restore(sweep), result) => return self.read(sweep, operation, result),
+            (Stage::Park(parking), result) => return self.piece_arrived(parking, result),
+            (Stage::ParkFlush(parking), Ok(())) => return self.parked(parking),
+            (Stage::ParkFlush(parking), Err(_)) => return self.cannot_park(parking),
             (Stage::Overwrite(sweep), result) => {
                 return self.overwritten(sweep, operation, result);
             }
@@ -102,6 +107,8 @@ impl<M: Machine> Kernel<M> {
             Stage::Reopen => State::Restoring,
             Stage::Close => State::Idle,
             Stage::Restore(_) => return !matches!(operation, Operation::Read(_)),
+            // A job was on its way back from the lot when the world stopped.
+            Stage::Count(_) | Stage::Wait => return true,
             Stage::Overwrite(_) => return !self.emergency.store.is_overwriting(operation),
             _ => return false,
         };
@@ -159,7 +166,11 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The first page of a process at or behind `page`, and whether its frame belongs to programs.
-    fn next_page_of(&self, process: ProcessId, page: usize) -> Option<(Page, Frame, bool)> {
+    pub(super) fn next_page_of(
+        &self,
+        process: ProcessId,
+        page: usize,
+    ) -> Option<(Page, Frame, bool)> {
         let space = self.spaces.get(self.processes[process.0].space?.0)?;
         let rest = Pages { start: Page(page), end: Page(USER_END / PAGE_SIZE) };
         let (page, frame, access) = self.machine.next_mapped(&space.tables, rest)?;
@@ -176,6 +187,9 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         let references = self.frames.references(frame);
+        if references == 1 {
+            self.emergency.snapshot.entry_mut(walk.entry).would_park += 1;
+        }
         let is_last = references == 1 || {
             walk.has_shared = true;
             self.frames.tally(frame) == references

@@ -5,8 +5,7 @@ use crate::emergency::record::Record;
 use crate::emergency::{Phase, Stage};
 use crate::machine::{CpuId, Interrupt, Machine};
 use crate::task::{ProcessId, Reason, State, TaskId, Wait};
-use abi::signal::SIGKILL;
-use abi::wait::Ended;
+use abi::wait::{ENDED_BY_EMERGENCY, Ended};
 
 impl<M: Machine> Kernel<M> {
     /// What a thread waits for that was refused memory.
@@ -34,7 +33,8 @@ impl<M: Machine> Kernel<M> {
     /// Memory has run out: every CPU is to come in.
     #[cold]
     pub(crate) fn want_emergency(&mut self) {
-        if self.emergency.is_active() || !self.emergency.is_enabled {
+        let is_saving = self.emergency.saving.is_some();
+        if self.emergency.is_active() || !self.emergency.is_enabled || is_saving {
             return;
         }
         self.emergency.phase = Phase::Gathering;
@@ -132,6 +132,7 @@ impl<M: Machine> Kernel<M> {
         self.cpus.iter_mut().for_each(super::super::Cpu::timer_is_off);
         self.bury();
         self.report_emergency();
+        self.begin_saving();
         self.wake_all(self.emergency.refused);
         let this = self.machine.this_cpu();
         let lines = self.emergency.lines;
@@ -151,7 +152,7 @@ impl<M: Machine> Kernel<M> {
         doomed.extend(all.filter(|(_, p)| p.is_doomed).map(|(index, _)| ProcessId(index)));
         for process in doomed {
             self.top_up_heap();
-            self.end_process(process, Ended::Signalled(SIGKILL as u8));
+            self.end_process(process, Ended::Signalled(ENDED_BY_EMERGENCY));
         }
     }
 

@@ -10,7 +10,7 @@ use crate::log::Level;
 use crate::machine::Machine;
 use alloc::boxed::Box;
 use alloc::string::String;
-use store_format::{State, StoreHeader};
+use store_format::{SlotEntry, State, StoreHeader, slot_flags_parked};
 
 /// Names in the line about what was lost.
 const NAMED: usize = 6;
@@ -32,6 +32,17 @@ impl<M: Machine> Kernel<M> {
                     Level::Warn,
                     "emergency",
                     format_args!("emergency.auto={text} is no policy; nobody but a person decides"),
+                ),
+            }
+        }
+        if let Some(text) = self.boot_option("emergency.save").map(String::from) {
+            let seconds = text.strip_suffix('s').and_then(|number| number.parse::<u32>().ok());
+            match seconds {
+                Some(seconds) => self.emergency.save_s = seconds.into(),
+                None => self.log(
+                    Level::Warn,
+                    "emergency",
+                    format_args!("emergency.save={text} is no time such as 20s"),
                 ),
             }
         }
@@ -75,16 +86,21 @@ impl<M: Machine> Kernel<M> {
 
     /// The last session ended inside an emergency: its processes are gone, and here is who.
     fn tell_what_was_lost(&mut self, left: &StoreHeader) {
-        if left.state == State::Idle {
+        // After an emergency all have their pages back but those that are parked.
+        let is_idle = left.state == State::Idle;
+        let is_parked = |entry: &&SlotEntry| entry.flags == slot_flags_parked();
+        let lost = || left.entries.iter().filter(|entry| !is_idle || is_parked(entry));
+        let count = lost().count();
+        if is_idle && count == 0 {
             return;
         }
-        let count = left.entries.len();
+        let what = if is_idle { "with parked processes" } else { "inside an emergency" };
         self.log(
             Level::Warn,
             "emergency",
-            format_args!("the last session ended inside an emergency; {count} processes were lost"),
+            format_args!("the last session ended {what}; {count} processes were lost"),
         );
-        for entry in left.entries.iter().take(NAMED) {
+        for entry in lost().take(NAMED) {
             let (name, kib) = (Name(&entry.name), entry.pages * 4);
             let pid = entry.pid;
             self.log(Level::Warn, "emergency", format_args!("lost: {name} (pid {pid}, {kib} KiB)"));

@@ -6,6 +6,7 @@
 //! are refused when they open.
 
 mod find;
+mod limits;
 mod memory;
 mod registers;
 mod rows;
@@ -48,7 +49,11 @@ impl<M: Machine> Scheme<M> for Proc {
                 return thread::open(k, caller, task, wanted, flags);
             }
         };
-        if flags & O_WRONLY != 0 && !is_directory(subject) {
+        let may_write = match subject {
+            Subject::ProcessRow(_, row) => Rows::<M>::ALL[row].write.is_some(),
+            subject => is_directory(subject),
+        };
+        if flags & O_WRONLY != 0 && !may_write {
             return fail(EACCES);
         }
         Opened::positioned(k.texts.open(subject))
@@ -93,6 +98,13 @@ impl<M: Machine> Scheme<M> for Proc {
             Subject::Trace(id) => session::write(k, caller, id, from),
             Subject::Memory(memory) => memory::write(k, caller, memory, from, at.offset as usize),
             Subject::Registers(key, set) => registers::write(k, caller, key, set, from),
+            Subject::ProcessRow(pid, row) => {
+                let write = Rows::<M>::ALL[row].write.ok_or(Errno(EBADF))?;
+                let command = k.copy_in_command(caller, from)?;
+                let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
+                write(k, caller, process, command.trim())?;
+                Ok(from.length)
+            }
             _ => fail(EBADF),
         }
     }
@@ -158,6 +170,9 @@ impl<M: Machine> Scheme<M> for Proc {
             }
             Subject::ThreadRow(key, _) => (k.find_process(key.pid), MODE_FILE | 0o400),
             Subject::RegisterList(key) => (k.find_process(key.pid), MODE_DIR | 0o555),
+            Subject::ProcessRow(pid, row) if Rows::<M>::ALL[row].write.is_some() => {
+                (k.find_process(pid), MODE_FILE | 0o644)
+            }
             Subject::ProcessRow(pid, _) | Subject::Descriptor(pid, _) => {
                 (k.find_process(pid), MODE_FILE | 0o444)
             }

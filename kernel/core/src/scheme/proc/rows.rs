@@ -1,12 +1,12 @@
 //! The text files of a process.
 
-use crate::kernel::Kernel;
+use super::limits;
+use crate::error::Outcome;
+use crate::kernel::{Caller, Kernel};
 use crate::machine::{Access, Machine};
-use crate::memory::Pages;
+use crate::memory::Kind;
 use crate::task::{ProcessId, Standing, State};
-use abi::exec::ARGUMENTS_MAX;
-use abi::signal::NESTING_MAX;
-use abi::{FD_MAX, PAGE_SIZE, PATH_MAX, STACK_SIZE, STACK_TOP};
+use abi::PAGE_SIZE;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -17,6 +17,16 @@ pub(super) struct Row<M: Machine> {
     pub(super) name: &'static str,
     /// Makes its text.
     pub(super) read: fn(&mut Kernel<M>, ProcessId) -> String,
+    /// Obeys what is written, where that means something.
+    pub(super) write: Option<Write<M>>,
+}
+
+type Write<M> = fn(&mut Kernel<M>, Caller, ProcessId, &str) -> Outcome<()>;
+
+impl<M: Machine> Row<M> {
+    const fn text(name: &'static str, read: fn(&mut Kernel<M>, ProcessId) -> String) -> Self {
+        Self { name, read, write: None }
+    }
 }
 
 /// All files of `proc:PID/`.
@@ -24,16 +34,15 @@ pub(super) struct Rows<M>(core::marker::PhantomData<M>);
 
 impl<M: Machine> Rows<M> {
     pub(super) const ALL: &'static [Row<M>] = &[
-        Row { name: "status", read: status },
-        Row { name: "name", read: |k, p| k.processes[p.0].name().to_owned() + "\n" },
-        Row {
-            name: "cmdline",
-            read: |k, p| String::from_utf8_lossy(&k.processes[p.0].command_line).into_owned(),
-        },
-        Row { name: "exe", read: |k, p| k.processes[p.0].exe.clone() + "\n" },
-        Row { name: "cwd", read: |k, p| k.processes[p.0].cwd.clone() + "\n" },
-        Row { name: "maps", read: maps },
-        Row { name: "limits", read: limits },
+        Row::text("status", status),
+        Row::text("name", |k, p| k.processes[p.0].name().to_owned() + "\n"),
+        Row::text("cmdline", |k, p| {
+            String::from_utf8_lossy(&k.processes[p.0].command_line).into_owned()
+        }),
+        Row::text("exe", |k, p| k.processes[p.0].exe.clone() + "\n"),
+        Row::text("cwd", |k, p| k.processes[p.0].cwd.clone() + "\n"),
+        Row::text("maps", maps),
+        Row { name: "limits", read: limits::read, write: Some(limits::write) },
     ];
 }
 
@@ -67,6 +76,14 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     let blocked = of_first(|signals| signals.mask);
     let (ignored, caught) = record.signals.dispositions();
     let space = record.space.and_then(|space| k.spaces.get(space.0));
+    let present =
+        |kinds: &[Kind]| space.map_or(0, |space| space.present_of(&k.machine, kinds) * PAGE_SIZE);
+    let shared = present(&[Kind::Shared, Kind::Wired]);
+    // What others depend on never leaves memory.
+    let wired = match k.is_essential(record) {
+        true => space.map_or(0, |space| space.resident * PAGE_SIZE),
+        false => present(&[Kind::Wired, Kind::Window]),
+    };
     let ids = record.ids;
     let session = first.and_then(|task| task.session);
     let tracer = session.map_or(0, |id| k.traces.sessions[id.0].tracer);
@@ -74,7 +91,7 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         "Name: {}\nState: {state}\nPid: {}\nPPid: {}\nPgid: {}\nSession: {}\nUid: {} {}\n\
          Gid: {} {}\nThreads: {}\nTracer: {tracer}\nCpu: {}\nWait: {wait}\n\
          UserTime: {}\nKernelTime: {}\n\
-         Started: {}\nSwitches: {switches}\nResident: {}\nVirtual: {}\nDescriptors: {}\n\
+         Started: {}\nSwitches: {switches}\nResident: {}\nShared: {shared}\nWired: {wired}\nEvacuated: {}\nVirtual: {}\nDescriptors: {}\n\
          Umask: {:04o}\nSigPnd: {pending:016x}\nSigBlk: {blocked:016x}\nSigIgn: {ignored:016x}\n\
          SigCgt: {caught:016x}\n",
         record.name(),
@@ -92,6 +109,7 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         k.machine.nanoseconds(kernel),
         record.started_ns,
         space.map_or(0, |space| space.resident * PAGE_SIZE),
+        space.map_or(0, |space| space.evacuated * PAGE_SIZE),
         space.map_or(0, |space| space.virtual_bytes()),
         record.files.iter().count(),
         record.umask,
@@ -118,29 +136,4 @@ fn maps<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         }
     }
     text
-}
-
-/// `key: in use, most` lines; `none` where only the machine's size is a limit.
-fn limits<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
-    let record = &k.processes[process.0];
-    let handlers = record.threads.iter().map(|task| k.tasks[task.0].signals.interrupted.len());
-    let space = record.space.and_then(|space| k.spaces.get(space.0));
-    format!(
-        "Descriptors: {} {FD_MAX}\nThreads: {} {}\nHandlers: {} {NESTING_MAX}\n\
-         Memory: {} none\nStack: {} {STACK_SIZE}\nArguments: {} {ARGUMENTS_MAX}\n\
-         Path: {} {PATH_MAX}\n",
-        record.files.iter().count(),
-        record.threads.len(),
-        k.tasks_max(),
-        handlers.max().unwrap_or(0),
-        space.map_or(0, |space| space.resident * PAGE_SIZE),
-        space.map_or(0, |space| space.present_in(&k.machine, stack_pages()) * PAGE_SIZE),
-        record.command_line.len(),
-        record.cwd.len(),
-    )
-}
-
-/// Where the first thread's stack may grow to.
-fn stack_pages() -> Pages {
-    Pages::covering(STACK_TOP - STACK_SIZE, STACK_SIZE)
 }
