@@ -191,6 +191,8 @@ pub struct Emergency<M> {
     pub stage: Stage,
     /// What has been decided, until what is on its way has arrived.
     pub pending: Option<(Decision, Decider)>,
+    /// How often the disk has refused the header or the flush that this stage waits for.
+    pub header_tries: u8,
     /// Where pages go.
     pub store: Store<M>,
     /// Frames lose their contents once they are in the store, as if they had been given away.
@@ -246,6 +248,7 @@ impl<M: Machine> Emergency<M> {
             level_changes: 0,
             stage: Stage::Done,
             pending: None,
+            header_tries: 0,
             store: Store::new(reserve, frames),
             is_erasing: false,
             snapshot: Snapshot::default(),

@@ -530,6 +530,11 @@ impl<M: Machine> Store<M> {
             self.is_unsettled = false;
         }
         let Some(write) = self.queued.take() else {
+            if let (Operation::Write(run), Err(_)) = (flight.operation, result)
+                && run.page < FIRST_SLOT
+            {
+                self.take_number_back();
+            }
             return Arrival::Over(flight.operation, result);
         };
         let started = result.and_then(|()| self.start(machine, write));
@@ -538,8 +543,16 @@ impl<M: Machine> Store<M> {
                 self.is_unsettled = true;
                 Arrival::Pending
             }
-            Err(error) => Arrival::Over(write, Err(error)),
+            Err(error) => {
+                self.take_number_back();
+                Arrival::Over(write, Err(error))
+            }
         }
+    }
+
+    /// A header was not written, or not whole: the next one goes over the same copy.
+    fn take_number_back(&mut self) {
+        self.header.sequence -= 1;
     }
 
     /// Waits for the operation, at boot, when there is nothing else to do.

@@ -81,6 +81,12 @@ impl<M: Machine> Kernel<M> {
             (Stage::Overwrite(sweep), result) => {
                 return self.overwritten(sweep, operation, result);
             }
+            (_, Err(IoError::Failed)) if self.emergency.header_tries < TRIES => {
+                self.emergency.header_tries += 1;
+                return;
+            }
+            // Pages can be read without the header's saying so.
+            (Stage::Reopen, Err(IoError::Failed)) => Stage::Restore(Sweep::default()),
             (_, Err(error)) => return self.go_without(error),
             (Stage::Open, Ok(())) => Stage::OpenFlush,
             (Stage::OpenFlush, Ok(())) => Stage::Write(Sweep::default()),
@@ -96,6 +102,7 @@ impl<M: Machine> Kernel<M> {
             (Stage::CloseFlush, Ok(())) => Stage::Done,
             (stage, Ok(())) => stage,
         };
+        self.emergency.header_tries = 0;
         self.finish_stage(next);
     }
 
