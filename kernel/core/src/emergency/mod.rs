@@ -10,6 +10,7 @@
 
 pub mod bits;
 pub mod block;
+pub mod daemon;
 pub mod hash;
 pub mod input;
 pub mod lot;
@@ -30,6 +31,7 @@ use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
 use crate::task::{Pid, QueueId};
 use alloc::boxed::Box;
+use daemon::Daemon;
 use input::Input;
 use picker::{Decision, Picker};
 use policy::Policy;
@@ -60,6 +62,8 @@ pub enum Phase {
 pub enum Stage {
     /// Finding out whose pages are whose.
     Count(Walk),
+    /// Measuring the disk, in a test.
+    Probe(Probe),
     /// The header says that pages are being written.
     Open,
     /// That header stays.
@@ -111,6 +115,19 @@ pub struct Walk {
     pub is_second: bool,
     /// Shared frames were met the first time.
     pub has_shared: bool,
+}
+
+/// How far measuring the disk is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Probe {
+    /// Pages to write, and then to read.
+    pub pages: usize,
+    /// How many of them have been.
+    pub done: usize,
+    /// They are being read.
+    pub is_reading: bool,
+    /// When writing or reading began.
+    pub began_ns: u64,
 }
 
 /// How far writing or reading is.
@@ -211,6 +228,12 @@ pub struct Emergency<M> {
     pub policy: Policy,
     /// How long a job may save its work, in seconds.
     pub save_s: u64,
+    /// The program that decides in a person's stead.
+    pub daemon: Daemon,
+    /// This is a test: the disk is measured, everything goes there and back, and nobody is asked.
+    pub is_test: bool,
+    /// When a key was pressed that the screen does not show yet.
+    pub pressed_ns: Option<u64>,
     /// Jobs that save their work now.
     pub saving: Option<Saving>,
     /// Threads that wait to be told to save.
@@ -258,6 +281,9 @@ impl<M: Machine> Emergency<M> {
             input: Input::default(),
             policy: Policy::default(),
             save_s: SAVE_S,
+            daemon: Daemon::default(),
+            is_test: false,
+            pressed_ns: None,
             saving: None,
             told_to_save,
             resuming: None,

@@ -401,6 +401,20 @@ impl<M: Machine> Store<M> {
         }
     }
 
+    /// Starts writing zeroes to slots that hold nothing, or reading those: `most` at most from
+    /// `first` on.
+    pub fn probe_run(
+        &mut self,
+        machine: &mut M,
+        first: usize,
+        most: u32,
+        is_reading: bool,
+    ) -> Result<(), IoError> {
+        let (frame, room) = self.scratch.ok_or(IoError::Failed)?;
+        let run = Run { frame, ..self.run(first, most.min(room))? };
+        self.start(machine, if is_reading { Operation::Read(run) } else { Operation::Write(run) })
+    }
+
     /// Whether slots are to be overwritten before the world goes on.
     pub fn must_overwrite(&self) -> bool {
         self.secrecy == Secrecy::Overwrite && self.bare.count() > 0

@@ -38,26 +38,30 @@ pub(super) enum Found {
 
 /// Looks for the store's partition; `frame` is for reading.
 pub(super) fn find(disk: &mut dyn Polled, frame: Frame) -> Option<Found> {
-    let header = read(disk, frame, 0)?;
-    let header = &header[HEADER..];
-    let size = u32_at(header, SIZE) as usize;
-    if !header.starts_with(SIGNATURE) || !(128..=SECTOR).contains(&size) {
+    let page = Page(frame);
+    page.read(disk, 0)?;
+    let size = page.number(HEADER + SIZE, 4) as usize;
+    let is_table = SIGNATURE.iter().zip(HEADER..).all(|(byte, at)| page.byte(at) == *byte);
+    if !is_table || !(128..=SECTOR).contains(&size) {
         return None;
     }
-    let start = usize::try_from(u64_at(header, ENTRIES)).ok()?.checked_mul(SECTOR)?;
-    let count = u32_at(header, COUNT).min(ENTRIES_MAX) as usize;
-    let (mut found, mut others) = (None, 0);
+    let start = usize::try_from(page.number(HEADER + ENTRIES, 8)).ok()?.checked_mul(SECTOR)?;
+    let count = page.number(HEADER + COUNT, 4).min(ENTRIES_MAX) as usize;
+    let (mut found, mut others, mut shown) = (None, 0, 0);
     for number in 0..count {
-        let at = start + number * size;
-        if at % PAGE + 48 > PAGE {
+        let (number, at) = ((start + number * size) / PAGE, (start + number * size) % PAGE);
+        if at + LAST + 8 > PAGE {
             return None;
         }
-        let page = read(disk, frame, (at / PAGE) as u64)?;
-        let entry = &page[at % PAGE..];
-        match &entry[..16] {
-            kind if kind.iter().all(|byte| *byte == 0) => {}
-            kind if *kind == STORE => found = Some((u64_at(entry, FIRST), u64_at(entry, LAST))),
-            _ => others += 1,
+        if number != shown {
+            page.read(disk, number as u64)?;
+            shown = number;
+        }
+        let is = |kind: [u8; 16]| kind.iter().zip(at..).all(|(byte, at)| page.byte(at) == *byte);
+        match () {
+            () if is([0; 16]) => {}
+            () if is(STORE) => found = Some((page.number(at + FIRST, 8), page.number(at + LAST, 8))),
+            () => others += 1,
         }
     }
     let (first, last) = found?;
@@ -70,18 +74,22 @@ pub(super) fn find(disk: &mut dyn Polled, frame: Frame) -> Option<Found> {
     }
 }
 
-fn read(disk: &mut dyn Polled, frame: Frame, page: u64) -> Option<[u8; PAGE]> {
-    if !read_now(disk, page, frame) {
-        return None;
+/// A frame that pages of the disk are read into.
+struct Page(Frame);
+
+impl Page {
+    fn read(&self, disk: &mut dyn Polled, page: u64) -> Option<()> {
+        read_now(disk, page, self.0).then_some(())
     }
-    // SAFETY: the frame is the caller's, the disk is done with it, and any bytes are valid.
-    Some(unsafe { physical::frame::<[u8; PAGE]>(frame).read_volatile() })
-}
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..at + 4].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
-}
+    fn byte(&self, at: usize) -> u8 {
+        debug_assert!(at < PAGE);
+        // SAFETY: inside the frame, which is the caller's; the disk is done with it.
+        unsafe { physical::frame::<u8>(self.0).add(at % PAGE).read_volatile() }
+    }
 
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+    /// A little-endian number of so many bytes.
+    fn number(&self, at: usize, bytes: usize) -> u64 {
+        (at..at + bytes).rev().fold(0, |value, at| value << 8 | u64::from(self.byte(at)))
+    }
 }

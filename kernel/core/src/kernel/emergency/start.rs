@@ -56,6 +56,10 @@ impl<M: Machine> Kernel<M> {
                 ),
             }
         }
+        let lease = self.boot_option("emergency.lease").and_then(|text| text.strip_suffix('s'));
+        if let Some(seconds) = lease.and_then(|text| text.parse::<u32>().ok()) {
+            self.emergency.daemon.lease_ns = u64::from(seconds) * 1_000_000_000;
+        }
         self.look_at_pressure();
         self.open_store();
         Ok(())
