@@ -16,6 +16,7 @@ DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.d
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 STORE   ?=#      1: a disk for the emergency store
+NOGRAPHIC ?=#    1: qemu and oom-demo open no window, whatever display is there
 APPEND  ?=#      more kernel command line
 GDBSERVER ?=#    TCP port for GDB: `gdbserver serial CMD` in the guest answers there
 TIMEOUT ?= 60#   seconds until `make exec` gives up
@@ -33,16 +34,22 @@ USER_BUILD  := --target x86_64-unknown-redox --target-dir $(USER_TARGET)
 # The paths in panic messages say nothing about the machine that built the programs. (Cargo starts
 # rustc in this folder for everything that is linked.)
 USER_LINK   := -Clinker-flavor=ld.lld -Lnative=$(BUILD)/lib -Clink-arg=--entry=_start
-USER_PATHS  := --remap-path-prefix=$$(rustc --print sysroot)/lib/rustlib/src/rust=/rust \
+USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/crates
-USER_ENV    := RUSTC_BOOTSTRAP=1 \
+# Cargo builds std from the source this names; the variable is cargo's own for testing that.
+USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld oomd ramd randd
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld oomd ramd randd unixd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
+# What the disk's EFI partition holds; the kernel without what only debuggers read.
+LOADER      := $(HOST_TARGET)/x86_64-unknown-uefi/loader/loader.efi
+DISK_KERNEL := $(BUILD)/kernel.disk.elf
+BOOT_FILES   = $(LOADER)=EFI/BOOT/BOOTX64.EFI $(DISK_KERNEL)=lifeboat/kernel.elf \
+	$(INITFS)=lifeboat/initfs.img initfs/cmdline.txt=lifeboat/cmdline.txt
 PROFILE      = $(if $(filter 1,$(RELEASE)),kernel,checked)
 
 # Cargo is quiet, but for the first build, which takes a minute or two and should show it.
@@ -61,7 +68,7 @@ MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--
 
 # The command line for `make exec`, untouched by make: `$?` in it belongs to the guest's shell.
 EXEC_CMD := $(value CMD)
-export EXEC_CMD
+export EXEC_CMD NOGRAPHIC
 unexport CMD
 
 .PHONY: help
@@ -76,9 +83,11 @@ help: # List the targets
 # --- Run ---
 
 .PHONY: qemu exec gdb
-qemu: # Boot to a shell on this terminal (Ctrl-A X quits)
+qemu: # Boot the disk to a shell, here and in a window (Ctrl-A X quits)
 qemu: kernel image disk
 	@[ -e $(QEMU_DISK) ] || cp --sparse=always $(DISK_IMAGE) $(QEMU_DISK)
+	@$(setup_env); cargo run --quiet --package initfs-image -- boot \
+		$(addprefix --boot ,$(BOOT_FILES)) $(QEMU_DISK)
 	@$(XTASK) qemu $(MACHINE) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
 
 exec: # Run one command line and end with its status: make exec CMD='ls sys:'
@@ -111,7 +120,7 @@ gdb: setup-gdb kernel image
 
 # --- Check ---
 
-.PHONY: test test-host test-qemu test-runner bench check
+.PHONY: test test-host test-qemu test-runner bench check soak
 test: # Everything that judges: on the host, then in QEMU
 test: $(if $(strip $(T)),,test-host) test-qemu $(if $(strip $(T)),,test-runner)
 
@@ -126,6 +135,17 @@ test-qemu: setup-gdb kernel image disk
 test-runner: # A stranger's crate through `cargo lifeboat`
 test-runner: run-parts
 	@tools/test-runner.sh
+
+# What takes long: host tests that look at LIFEBOAT_SOAK (how often), and the stories in tests/soak.
+# For more of it add either, and their names here.
+SOAK      ?= 1000#   soak: how many emergencies on the host
+SOAK_HOST := emergency_sharing
+soak: # The same for hours: a thousand emergencies, and long stories in QEMU
+soak: kernel image
+	@$(setup_env); LIFEBOAT_SOAK=$(strip $(SOAK)) cargo test --release \
+		$(call quiet,$(HOST_TARGET)/debug/xtask) --package host-stories \
+		$(addprefix --test ,$(SOAK_HOST)) -- --nocapture
+	@$(XTASK) test --stories tests/soak $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 bench: # Exact instruction counts, beside Linux and Redox
 bench: RELEASE := 1
@@ -163,13 +183,13 @@ run-parts: kernel image sysroot
 
 # --- Build ---
 
-.PHONY: kernel user runtime image disk setup setup-gdb
+.PHONY: kernel user runtime image loader disk setup setup-gdb
 kernel: # The kernel: build/kernel.elf
 kernel: setup
 	@$(setup_env); cargo build $(call quiet,$(KERNEL)) --package kernel \
 		--target x86_64-unknown-none --profile $(PROFILE) $$KERNEL_STD
 	@$(setup_env); cargo run $(call quiet,$(KERNEL)) --package kernel-symbols -- \
-		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL)
+		$(HOST_TARGET)/x86_64-unknown-none/$(PROFILE)/kernel $(KERNEL) $(DISK_KERNEL)
 
 user: # The runtime library and all programs
 user: runtime
@@ -181,7 +201,7 @@ user: runtime
 
 # Cargo does not know that programs are linked against libc.a: when it changes they are removed,
 # and cargo, which misses them, links them again.
-runtime: setup
+runtime: std-source
 	@mkdir -p $(BUILD)/lib; printf '!<arch>\n' >$(BUILD)/lib/libgcc_eh.a
 	@$(setup_env); $(USER_ENV) cargo build $(call quiet,$(BUILD)/lib/libc.a) $(USER_BUILD) \
 		--package runtime --profile runtime -Zbuild-std=core,alloc,compiler_builtins \
@@ -190,15 +210,25 @@ runtime: setup
 		[ ! -d $(USER_BIN)/deps ] || find $(USER_BIN)/deps -maxdepth 1 -type f -perm /100 -delete; \
 		cp $(RUNTIME) $(BUILD)/lib/libc.a; }
 
+.PHONY: std-source
+std-source: setup
+	@tools/sysroot/source.sh
+
 image: # The boot archive: build/initfs.img
 image: user
 	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
 		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
 
+loader: # The UEFI loader
+loader: setup
+	@$(setup_env); $$LOADER_ENV cargo build $(call quiet,$(LOADER)) --package loader \
+		--target x86_64-unknown-uefi --profile loader $$LOADER_STD
+
 disk: # The disk image: build/disk.img
-disk: setup
+disk: kernel image loader
 	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
-		--manifest filesystem.toml --output $(DISK_IMAGE)
+		--manifest filesystem.toml --programs $(USER_BIN) \
+		$(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts
 	@tools/setup.sh
@@ -216,7 +246,7 @@ fmt-check: setup
 	@$(setup_env); cargo fmt --all --check
 
 lint: # Clippy, warnings are errors
-lint: setup
+lint: std-source
 	@$(setup_env); cargo clippy --quiet --all-targets -- -D warnings
 	@$(setup_env); cargo clippy --quiet --package kernel --target x86_64-unknown-none \
 		$$KERNEL_STD -- -D warnings

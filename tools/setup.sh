@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh [gdb]
 #
-# Installs what is missing and nothing else: Debian packages (QEMU, a C linker; GDB when asked
+# Installs what is missing and nothing else: Debian packages (QEMU, a C linker, patch; GDB when asked
 # for) and the parts of the Rust toolchain that rust-toolchain.toml names. What the build must know
 # about the outcome goes to build/setup.env, which the Makefile's recipes read.
 set -euo pipefail
@@ -38,8 +38,15 @@ install_packages() {
 packages=()
 has qemu-system-x86_64 || packages+=(qemu-system-x86)
 has cc || packages+=(gcc libc6-dev)
+has patch || packages+=(patch)
 case " $* " in *" gdb "*) has gdb || packages+=(gdb) ;; esac
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+
+# The firmware that boots disk images. Tried once: without it they boot as QEMU's -kernel does.
+if has apt-get && [ ! -e build/ovmf-tried ] && ! tools/ovmf.sh >/dev/null; then
+    mkdir -p build && touch build/ovmf-tried
+    (install_packages ovmf) || say "no OVMF: disks boot without firmware, and its stories fail"
+fi
 
 has rustup || fail "rustup is missing; get it from https://rustup.rs (no default toolchain needed)"
 
@@ -81,6 +88,15 @@ if ! has_rust_src; then
         fail "rust-src $version could not be had from rustup or from Debian"
 fi
 
+has_uefi_std() { [ -d "$root/lib/rustlib/x86_64-unknown-uefi" ]; }
+loader_std=
+if ! has_uefi_std; then
+    say "installing core for x86_64-unknown-uefi"
+    # shellcheck disable=SC2086
+    rustup_try target add $rustup_parts x86_64-unknown-uefi || true
+    has_uefi_std || loader_std='-Zbuild-std=core,alloc,compiler_builtins -Zbuild-std-features=compiler-builtins-mem'
+fi
+
 kernel_std=
 if ! has_none_std; then
     say "installing core for x86_64-unknown-none"
@@ -94,5 +110,7 @@ mkdir -p build
 {
     [ -z "$toolchain" ] || printf 'export RUSTUP_TOOLCHAIN=%q\n' "$toolchain"
     printf 'KERNEL_STD=%q\n' "$kernel_std"
+    printf 'LOADER_STD=%q\n' "$loader_std"
+    printf 'LOADER_ENV=%q\n' "${loader_std:+env RUSTC_BOOTSTRAP=1}"
     [ -z "$kernel_std" ] || printf 'export RUSTC_BOOTSTRAP=1\n'
 } >build/setup.env

@@ -1,12 +1,13 @@
 //! Signals: a thin layer over the kernel's, which keeps dispositions, masks and contexts.
 
 use crate::errno::{self, Answer};
-use crate::pointer;
 use crate::process::ids;
 use crate::sys::{Result, error, syscall};
 use crate::thread::record::{self, Thread};
-use abi::number::{KILL, SIGACTION, SIGPENDING, SIGPROCMASK, SIGRETURN, SIGSUSPEND, TGKILL};
-use abi::signal::{SIG_DFL, SIGNAL_MAX, SigAction};
+use abi::number::{
+    KILL, SIGACTION, SIGALTSTACK, SIGPENDING, SIGPROCMASK, SIGRETURN, SIGSUSPEND, TGKILL,
+};
+use abi::signal::{SIG_DFL, SIGNAL_MAX, SigAction, SignalStack};
 use core::arch::naked_asm;
 use core::mem::zeroed;
 use core::ptr::null;
@@ -16,6 +17,7 @@ use libc::{c_char, c_int, pid_t, sighandler_t, sigset_t};
 /// The flags that reach the kernel; `SA_SIGINFO` needs nothing, for every handler gets all three
 /// arguments.
 const FLAGS: usize = abi::signal::SA_NOCLDSTOP
+    | abi::signal::SA_ONSTACK
     | abi::signal::SA_RESTART
     | abi::signal::SA_NODEFER
     | abi::signal::SA_RESETHAND;
@@ -270,20 +272,22 @@ unsafe extern "C" fn sigismember(set: *const sigset_t, signal: c_int) -> c_int {
     number(signal).map(|signal| unsafe { set.read() } >> (signal - 1) & 1).int()
 }
 
-/// Refused: handlers run on the stack of the thread they interrupt.
+/// Gives handlers with `SA_ONSTACK` another stack, on this thread, and tells which they had. Each
+/// thread begins with one, which is enough for a message.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigaltstack(new: *const libc::stack_t, old: *mut libc::stack_t) -> c_int {
-    // SAFETY: the caller's stack may be read.
-    let wanted = unsafe { pointer::load(new) };
-    if wanted.is_some_and(|new| new.ss_flags & libc::SS_DISABLE == 0) {
-        return errno::fail(libc::ENOSYS) as c_int;
-    }
-    let none =
-        libc::stack_t { ss_sp: core::ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-    // SAFETY: the caller gave a place for the answer, or null.
-    unsafe { pointer::store(old, none) };
-    0
+    // SAFETY: the kernel reads the new one and fills the old one, whose layout it shares.
+    unsafe { syscall(SIGALTSTACK, [new as usize, old as usize]) }.zero()
 }
+
+/// Gives the calling thread its first stack for handlers.
+pub(crate) fn set_alternate_stack(address: usize, size: usize) -> Result<usize> {
+    let stack = SignalStack { address, flags: 0, size };
+    // SAFETY: the kernel only reads the structure.
+    unsafe { syscall(SIGALTSTACK, [&raw const stack as usize, 0]) }
+}
+
+const _: () = assert!(size_of::<libc::stack_t>() == size_of::<SignalStack>());
 
 /// What a signal is called.
 #[unsafe(no_mangle)]

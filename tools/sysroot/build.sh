@@ -4,9 +4,7 @@
 #   tools/sysroot/build.sh
 #
 # In it are std (with both ways to panic, and libtest) and a C library that can unwind. rustc takes
-# it with --sysroot, so a program needs neither -Zbuild-std nor a nightly compiler. std is the
-# pinned compiler's own source but for std.patch: on this target std knows neither the program's
-# file, so that backtraces have no names, nor the number of CPUs.
+# it with --sysroot, so a program needs neither -Zbuild-std nor a nightly compiler.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=/dev/null # written by setup.sh
@@ -16,21 +14,19 @@ target=x86_64-unknown-redox
 work=build/sysroot-work
 sysroot=build/sysroot
 libraries=$sysroot/lib/rustlib/$target/lib
-host_sysroot=$(rustc --print sysroot)
 export RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS
 
 # std: again only when the compiler, the patch or this script changed.
-stamp=$({ rustc -vV; cat tools/sysroot/std.patch "$0"; } | sha256sum)
+stamp=$({ rustc -vV; cat tools/sysroot/std.patch tools/sysroot/source.sh "$0"; } | sha256sum)
 if [ "$(cat "$libraries/stamp" 2>/dev/null)" != "$stamp" ]; then
-    rm -rf "$work/library" "$libraries"
+    tools/sysroot/source.sh
+    rm -rf "$libraries"
     mkdir -p "$work" "$libraries"
-    cp -r "$host_sysroot/lib/rustlib/src/rust/library" "$work/library"
-    patch --quiet --directory "$work/library" --strip 1 <tools/sysroot/std.patch
     CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="-Zforce-unstable-if-unmarked \
--Cforce-unwind-tables=yes --remap-path-prefix=$PWD/$work/library=/rust/library"
+-Cforce-unwind-tables=yes --remap-path-prefix=$PWD/build/std/library=/rust/library"
     # The features and the profile are those that the compiler's own builds use.
     __CARGO_DEFAULT_LIB_METADATA=lifeboat CARGO_PROFILE_DIST_DEBUG=line-tables-only \
-        cargo build --quiet --locked --manifest-path "$work/library/sysroot/Cargo.toml" \
+        cargo build --quiet --locked --manifest-path build/std/library/sysroot/Cargo.toml \
         --target $target --target-dir "$work/target" --profile dist \
         --features 'backtrace compiler-builtins-mem panic-unwind'
     cp "$work/target/$target/dist/deps/"*.rlib "$libraries/"

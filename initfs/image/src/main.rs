@@ -10,17 +10,20 @@ mod list;
 mod manifest;
 mod pack;
 mod services;
+mod users;
 
 use anyhow::{Context, bail};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const HELP: &str = "\
-image - build, list or take apart a boot archive; build a disk image
+image - build, list or take apart a boot archive; build a disk image, or renew its boot files
 
 Usage:
   image build --manifest FILE --programs DIR --output FILE [--extra FILE]...
-  image disk --manifest FILE --output FILE [--extra FILE]... [--boot FILE=PATH]...
+  image disk --manifest FILE --programs DIR --output FILE [--extra FILE]...
+             [--boot FILE=PATH]...
+  image boot --boot FILE=PATH... IMAGE
   image list FILE
   image extract FILE DIR
 
@@ -36,11 +39,12 @@ Options:
 Examples:
   image build --manifest filesystem.toml --programs build/user --output build/initfs.img
   image list build/initfs.img
-  image disk --manifest filesystem.toml --output build/disk.img
+  image disk --manifest filesystem.toml --programs build/user --output build/disk.img
+  image boot --boot build/kernel.disk.elf=lifeboat/kernel.elf build/qemu.disk
 
 Files:
-  filesystem.toml   sections [[file]] [[program]] [[link]] [[service]] [[mount]] [disk];
-                    its own first lines explain them
+  filesystem.toml   sections [[file]] [[program]] [[link]] [[service]] [[mount]] [[user]]
+                    [disk]; its own first lines explain them
 ";
 
 /// What the command line asks for.
@@ -49,6 +53,7 @@ enum Request {
     Version,
     Build(Build),
     Disk(disk::Request),
+    Boot(Vec<(PathBuf, String)>, PathBuf),
     List(PathBuf),
     Extract(PathBuf, PathBuf),
 }
@@ -86,6 +91,7 @@ fn run(request: Request) -> anyhow::Result<()> {
                 .with_context(|| format!("cannot write {}", build.output.display()))?;
         }
         Request::Disk(request) => disk::build(&request)?,
+        Request::Boot(files, image) => disk::update(&image, &files)?,
         Request::List(file) => print!("{}", list::list(&file)?),
         Request::Extract(file, folder) => extract::extract(&file, &folder)?,
     }
@@ -111,7 +117,7 @@ fn parse(mut arguments: lexopt::Parser) -> anyhow::Result<Request> {
         }
     }
     let mut words = words.into_iter();
-    let command = words.next().context("no command: build, disk, list or extract")?;
+    let command = words.next().context("no command: build, disk, boot, list or extract")?;
     let request = match command.to_str() {
         Some("build") => {
             let mut manifests = vec![manifest.context("build needs --manifest FILE")?];
@@ -123,15 +129,17 @@ fn parse(mut arguments: lexopt::Parser) -> anyhow::Result<Request> {
         Some("disk") => {
             let mut manifests = vec![manifest.context("disk needs --manifest FILE")?];
             manifests.append(&mut extra);
+            let programs = programs.context("disk needs --programs DIR")?;
             let output = output.context("disk needs --output FILE")?;
-            Request::Disk(disk::Request { manifests, output, boot })
+            Request::Disk(disk::Request { manifests, programs, output, boot })
         }
+        Some("boot") => Request::Boot(boot, words.next().context("boot needs IMAGE")?),
         Some("list") => Request::List(words.next().context("list needs FILE")?),
         Some("extract") => Request::Extract(
             words.next().context("extract needs FILE")?,
             words.next().context("extract needs DIR")?,
         ),
-        _ => bail!("unknown command {:?}: build, disk, list or extract", command.display()),
+        _ => bail!("unknown command {:?}: build, disk, boot, list or extract", command.display()),
     };
     match words.next() {
         Some(word) => bail!("unexpected argument {:?}", word.display()),

@@ -32,6 +32,8 @@ pub(crate) struct Sections {
     pub(crate) service: Vec<Spanned<Service>>,
     #[serde(default)]
     pub(crate) mount: Vec<Spanned<Mount>>,
+    #[serde(default)]
+    pub(crate) user: Vec<Spanned<User>>,
     pub(crate) disk: Option<Spanned<Disk>>,
 }
 
@@ -48,6 +50,52 @@ pub(crate) struct Disk {
     pub(crate) file: Vec<Spanned<DiskFile>>,
     #[serde(default)]
     pub(crate) link: Vec<Spanned<DiskLink>>,
+    #[serde(default)]
+    pub(crate) package: Vec<Spanned<Package>>,
+}
+
+/// Somebody who may own files and run programs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) id: u32,
+    /// The user's own group; the same number unless given.
+    pub(crate) group: Option<u32>,
+    pub(crate) full_name: Option<String>,
+    pub(crate) home: String,
+    #[serde(default = "shell")]
+    pub(crate) shell: String,
+}
+
+impl User {
+    /// The group's number.
+    pub(crate) fn gid(&self) -> u32 {
+        self.group.unwrap_or(self.id)
+    }
+}
+
+fn shell() -> String {
+    "/bin/sh".to_owned()
+}
+
+/// Built programs on the disk, with links to them: a program that goes by many names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) into: String,
+    #[serde(default)]
+    pub(crate) programs: Vec<String>,
+    /// More names for the first program.
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
+    /// Files of the repository: what other builds made.
+    #[serde(default)]
+    pub(crate) sources: Vec<PathBuf>,
+    /// Packages that this one is of no use without.
+    #[serde(default)]
+    pub(crate) needs: Vec<String>,
 }
 
 /// A directory on the disk.
@@ -135,6 +183,9 @@ pub(crate) struct Service {
     #[serde(default)]
     pub(crate) restart: Restart,
     pub(crate) memory: Option<String>,
+    /// Whether it runs for a rescue shell as well.
+    #[serde(default)]
+    pub(crate) rescue: bool,
 }
 
 /// Names written as one text or as a list of them.

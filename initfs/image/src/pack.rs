@@ -1,8 +1,9 @@
 //! From manifests and built programs to the bytes of an archive.
 
 use crate::manifest::{File, Link, Manifest, Mount, Program};
-use crate::services;
+use crate::{services, users};
 use anyhow::{Context, anyhow};
+use elf_files::strip::without_debug;
 use initfs_format::{Archive, Builder};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -26,6 +27,10 @@ pub(crate) fn pack(manifests: &[PathBuf], programs: &Path) -> anyhow::Result<Vec
             add_mount_point(&mut builder, manifest, mount)?;
         }
     }
+    if let Some([passwd, group]) = users::render(&manifests)? {
+        builder.file(users::PASSWD, 0o644, passwd.into_bytes())?;
+        builder.file(users::GROUP, 0o644, group.into_bytes())?;
+    }
     builder.file(services::PATH, 0o644, services::render(&manifests)?.into_bytes())?;
     let archive = builder.build();
     services::check(&manifests, &Archive::parse(&archive)?)?;
@@ -46,7 +51,7 @@ fn add_programs(
         return Err(manifest.mistake(at, format!("not built in {programs}: {missing}")).into());
     }
     for name in names {
-        let data = read(&programs.join(name))?;
+        let data = without_debug(read(&programs.join(name))?);
         builder
             .file(&join(into, name), 0o755, data)
             .map_err(|error| manifest.mistake(at, error))?;
@@ -121,6 +126,6 @@ pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-fn join(directory: &str, name: &str) -> String {
+pub(crate) fn join(directory: &str, name: &str) -> String {
     format!("{}/{name}", directory.trim_end_matches('/'))
 }

@@ -27,6 +27,12 @@ struct ServiceRow<'m> {
     restart: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<&'m str>,
+    #[serde(skip_serializing_if = "is_false")]
+    rescue: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Serialize)]
@@ -67,6 +73,7 @@ fn row(service: &Service) -> ServiceRow<'_> {
         schemes: service.scheme.as_slice(),
         restart: service.restart.name(),
         memory: service.memory.as_deref(),
+        rescue: service.rescue,
     }
 }
 
@@ -122,11 +129,22 @@ fn check_memory(manifest: &Manifest, at: &Spanned<Service>) -> Result<(), Mistak
 
 /// Every need is a service, and starting them one after the other is possible.
 fn check_needs(manifests: &[Manifest], names: &BTreeSet<&str>) -> Result<(), Mistake> {
+    let rescue: BTreeSet<&str> = all_services(manifests)
+        .filter(|(_, at)| at.get_ref().rescue)
+        .map(|(_, at)| at.get_ref().name.as_str())
+        .collect();
     let mut waiting = BTreeMap::new();
     for (manifest, at) in all_services(manifests) {
         let Service { name, needs, .. } = at.get_ref();
         if let Some(unknown) = needs.iter().find(|need| !names.contains(need.as_str())) {
             let message = format!("service {name:?} needs {unknown:?}, which is no service");
+            return Err(manifest.mistake(at, message));
+        }
+        if rescue.contains(name.as_str())
+            && let Some(need) = needs.iter().find(|need| !rescue.contains(need.as_str()))
+        {
+            let message =
+                format!("service {name:?} is for rescue, but it needs {need:?}, which is not");
             return Err(manifest.mistake(at, message));
         }
         waiting.insert(name.as_str(), (manifest, at));

@@ -39,7 +39,8 @@ Examples:
 
 Files:
   /etc/init.toml   services and mounts
-  sys:env          the boot command line; exec=HEX runs one command and stops the machine
+  sys:env          the boot command line; exec=HEX runs one command and stops the machine,
+                   rescue starts only the services that a shell on the console needs
   sys:kstop        where the machine is stopped
 
 See also: sh, shutdown, mount
@@ -94,10 +95,18 @@ fn boot() -> ! {
     if let Err(error) = process::watch_stop_signals() {
         report.say(format_args!("cannot catch SIGTERM: {error}"));
     }
-    let manifest = load(MANIFEST).unwrap_or_else(|error| {
+    let boot = fs::read_to_string("/scheme/sys/env").unwrap_or_else(|error| {
+        report.say(format_args!("sys:env: {error}"));
+        String::new()
+    });
+    let mut manifest = load(MANIFEST).unwrap_or_else(|error| {
         report.say(error);
         Manifest::default()
     });
+    if sys::has_boot_word(&boot, "rescue") {
+        report.say("rescue: only what a shell on the console needs is started");
+        manifest = manifest.for_rescue();
+    }
     let mut services = Supervisor::new(&manifest).unwrap_or_else(|error| {
         report.say(format_args!("{MANIFEST}: {error}; no service is started"));
         Supervisor::none(&manifest)
@@ -106,19 +115,15 @@ fn boot() -> ! {
     for mount in &manifest.mounts {
         apply(mount, &mut report);
     }
-    serve(&manifest, &mut services, &mut report);
+    serve(&boot, &manifest, &mut services, &mut report);
     services.stop_all(&mut report);
     stop_machine(process::stop_asked().unwrap_or(Stop::Shutdown), &mut report)
 }
 
 /// The one command or the shell, until it is time to stop.
-fn serve(manifest: &Manifest, services: &mut Supervisor, report: &mut Report) {
+fn serve(boot: &str, manifest: &Manifest, services: &mut Supervisor, report: &mut Report) {
     let environment = manifest.environment();
-    let boot = fs::read_to_string("/scheme/sys/env").unwrap_or_else(|error| {
-        report.say(format_args!("sys:env: {error}"));
-        String::new()
-    });
-    match sys::boot_value(&boot, "exec").map(sys::decode_command) {
+    match sys::boot_value(boot, "exec").map(sys::decode_command) {
         None => session::interactive(&environment, services, report),
         Some(Ok(command)) => {
             if let Err(error) = session::one_command(&command, &environment, services, report) {

@@ -12,6 +12,7 @@
 //! schemes = ["ram"]       # ready once all of these exist; without any, ready at once
 //! restart = "on-failure"  # never | always | on-failure (the default)
 //! memory = "32M"          # no more than that, with all it starts; without it, no limit
+//! rescue = true           # runs for the rescue shell as well; false if left out
 //!
 //! [[mount]]
 //! at = "/tmp"
@@ -61,6 +62,9 @@ pub(crate) struct Service {
     pub(crate) restart: Rule,
     /// How much memory it and what it starts may have.
     pub(crate) memory: Option<String>,
+    /// Whether it is started for a rescue shell as well.
+    #[serde(default)]
+    pub(crate) rescue: bool,
 }
 
 /// One line for `sys:mount`.
@@ -77,6 +81,12 @@ impl Manifest {
     /// Reads the file's text. The error says line and reason.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    /// Leaves only what a rescue shell needs: its services.
+    pub(crate) fn for_rescue(mut self) -> Self {
+        self.services.retain(|service| service.rescue);
+        self
     }
 
     /// The environment programs start with: built-in values first, the file's above them.
@@ -125,6 +135,16 @@ mod tests {
         assert_eq!(manifest.services[0].schemes, [""; 0]);
         assert_eq!(manifest.services[0].restart, Rule::OnFailure);
         assert_eq!(Manifest::parse("").unwrap(), Manifest::default());
+    }
+
+    #[test]
+    fn a_rescue_shell_gets_its_services_only() {
+        let text = "[[service]]\nname='a'\ncommand='/a'\n\
+                    [[service]]\nname='b'\ncommand='/b'\nrescue=true\n\
+                    [[mount]]\nat='/tmp'\ntarget='b:'\n";
+        let manifest = Manifest::parse(text).unwrap().for_rescue();
+        assert_eq!(manifest.services.iter().map(|s| &s.name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(manifest.mounts.len(), 1);
     }
 
     #[test]

@@ -89,6 +89,7 @@ mod tests {
 
     fn service(name: &str, needs: &[&str]) -> Service {
         Service {
+            rescue: false,
             name: name.into(),
             command: format!("/bin/{name}"),
             args: Vec::new(),

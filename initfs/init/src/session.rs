@@ -16,6 +16,10 @@ const SHELL: &str = "/bin/sh";
 const CONSOLE: &str = "/scheme/console";
 /// The serial line itself: no console in between, so every byte arrives as it was written.
 const SERIAL: &str = "/scheme/debug";
+const CONSOLE_SCHEME: &str = "console";
+/// How long a console that is being started again may take, and how often to look for it.
+const CONSOLE_PATIENCE: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(5);
 /// A shell that ends or fails faster than this is not started again at once.
 const QUICK: Duration = Duration::from_secs(1);
 
@@ -27,7 +31,9 @@ pub(crate) fn interactive(
 ) {
     while process::stop_asked().is_none() {
         let started = Instant::now();
-        match start_shell(environment, report) {
+        let patience =
+            if services.gives(CONSOLE_SCHEME) { CONSOLE_PATIENCE } else { Duration::ZERO };
+        match start_shell(environment, patience, report) {
             Ok(pid) => match wait_for(pid, services, report) {
                 Some(how) => report.say(format_args!("the shell {how}; starting a new one")),
                 None => {
@@ -43,9 +49,19 @@ pub(crate) fn interactive(
 }
 
 /// The shell takes the terminal itself; without a console it gets the bare serial line.
-fn start_shell(environment: &BTreeMap<String, String>, report: &mut Report) -> io::Result<Pid> {
+fn start_shell(
+    environment: &BTreeMap<String, String>,
+    patience: Duration,
+    report: &mut Report,
+) -> io::Result<Pid> {
     let open = |path| OpenOptions::new().read(true).write(true).open(path);
-    let terminal = open(CONSOLE).or_else(|error| {
+    let deadline = Instant::now() + patience;
+    let mut terminal = open(CONSOLE);
+    while terminal.is_err() && Instant::now() < deadline {
+        std::thread::sleep(LOOK);
+        terminal = open(CONSOLE);
+    }
+    let terminal = terminal.or_else(|error| {
         report.say(format_args!("{CONSOLE}: {error}; the shell runs on {SERIAL}"));
         open(SERIAL)
     })?;

@@ -56,6 +56,11 @@ impl Supervisor {
         Self { slots: Vec::new(), environment: manifest.environment() }
     }
 
+    /// Whether a service gives this scheme.
+    pub(crate) fn gives(&self, scheme: &str) -> bool {
+        self.slots.iter().any(|slot| slot.service.schemes.iter().any(|name| name == scheme))
+    }
+
     /// The names in starting order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.slots.iter().map(|slot| slot.service.name.as_str())

@@ -5,6 +5,11 @@ pub(crate) fn boot_value<'a>(env: &'a str, key: &str) -> Option<&'a str> {
     env.lines().rev().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
+/// Whether `word` is on the boot command line.
+pub(crate) fn has_boot_word(env: &str, word: &str) -> bool {
+    env.lines().any(|line| line == word || line.strip_prefix(word) == Some("="))
+}
+
 /// The first of `names` that `sys:scheme` (`NAME kernel` and `NAME user PID` lines) does not list.
 pub(crate) fn first_missing<'a>(schemes: &str, names: &'a [String]) -> Option<&'a str> {
     let is_listed =
@@ -39,6 +44,13 @@ mod tests {
         assert_eq!(boot_value(env, "empty"), Some(""));
         assert_eq!(boot_value(env, "exe"), None);
         assert_eq!(boot_value("a=1\na=2", "a"), Some("2"));
+    }
+
+    #[test]
+    fn boot_words_are_found_whole() {
+        assert!(has_boot_word("log=info\nrescue\n", "rescue"));
+        assert!(has_boot_word("rescue=\n", "rescue"));
+        assert!(!has_boot_word("rescued\nmode=rescue\n", "rescue"));
     }
 
     #[test]

@@ -127,6 +127,15 @@ impl Events {
         self.places.0[place_of(key)] == 0
     }
 
+    /// Makes room for one interest more. False when the kernel's heap has none.
+    pub fn has_room(&mut self, number: usize, key: Key) -> bool {
+        let is_new = !self.interests.contains_key(&key);
+        let list = self.interests.get_mut(&key).is_none_or(|list| list.try_reserve(1).is_ok());
+        let queue = self.queues.get_mut(number);
+        let watched = queue.is_none_or(|queue| queue.watched.try_reserve(1).is_ok());
+        list && watched && (!is_new || self.interests.try_reserve(1).is_ok())
+    }
+
     /// Sets what `number` wants to know of `key`; empty flags end the interest. Replaces what the
     /// same `id` asked before.
     pub fn register(&mut self, number: usize, key: Key, id: usize, flags: EventFlags, data: usize) {

@@ -136,6 +136,12 @@ impl FileTable {
         Ok(taken)
     }
 
+    /// About what a copy takes of the kernel's heap.
+    pub fn heap_bytes(&self) -> usize {
+        let pieces = self.pieces.iter().flatten().count();
+        pieces * size_of::<[Option<Fd>; PIECE]>() + self.pieces.len() * size_of::<Option<Piece>>()
+    }
+
     /// Every open descriptor.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Fd)> + '_ {
         let pieces = self.pieces.iter().enumerate();

@@ -174,6 +174,24 @@ pub trait Context: Clone + Send + 'static {
     fn set_debug(&mut self, debug: DebugRegisters) -> bool;
 }
 
+/// A screen whose pixels are in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ScreenMemory {
+    /// Its size, and what its pixels are made of.
+    pub mode: terminal::Mode,
+    /// The first pixel.
+    pub start: PhysicalAddress,
+    /// Bytes from one row to the next.
+    pub stride: usize,
+}
+
+impl ScreenMemory {
+    /// Bytes of all rows.
+    pub fn size(&self) -> u64 {
+        (self.stride * self.mode.height) as u64
+    }
+}
+
 /// How the machine is to stop for good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PowerOff {
@@ -277,6 +295,9 @@ pub trait Machine: Sized + 'static {
     /// Makes every CPU that runs or keeps `space` forget its translations of `pages`, and returns
     /// only when they have. CPUs that do not are left alone.
     fn flush(&mut self, space: &Self::Space, pages: Pages);
+    /// Makes only this CPU forget them: for a change that allows more than before on the same
+    /// frames. Others that remember less fault, and find that it is allowed.
+    fn flush_here(&mut self, space: &Self::Space, pages: Pages);
 
     // Contexts.
 
@@ -345,6 +366,20 @@ pub trait Machine: Sized + 'static {
     fn second_read(&mut self, _into: &mut [u8]) -> usize {
         0
     }
+    /// The screen, if the machine has one whose pixels are in memory.
+    fn screen(&self) -> Option<ScreenMemory> {
+        None
+    }
+    /// Writes a piece of row `y` of the screen from column `x` on. It lies inside the screen.
+    fn draw(&mut self, _x: usize, _y: usize, _pixels: &[u32]) {}
+    /// The interrupt line of a PS/2 keyboard, if there is one.
+    fn keyboard_line(&self) -> Option<u8> {
+        None
+    }
+    /// Takes bytes that the keyboard sent (scan code set 1); returns how many.
+    fn keyboard_read(&mut self, _into: &mut [u8]) -> usize {
+        0
+    }
     /// Ends everything. Does not return on real machines; the simulated one returns and stops
     /// giving out CPUs.
     fn power_off(&mut self, how: PowerOff);
@@ -360,6 +395,10 @@ pub trait Machine: Sized + 'static {
     /// Bytes set aside for the kernel heap, in one piece: it takes them when an allocation finds no
     /// room, however scattered what is free may be.
     fn heap_reserve(&self) -> usize;
+    /// Whether the kernel heap can take more at all.
+    fn may_grow_heap(&self) -> bool {
+        true
+    }
     /// Sets `count` contiguous frames aside for the kernel heap, for good.
     fn grow_heap(&mut self, first: Frame, count: usize);
 }

@@ -25,6 +25,14 @@ pub struct RoundRobin {
     ready: VecDeque<TaskId>,
 }
 
+impl RoundRobin {
+    /// Whether the queue can take one thread more without asking for a large piece of the kernel's
+    /// heap that may not be there.
+    pub fn has_room(&mut self) -> bool {
+        self.ready.try_reserve(1).is_ok()
+    }
+}
+
 impl Policy for RoundRobin {
     fn add(&mut self, task: TaskId) {
         self.ready.push_back(task);

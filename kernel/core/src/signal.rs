@@ -3,8 +3,12 @@
 //! This file keeps the books. Delivering — building the handler's frame, ending the process — is
 //! in `kernel/deliver.rs`.
 
+use crate::error::{EINVAL, ENOMEM, Errno};
 use crate::machine::Machine;
-use abi::signal::{SIG_DFL, SIG_IGN, SIGKILL, SIGNAL_MAX, SIGSTOP, SigAction, SigInfo};
+use crate::memory::UserSlice;
+use abi::signal::{
+    SIG_DFL, SIG_IGN, SIGKILL, SIGNAL_MAX, SIGNAL_STACK_MIN, SIGSTOP, SigAction, SigInfo,
+};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -39,6 +43,11 @@ impl Pending {
     /// Which are pending.
     pub fn mask(&self) -> u64 {
         self.mask
+    }
+
+    /// What is known of a pending signal.
+    pub fn find(&self, signal: usize) -> Option<SigInfo> {
+        self.infos.get(&signal).copied()
     }
 
     /// Takes the lowest one that `allowed` has, `SIGKILL` before all others.
@@ -118,6 +127,39 @@ impl<M: Machine> Clone for Interrupted<M> {
     }
 }
 
+/// Memory that handlers with `SA_ONSTACK` run on.
+#[derive(Clone, Copy)]
+pub struct AlternateStack {
+    /// Its lowest byte.
+    pub address: usize,
+    /// Its size.
+    pub size: usize,
+}
+
+impl AlternateStack {
+    /// The stack at these addresses, none for size 0. `EINVAL`, `ENOMEM`.
+    pub fn new(address: usize, size: usize) -> Result<Option<Self>, Errno> {
+        if size == 0 {
+            return Ok(None);
+        }
+        UserSlice::new(address, size).map_err(|_| Errno(EINVAL))?;
+        if size < SIGNAL_STACK_MIN {
+            return Err(Errno(ENOMEM));
+        }
+        Ok(Some(Self { address, size }))
+    }
+
+    /// The address behind it, where a handler begins.
+    pub fn top(self) -> usize {
+        self.address + self.size
+    }
+
+    /// Whether a stack pointer is on it. An empty stack's pointer is its top.
+    pub fn holds(self, pointer: usize) -> bool {
+        pointer > self.address && pointer <= self.top()
+    }
+}
+
 /// What a thread has of signals.
 pub struct TaskSignals<M: Machine> {
     /// Blocked.
@@ -126,13 +168,21 @@ pub struct TaskSignals<M: Machine> {
     pub pending: Pending,
     /// Handlers it is in, innermost last.
     pub interrupted: Vec<Interrupted<M>>,
+    /// Where handlers with `SA_ONSTACK` run.
+    pub alternate: Option<AlternateStack>,
     /// The mask to go back to once `SIGSUSPEND` has been interrupted.
     pub suspended_mask: Option<u64>,
 }
 
 impl<M: Machine> Default for TaskSignals<M> {
     fn default() -> Self {
-        Self { mask: 0, pending: Pending::default(), interrupted: Vec::new(), suspended_mask: None }
+        Self {
+            mask: 0,
+            pending: Pending::default(),
+            interrupted: Vec::new(),
+            alternate: None,
+            suspended_mask: None,
+        }
     }
 }
 

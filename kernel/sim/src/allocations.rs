@@ -8,6 +8,8 @@ use crate::hardware::is_cpu;
 use std::cell::Cell;
 
 thread_local! {
+    static BYTES: Cell<isize> = const { Cell::new(0) };
+    static LIMIT: Cell<isize> = const { Cell::new(isize::MAX) };
     static COUNT: Cell<u64> = const { Cell::new(0) };
     static IS_HARDWARE: Cell<bool> = const { Cell::new(false) };
 }
@@ -19,6 +21,32 @@ pub fn note_allocation() {
     if is_cpu() && !is_hardware {
         COUNT.set(COUNT.get() + 1);
     }
+}
+
+/// Whether an allocation of so many bytes (or giving so many back) is within what the kernel's heap
+/// has. For a global allocator that fails where the kernel's own would; on machines with one CPU,
+/// whose heap is limited.
+pub fn note_bytes(bytes: isize) -> bool {
+    let is_hardware = IS_HARDWARE.try_with(Cell::get).unwrap_or(true);
+    if !is_cpu() || is_hardware {
+        return true;
+    }
+    let used = BYTES.get() + bytes;
+    if bytes > 0 && used > LIMIT.get() {
+        return false;
+    }
+    BYTES.set(used);
+    true
+}
+
+/// Bytes that this CPU's kernel has in use of its heap.
+pub(crate) fn bytes() -> isize {
+    BYTES.get()
+}
+
+/// From now on the heap has so many bytes.
+pub(crate) fn set_limit(bytes: isize) {
+    LIMIT.set(bytes);
 }
 
 /// How many there were on this CPU.

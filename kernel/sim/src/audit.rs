@@ -70,6 +70,7 @@ fn check_frames(kernel: &Kernel<Sim>) {
         let have = kernel.frames.references(frame);
         assert_eq!(have, count, "{frame:?} has {have} references, and {count} uses");
     }
+    let used = used + kernel.machine.heap.map_or(0, |heap| heap.frames);
     assert_eq!(totals.total - totals.free, used, "frames are in use that nobody uses");
 }
 
@@ -133,6 +134,7 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
             }
         }
     }
+    kernel.pipes.table.iter().for_each(|(_, pipe)| pipe.files().for_each(&mut count));
     let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);
     for (index, description) in kernel.descriptions.iter() {
         let (have, uses) = (description.references, expected.remove(&index).unwrap_or_default());

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use terminal::{Font, Mode, read};
 
 /// What the clock shows when the kernel gets the machine, in nanoseconds.
 const FIRMWARE_NS: u64 = 2_000_000_000;
@@ -17,6 +18,8 @@ const FIRMWARE_NS: u64 = 2_000_000_000;
 const GARBAGE: u8 = 0xA5;
 /// The console's interrupt line.
 pub(crate) const CONSOLE_LINE: u8 = 4;
+/// The keyboard's.
+pub(crate) const KEYBOARD_LINE: u8 = 1;
 
 thread_local! {
     static THIS_CPU: Cell<Option<CpuId>> = const { Cell::new(None) };
@@ -62,6 +65,60 @@ pub(crate) enum Touched {
     Fault,
 }
 
+/// A heap that ends: what it has, and how often it may still grow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heap {
+    /// Bytes that it has, with those set aside.
+    pub(crate) size: isize,
+    /// Bytes set aside last.
+    pub(crate) aside: isize,
+    /// Times that it may grow.
+    pub(crate) grows: usize,
+    /// Frames that it got.
+    pub(crate) frames: usize,
+}
+
+impl Heap {
+    /// Bytes not in use.
+    pub(crate) fn free(&self) -> usize {
+        usize::try_from(self.size - crate::allocations::bytes()).unwrap_or(0)
+    }
+
+    /// Bytes set aside and not begun.
+    pub(crate) fn reserve(&self) -> usize {
+        if self.free() as isize >= self.aside { self.aside as usize } else { 0 }
+    }
+}
+
+/// What somebody does at some moment.
+pub(crate) enum Keys {
+    /// Types bytes at the console.
+    Typed(Vec<u8>),
+    /// Presses keys of the keyboard, which sends these codes.
+    Pressed(Vec<u8>),
+}
+
+/// A screen.
+pub(crate) struct Picture {
+    pub(crate) mode: Mode,
+    /// Row by row, without anything between.
+    pub(crate) pixels: Vec<u32>,
+}
+
+impl Picture {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        let mode = Mode { width, height, shifts: [16, 8, 0] };
+        // Whatever the firmware left there.
+        Self { mode, pixels: vec![0xA5_A5A5; width * height] }
+    }
+
+    /// The text on it.
+    pub(crate) fn text(&self) -> String {
+        let Mode { width, height, .. } = self.mode;
+        read::text(&self.pixels, width, height, Font::for_size(width, height))
+    }
+}
+
 /// The simulated machine.
 pub struct Sim {
     pub(crate) memory: Vec<u8>,
@@ -74,7 +131,13 @@ pub struct Sim {
     pub console: Vec<u8>,
     pub(crate) typed: VecDeque<u8>,
     /// Moments at which something will be typed.
-    pub(crate) typing: VecDeque<(u64, Vec<u8>)>,
+    pub(crate) typing: VecDeque<(u64, Keys)>,
+    /// What the keyboard has sent.
+    pub(crate) codes: VecDeque<u8>,
+    /// The screen, if it has one; with it comes a keyboard.
+    pub(crate) screen: Option<Picture>,
+    /// The kernel's heap, on machines that limit it.
+    pub(crate) heap: Option<Heap>,
     /// Lines that may interrupt.
     pub(crate) unmasked: BTreeSet<u8>,
     pub(crate) outside: Arc<Outside>,
@@ -94,6 +157,9 @@ impl Sim {
             console: Vec::new(),
             typed: VecDeque::new(),
             typing: VecDeque::new(),
+            heap: None,
+            codes: VecDeque::new(),
+            screen: None,
             unmasked: BTreeSet::new(),
             outside: Arc::default(),
             off: None,
@@ -115,8 +181,17 @@ impl Sim {
 
     /// Somebody will type `bytes` at the console `after` nanoseconds from now.
     pub fn type_after(&mut self, after: u64, bytes: &[u8]) {
+        self.later(after, Keys::Typed(bytes.to_vec()));
+    }
+
+    /// The keyboard will send `codes`.
+    pub fn press_after(&mut self, after: u64, codes: &[u8]) {
+        self.later(after, Keys::Pressed(codes.to_vec()));
+    }
+
+    fn later(&mut self, after: u64, keys: Keys) {
         let moment = self.clock.load(Ordering::Relaxed) + after;
-        self.typing.push_back((moment, bytes.to_vec()));
+        self.typing.push_back((moment, keys));
         self.typing.make_contiguous().sort_by_key(|(moment, _)| *moment);
     }
 
@@ -161,11 +236,19 @@ impl Sim {
             }
         }
         while self.typing.front().is_some_and(|(moment, _)| *moment <= now) {
-            if let Some((_, bytes)) = self.typing.pop_front() {
-                self.typed.extend(bytes);
-                self.cpus[0].interrupts.push_back(Interrupt::Line(CONSOLE_LINE));
-                self.outside.stirred.notify_all();
-            }
+            let line = match self.typing.pop_front() {
+                Some((_, Keys::Typed(bytes))) => {
+                    self.typed.extend(bytes);
+                    CONSOLE_LINE
+                }
+                Some((_, Keys::Pressed(codes))) => {
+                    self.codes.extend(codes);
+                    KEYBOARD_LINE
+                }
+                None => break,
+            };
+            self.cpus[0].interrupts.push_back(Interrupt::Line(line));
+            self.outside.stirred.notify_all();
         }
     }
 

@@ -32,7 +32,7 @@ mod system;
 mod tables;
 mod user;
 
-pub use allocations::note_allocation;
+pub use allocations::{note_allocation, note_bytes};
 pub use audit::audit;
 pub use computer::Computer;
 pub use context::SimContext;

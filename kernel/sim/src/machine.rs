@@ -2,12 +2,15 @@
 
 use crate::allocations::as_hardware;
 use crate::context::SimContext;
-use crate::hardware::{CONSOLE_LINE, Sim, SpaceNumber, this_cpu};
+use crate::hardware::{CONSOLE_LINE, KEYBOARD_LINE, Sim, SpaceNumber, this_cpu};
 use crate::tables::{Cache, Tables};
 use abi::PAGE_SIZE;
-use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff};
+use kernel_core::machine::{
+    Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff, ScreenMemory,
+};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use std::sync::atomic::Ordering;
+use terminal::Mode;
 
 /// Reading the clock takes this long, in nanoseconds, so that time passes at all.
 const CLOCK_READ_NS: u64 = 100;
@@ -16,6 +19,8 @@ const BOOT_TIME: u64 = 1_700_000_000;
 /// Lines from here on are no wires: devices write their numbers to [`MESSAGE_ADDRESS`].
 const FIRST_MESSAGE: u8 = 250;
 const MESSAGE_ADDRESS: u64 = 0xFEE0_0000;
+/// Where the screen's pixels are.
+const SCREEN: u64 = 0xC000_0000;
 
 impl Machine for Sim {
     type Context = SimContext;
@@ -59,20 +64,22 @@ impl Machine for Sim {
     }
 
     fn new_space(&mut self, frames: &mut Frames) -> Result<SpaceNumber, NoMemory> {
-        let tables = Tables::new(frames)?;
+        let tables = as_hardware(|| Tables::new(frames))?;
         self.next_space += 1;
         let number = SpaceNumber(self.next_space);
-        self.spaces.insert(number, tables);
+        as_hardware(|| self.spaces.insert(number, tables));
         Ok(number)
     }
 
     fn drop_space(&mut self, frames: &mut Frames, space: SpaceNumber) {
-        for core in self.cpus.iter_mut().filter(|core| core.space == Some(space)) {
-            core.space = None;
-            core.cache = Cache::default();
-        }
-        let tables = self.spaces.remove(&space).expect("a space is dropped once");
-        tables.give_back(frames);
+        as_hardware(|| {
+            for core in self.cpus.iter_mut().filter(|core| core.space == Some(space)) {
+                core.space = None;
+                core.cache = Cache::default();
+            }
+            let tables = self.spaces.remove(&space).expect("a space is dropped once");
+            tables.give_back(frames);
+        });
     }
 
     fn map(
@@ -83,7 +90,7 @@ impl Machine for Sim {
         frame: Frame,
         access: Access,
     ) -> Result<(), NoMemory> {
-        self.tables_mut(space).map(frames, page, frame, access)
+        as_hardware(|| self.tables_mut(space).map(frames, page, frame, access))
     }
 
     fn lookup(&self, space: &SpaceNumber, page: Page) -> Option<(Frame, Access)> {
@@ -104,7 +111,7 @@ impl Machine for Sim {
     }
 
     fn protect(&mut self, space: &mut SpaceNumber, pages: Pages, access: Access) {
-        self.tables_mut(space).protect(pages, access);
+        as_hardware(|| self.tables_mut(space).protect(pages, access));
     }
 
     fn share(
@@ -115,18 +122,28 @@ impl Machine for Sim {
         pages: Pages,
         copy_on_write: bool,
     ) -> Result<usize, NoMemory> {
-        let found: Vec<_> = self.tables(from).mapped(pages).collect();
-        for (page, frame, access) in &found {
-            let access = if copy_on_write { *access - Access::WRITE } else { *access };
-            self.tables_mut(to).map(frames, *page, *frame, access)?;
-            frames.add_reference(*frame);
-            self.tables_mut(from).protect(Pages::one(*page), access);
-        }
-        Ok(found.len())
+        as_hardware(|| {
+            let found: Vec<_> = self.tables(from).mapped(pages).collect();
+            for (page, frame, access) in &found {
+                let access = if copy_on_write { *access - Access::WRITE } else { *access };
+                self.tables_mut(to).map(frames, *page, *frame, access)?;
+                frames.add_reference(*frame);
+                self.tables_mut(from).protect(Pages::one(*page), access);
+            }
+            Ok(found.len())
+        })
     }
 
     fn flush(&mut self, space: &SpaceNumber, pages: Pages) {
         for core in self.cpus.iter_mut().filter(|core| core.space == Some(*space)) {
+            as_hardware(|| core.cache.forget(pages));
+        }
+    }
+
+    fn flush_here(&mut self, space: &SpaceNumber, pages: Pages) {
+        let own = this_cpu();
+        let core = &mut self.cpus[own.0 as usize];
+        if core.space == Some(*space) {
             core.cache.forget(pages);
         }
     }
@@ -217,6 +234,30 @@ impl Machine for Sim {
         CONSOLE_LINE
     }
 
+    fn screen(&self) -> Option<ScreenMemory> {
+        let mode = self.screen.as_ref()?.mode;
+        Some(ScreenMemory { mode, start: PhysicalAddress(SCREEN), stride: mode.width * 4 })
+    }
+
+    fn draw(&mut self, x: usize, y: usize, pixels: &[u32]) {
+        let screen = self.screen.as_mut().expect("only a machine with a screen is drawn on");
+        let Mode { width, height, .. } = screen.mode;
+        assert!(x + pixels.len() <= width && y < height, "drawn beside the screen");
+        screen.pixels[y * width + x..][..pixels.len()].copy_from_slice(pixels);
+    }
+
+    fn keyboard_line(&self) -> Option<u8> {
+        self.screen.as_ref().map(|_| KEYBOARD_LINE)
+    }
+
+    fn keyboard_read(&mut self, into: &mut [u8]) -> usize {
+        let count = into.len().min(self.codes.len());
+        for (place, code) in into.iter_mut().zip(self.codes.drain(..count)) {
+            *place = code;
+        }
+        count
+    }
+
     fn power_off(&mut self, how: PowerOff) {
         self.off.get_or_insert(how);
         self.outside.finish();
@@ -227,7 +268,7 @@ impl Machine for Sim {
     }
 
     fn heap_free(&self) -> usize {
-        usize::MAX
+        self.heap.map_or(usize::MAX, |heap| heap.free())
     }
 
     fn heap_used(&self) -> usize {
@@ -235,8 +276,20 @@ impl Machine for Sim {
     }
 
     fn heap_reserve(&self) -> usize {
-        usize::MAX
+        self.heap.map_or(usize::MAX, |heap| heap.reserve())
     }
 
-    fn grow_heap(&mut self, _: Frame, _: usize) {}
+    fn may_grow_heap(&self) -> bool {
+        self.heap.is_none_or(|heap| heap.grows > 0)
+    }
+
+    fn grow_heap(&mut self, _: Frame, count: usize) {
+        if let Some(heap) = &mut self.heap {
+            heap.aside = (count * PAGE_SIZE) as isize;
+            heap.size += heap.aside;
+            heap.grows -= 1;
+            heap.frames += count;
+            crate::allocations::set_limit(heap.size);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::audit::audit;
 use crate::code::{Code, once};
 use crate::computer::{Computer, run_cpu};
 use crate::disk::Disk;
-use crate::hardware::Sim;
+use crate::hardware::{Heap, Picture, Sim};
 use crate::image::image;
 use crate::report::{describe, log};
 use crate::user::User;
@@ -33,12 +33,17 @@ pub struct System {
     command_line: String,
     disk: Option<Disk>,
     typing: Vec<(u64, String)>,
+    heap_grows: Option<usize>,
+    pressing: Vec<(u64, Vec<u8>)>,
+    screen: Option<(usize, usize)>,
 }
 
 /// What is left of a machine.
 pub struct Finished {
     /// What the console was sent.
     pub console: String,
+    /// The text on the screen, if there is one.
+    pub screen: Option<String>,
     /// The kernel's log.
     pub log: String,
     /// How it was switched off, if it was.
@@ -62,6 +67,9 @@ impl System {
             command_line,
             disk: None,
             typing: Vec::new(),
+            heap_grows: None,
+            pressing: Vec::new(),
+            screen: None,
         }
     }
 
@@ -80,9 +88,26 @@ impl System {
         Self { disk: Some(disk.clone()), ..self }
     }
 
+    /// With a kernel heap that may grow so many times. Needs a global allocator that asks
+    /// [`crate::note_bytes`], and one CPU.
+    pub fn heap_grows(self, times: usize) -> Self {
+        Self { heap_grows: Some(times), ..self }
+    }
+
     /// Somebody types `keys` at the console, `after` nanoseconds from the start.
     pub fn typing(mut self, after: u64, keys: &str) -> Self {
         self.typing.push((after, keys.to_owned()));
+        self
+    }
+
+    /// With a keyboard, and a screen of so many pixels.
+    pub fn screen(self, width: usize, height: usize) -> Self {
+        Self { screen: Some((width, height)), ..self }
+    }
+
+    /// The keyboard sends `codes`, `after` nanoseconds from the start.
+    pub fn pressing(mut self, after: u64, codes: &[u8]) -> Self {
+        self.pressing.push((after, codes.to_vec()));
         self
     }
 
@@ -129,7 +154,9 @@ impl System {
         let kernel = computer.kernel();
         audit(&kernel);
         let console = String::from_utf8_lossy(&kernel.machine.console).into_owned();
-        let finished = Finished { console, log: log(&kernel), off: kernel.machine.off };
+        let screen = kernel.machine.screen.as_ref().map(Picture::text);
+        let off = kernel.machine.off;
+        let finished = Finished { console, screen, log: log(&kernel), off };
         drop(kernel);
         computer.join_programs();
         finished
@@ -145,6 +172,7 @@ impl System {
         let end = (self.memory / PAGE_SIZE) as u32;
         let total = end + bytes.len().div_ceil(PAGE_SIZE) as u32;
         let mut machine = Sim::new(self.cpus, total);
+        let heap = |grows| Heap { size: 0, aside: 0, grows, frames: 0 };
         machine.write(Frame(end).start(), bytes);
         let infos = vec![FrameInfo::default(); total as usize].leak();
         let frames = Frames::new(infos, &[Range { start: 1, end }]);
@@ -156,11 +184,16 @@ impl System {
         for (after, keys) in self.typing {
             machine.type_after(after, keys.as_bytes());
         }
+        for (after, codes) in self.pressing {
+            machine.press_after(after, &codes);
+        }
+        machine.screen = self.screen.map(|(width, height)| Picture::new(width, height));
         let mut kernel = Kernel::new(machine, handover);
         if let Some(disk) = self.disk {
             kernel.register_block_io(Box::new(disk));
         }
         kernel.start();
+        kernel.machine.heap = self.heap_grows.map(heap);
         let computer = Computer::new(kernel);
         assert_eq!(computer.codes().add(init), first_code);
         computer

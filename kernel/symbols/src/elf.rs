@@ -153,6 +153,33 @@ pub fn add_table(file: &mut Vec<u8>) -> Result<usize, Unfit> {
     Ok(crate::Table::new(&table).map_or(0, |table| table.len()))
 }
 
+/// The same program with nothing in its file but what a loader reads: what goes on a disk.
+///
+/// # Errors
+/// When the file is no ELF file, or not whole.
+pub fn without_sections(file: &[u8]) -> Result<Vec<u8>, Unfit> {
+    if bytes_at::<6>(file, 0)? != *b"\x7FELF\x02\x01" {
+        return Err(Unfit::NotElf);
+    }
+    let headers: Vec<usize> = entries(file, 32, 54, 56)?.collect();
+    let end = headers.last().map_or(64, |header| header + half(file, 54).unwrap_or(0));
+    let mut out = file.get(..end).ok_or(Unfit::NotElf)?.to_vec();
+    out[40..48].fill(0);
+    out[60..64].fill(0);
+    for header in headers {
+        let (start, address) = (long(file, header + 8)?, long(file, header + 16)?);
+        let length = long(file, header + 32)?;
+        let end = start.checked_add(length).ok_or(Unfit::NotElf)?;
+        let bytes = file.get(start..end).ok_or(Unfit::NotElf)?;
+        // Offset and address must agree within a page.
+        let offset = out.len().next_multiple_of(PAGE) + address % PAGE;
+        out.resize(offset, 0);
+        out.extend_from_slice(bytes);
+        out[header + 8..header + 16].copy_from_slice(&(offset as u64).to_le_bytes());
+    }
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +274,25 @@ mod tests {
         for length in 0..whole.len() {
             let mut file = whole[..length].to_vec();
             assert!(add_table(&mut file).is_err(), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_program_without_sections_has_the_same_segments() {
+        let mut file = small_kernel();
+        add_table(&mut file).unwrap();
+        let small = without_sections(&file).unwrap();
+        let segment = |file: &[u8]| {
+            let (at, size) = (long(file, 64 + 8).unwrap(), long(file, 64 + 32).unwrap());
+            assert_eq!(at % PAGE, 0x010);
+            file[at..at + size].to_vec()
+        };
+        assert_eq!(segment(&small), segment(&file));
+        assert_eq!(small[..40], file[..40]);
+        assert_eq!((long(&small, 40), half(&small, 60)), (Ok(0), Ok(0)));
+        assert_eq!(without_sections(&small).unwrap(), small, "there is nothing left to remove");
+        for length in 0..file.len() {
+            let _unfit = without_sections(&file[..length]);
         }
     }
 }

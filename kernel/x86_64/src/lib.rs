@@ -17,8 +17,8 @@ macro_rules! machine {
 }
 
 machine! {
-    backtrace boot context cpu heap interrupt paging panic pc physical port power run serial smp store symbols time
-    trap
+    backtrace boot context cpu heap interrupt keyboard paging panic pc physical port power run screen serial smp store
+    symbols time trap
 }
 
 #[cfg(target_os = "none")]

@@ -4,7 +4,7 @@
 
 use crate::cpu::Cpu;
 use crate::pc::Pc;
-use crate::{backtrace, port, power, serial, smp};
+use crate::{backtrace, port, power, screen, serial, smp};
 use abi::redox::IntRegisters;
 use core::arch::asm;
 use core::fmt;
@@ -172,6 +172,7 @@ fn write(
     let frames = &frames[..count];
     let report = Report { message, location, thread, state, call, registers, frames, action };
     serial::report(format_args!("\n{report}"));
+    screen::report(format_args!("{report}"));
     end(action)
 }
 

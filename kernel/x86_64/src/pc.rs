@@ -6,14 +6,16 @@ use crate::cpu::{Cpu, features};
 use crate::interrupt::{self, io, local, message, vector};
 use crate::paging::space::Space;
 use crate::smp::{self, flush};
-use crate::{heap, physical, power, serial, store, time};
+use crate::{heap, keyboard, physical, power, screen, serial, store, time};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::acpi::PciWindow;
 use kernel_core::boot::{Past, Stage};
 use kernel_core::kernel::Kernel;
-use kernel_core::machine::{Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff};
+use kernel_core::machine::{
+    Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff, ScreenMemory,
+};
 use kernel_core::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 
 /// An x86-64 machine with PC devices.
@@ -25,6 +27,11 @@ pub struct Pc {
 }
 
 impl Pc {
+    /// Tables that map the kernel alone.
+    pub(crate) fn kernel_root(&self) -> Frame {
+        self.kernel_root
+    }
+
     pub(crate) fn new(kernel_root: Frame, pci_windows: Vec<PciWindow>) -> Self {
         Self { kernel_root, pci_windows }
     }
@@ -135,6 +142,10 @@ impl Machine for Pc {
         flush::everywhere(space.root(), pages);
     }
 
+    fn flush_here(&mut self, space: &Space, pages: Pages) {
+        flush::here(space.root(), pages);
+    }
+
     #[inline]
     fn suspend(&mut self, context: &mut Context) {
         context.suspend(Cpu::this());
@@ -180,6 +191,7 @@ impl Machine for Pc {
         let next = interrupt::next(Cpu::this());
         match next {
             Some(Interrupt::Line(serial::LINE)) => serial::service(&serial::CONSOLE),
+            Some(Interrupt::Line(keyboard::LINE)) if keyboard::is_there() => keyboard::service(),
             Some(Interrupt::Line(serial::SECOND_LINE)) if serial::has_other() => {
                 serial::service(&serial::OTHER);
             }
@@ -235,6 +247,22 @@ impl Machine for Pc {
 
     fn second_read(&mut self, into: &mut [u8]) -> usize {
         serial::receive(&serial::OTHER, into)
+    }
+
+    fn screen(&self) -> Option<ScreenMemory> {
+        screen::memory()
+    }
+
+    fn draw(&mut self, x: usize, y: usize, pixels: &[u32]) {
+        screen::put(x, y, pixels);
+    }
+
+    fn keyboard_line(&self) -> Option<u8> {
+        keyboard::is_there().then_some(keyboard::LINE)
+    }
+
+    fn keyboard_read(&mut self, into: &mut [u8]) -> usize {
+        keyboard::receive(into)
     }
 
     fn power_off(&mut self, how: PowerOff) {

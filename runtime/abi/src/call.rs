@@ -223,7 +223,7 @@ calls! {
         own::SETSID, "setsid" () Pid;
         own::GETIDS, "getids" (IdsOut) Number;
         own::SETIDS, "setids" (IdsIn) Number;
-        own::THREAD_NEW, "thread_new" (Address, Address, Address, Address) Pid;
+        own::THREAD_NEW, "thread_new" (Address, Address, Address, Address, Address, Number) Pid;
         own::THREAD_EXIT, "thread_exit" (Address, Length, Address) Never;
     }
     Signal {
@@ -234,6 +234,7 @@ calls! {
         own::SIGRETURN, "sigreturn" () Number;
         own::SIGPENDING, "sigpending" (MaskOut) Number;
         own::SIGSUSPEND, "sigsuspend" (MaskIn) Number;
+        own::SIGALTSTACK, "sigaltstack" (Address, Address) Number;
         own::UMASK, "umask" (Address) Address;
     }
 }

@@ -22,7 +22,8 @@
 //! # Errors
 //!
 //! `ENOEXEC` not a program we run (also truncated or garbage), `E2BIG` more than
-//! [`ARGUMENTS_MAX`] bytes of strings, `EFAULT`, `ENOMEM`, `EINVAL` counts and strings differ.
+//! [`ARGUMENTS_MAX`] bytes of strings or [`STRINGS_MAX`] of them, `EFAULT`, `ENOMEM`, `EINVAL` counts
+//! and strings differ.
 
 /// What `EXEC` takes. Strings are NUL-terminated, one after the other, without gaps.
 #[repr(C)]
@@ -52,6 +53,9 @@ pub struct ExecArgs {
 
 /// Most bytes of arguments and environment together.
 pub const ARGUMENTS_MAX: usize = 256 << 10;
+
+/// Most arguments and variables together.
+pub const STRINGS_MAX: usize = 32 << 10;
 
 /// Address of the program headers in memory.
 pub const AT_PHDR: usize = 3;

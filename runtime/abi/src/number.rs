@@ -56,8 +56,8 @@ pub const SIGRETURN: usize = CLASS | 21;
 pub const SIGPENDING: usize = CLASS | 22;
 /// `*const u64 mask` → `EINTR` after a handler ran.
 pub const SIGSUSPEND: usize = CLASS | 23;
-/// `entry, stack, argument, fs_base` → thread id. The thread starts at `entry(argument)` with
-/// `rsp = stack`.
+/// `entry, stack, argument, fs_base, signal stack, its size` → thread id. The thread starts at
+/// `entry(argument, thread id)` with `rsp = stack`. A signal stack of size 0 is none; see [`SIGALTSTACK`].
 pub const THREAD_NEW: usize = CLASS | 24;
 /// `address, length, *mut u32 done` → never. Ends this thread: unmaps `[address, +length)` (its
 /// own stack, nothing when 0), then stores 0 at `done` (nothing when null) and wakes one futex
@@ -72,6 +72,11 @@ pub const TGKILL: usize = CLASS | 27;
 /// the nine bits of permissions only asks. The kernel keeps it over `FORK` and `EXEC`, and the
 /// runtime applies it.
 pub const UMASK: usize = CLASS | 28;
+
+/// `*const SignalStack or 0, *mut SignalStack or 0` → 0. Per thread: the stack that handlers with
+/// `SA_ONSTACK` run on. `EPERM` from a handler that runs on it, `ENOMEM` when it is too small. See
+/// [`crate::signal::SignalStack`].
+pub const SIGALTSTACK: usize = CLASS | 29;
 
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;

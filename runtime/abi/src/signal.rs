@@ -49,12 +49,33 @@ pub struct SigInfo {
     pub pad2: i32,
 }
 
+/// Another stack for handlers, laid out as C's `stack_t`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalStack {
+    /// Its lowest byte.
+    pub address: usize,
+    /// `SS_*`. Only the low 32 bits count: C pads an `int` here.
+    pub flags: usize,
+    /// Its size in bytes.
+    pub size: usize,
+}
+
+/// [`SignalStack`]: a handler runs on it.
+pub const SS_ONSTACK: usize = 1;
+/// [`SignalStack`]: there is none.
+pub const SS_DISABLE: usize = 2;
+/// The least size of a [`SignalStack`].
+pub const SIGNAL_STACK_MIN: usize = 2048;
+
 /// The default action.
 pub const SIG_DFL: usize = 0;
 /// Ignore.
 pub const SIG_IGN: usize = 1;
 /// Do not ask for `SIGCHLD` when a child only stops.
 pub const SA_NOCLDSTOP: usize = 0x4000_0000;
+/// Run the handler on the thread's [`SignalStack`], if it has one.
+pub const SA_ONSTACK: usize = 0x0400_0000;
 /// Start a parked call again instead of `EINTR`.
 pub const SA_RESTART: usize = 0x0800_0000;
 /// Do not block the signal while its handler runs.

@@ -15,8 +15,9 @@ pub(crate) fn run(words: &[String]) -> ! {
         ["words", ref words @ ..] => print!("{words:?}"),
         ["overflow", "main"] => print!("{}", deeper(1)),
         ["overflow", _] => {
-            let thread = std::thread::spawn(|| print!("{}", deeper(1)));
-            exit(i32::from(thread.join().is_err()));
+            let builder = std::thread::Builder::new().name("deep".to_owned());
+            let thread = builder.spawn(|| print!("{}", deeper(1)));
+            exit(i32::from(thread.is_ok_and(|thread| thread.join().is_err())));
         }
         ["variable", name] => print!("{}", std::env::var(name).unwrap_or_default()),
         ["where"] => print!("{}", std::env::current_dir().unwrap_or_default().display()),
@@ -36,6 +37,15 @@ pub(crate) fn run(words: &[String]) -> ! {
                 eprintln!("{error}");
                 exit(1);
             }
+        }
+        ["lock", path] => {
+            let locked = std::fs::File::open(path).and_then(|file| {
+                file.lock()?;
+                print!("locked");
+                stdout().flush()?;
+                stdin().read_to_end(&mut Vec::new())
+            });
+            exit(i32::from(locked.is_err()));
         }
         ["sleep"] => std::thread::sleep(std::time::Duration::from_secs(600)),
         ["descriptors"] => {

@@ -1,13 +1,15 @@
 //! Files, in the directory for temporary ones.
 
+use crate::process::child;
 use crate::{Check, Outcome, holds, same};
 use std::env::temp_dir;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("files/written-bytes-are-read", write_read),
@@ -26,6 +28,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("files/a-large-file-is-whole", large),
     ("files/temporary-names-are-new", temporary),
     ("files/two-descriptors-share-a-position", duplicate),
+    ("files/a-lock-keeps-others-out", lock),
+    ("files/a-lock-ends-with-its-process", lock_of_child),
 ];
 
 /// A path of this check's own.
@@ -241,6 +245,50 @@ fn duplicate() -> Outcome {
     let mut other = file.try_clone()?;
     file.read_exact(&mut [0; 4])?;
     same!(other.stream_position()?, 4);
+    fs::remove_file(&path)?;
+    Ok(())
+}
+
+fn lock() -> Outcome {
+    let path = place("lock");
+    let file = File::create(&path)?;
+    let other = File::open(&path)?;
+    file.lock()?;
+    file.lock()?;
+    holds!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+    holds!(matches!(other.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    // A copy of the descriptor is the same open file.
+    file.try_clone()?.try_lock()?;
+    file.unlock()?;
+    other.try_lock_shared()?;
+    file.try_lock_shared()?;
+    holds!(matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+    drop(other);
+    file.try_lock()?;
+    let waited = std::thread::scope(|scope| -> io::Result<Duration> {
+        let start = Instant::now();
+        let waiter = scope.spawn(|| File::open(&path).and_then(|other| other.lock()));
+        std::thread::sleep(Duration::from_millis(50));
+        file.unlock()?;
+        waiter.join().map_err(|_| io::Error::other("the thread panicked"))??;
+        Ok(start.elapsed())
+    })?;
+    holds!(waited >= Duration::from_millis(50), "{waited:?}");
+    fs::remove_file(&path)?;
+    Ok(())
+}
+
+fn lock_of_child() -> Outcome {
+    let path = place("lock-of-child");
+    let file = File::create(&path)?;
+    let words = ["lock", path.to_str().ok_or("no text")?];
+    let mut holder = child(&words)?.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut told = [0; 6];
+    holder.stdout.as_mut().ok_or("no pipe")?.read_exact(&mut told)?;
+    holds!(matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+    holder.kill()?;
+    file.lock()?;
+    holder.wait()?;
     fs::remove_file(&path)?;
     Ok(())
 }

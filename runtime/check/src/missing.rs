@@ -6,17 +6,17 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::AsRawFd;
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("missing/sockets-are-refused", sockets),
+    ("missing/the-network-is-refused", network),
     ("missing/hosts-that-nobody-knows-are-not-found", hosts),
-    ("missing/file-locks-are-refused", locks),
+    ("missing/locks-on-what-has-none-are-refused", locks),
     ("missing/terminals-are-told-from-files", terminals),
 ];
 
-fn sockets() -> Outcome {
+fn network() -> Outcome {
     let code = |error: io::Error| error.raw_os_error();
-    same!(TcpStream::connect(("127.0.0.1", 1)).map_err(code).err(), Some(Some(libc::ENOSYS)));
-    same!(TcpListener::bind(("127.0.0.1", 0)).map_err(code).err(), Some(Some(libc::ENOSYS)));
-    same!(UdpSocket::bind(("127.0.0.1", 0)).map_err(code).err(), Some(Some(libc::ENOSYS)));
+    same!(TcpStream::connect(("127.0.0.1", 1)).map_err(code).err(), Some(Some(libc::EAFNOSUPPORT)));
+    same!(TcpListener::bind(("127.0.0.1", 0)).map_err(code).err(), Some(Some(libc::EAFNOSUPPORT)));
+    same!(UdpSocket::bind(("127.0.0.1", 0)).map_err(code).err(), Some(Some(libc::EAFNOSUPPORT)));
     Ok(())
 }
 
@@ -30,9 +30,13 @@ fn hosts() -> Outcome {
 }
 
 fn locks() -> Outcome {
+    let (reader, _writer) = io::pipe()?;
     // SAFETY: no memory is involved.
-    same!(unsafe { libc::flock(0, libc::LOCK_EX) }, -1);
-    same!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS));
+    same!(unsafe { libc::flock(reader.as_raw_fd(), libc::LOCK_EX) }, -1);
+    same!(io::Error::last_os_error().raw_os_error(), Some(libc::EOPNOTSUPP));
+    // SAFETY: as above.
+    same!(unsafe { libc::flock(-1, libc::LOCK_EX) }, -1);
+    same!(io::Error::last_os_error().raw_os_error(), Some(libc::EBADF));
     Ok(())
 }
 

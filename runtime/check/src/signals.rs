@@ -2,7 +2,7 @@
 
 use crate::{Check, Outcome, same};
 use std::mem::zeroed;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -11,6 +11,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("signals/an-ignored-signal-is-gone", ignored),
     ("signals/a-sleep-goes-on-after-a-signal", sleep),
     ("signals/sets-keep-their-members", sets),
+    ("signals/a-handler-runs-on-its-own-stack", own_stack),
+    ("signals/threads-begin-with-a-stack-for-handlers", first_stack),
 ];
 
 static SEEN: AtomicI32 = AtomicI32::new(0);
@@ -102,5 +104,60 @@ fn sets() -> Outcome {
         same!(libc::sigaddset(&mut set, 0), -1);
         same!(libc::sigaddset(&mut set, 65), -1);
     }
+    Ok(())
+}
+
+/// Where the last handler's frame was.
+static FRAME: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn note_frame(_signal: i32) {
+    let here = 0_u8;
+    FRAME.store(std::hint::black_box(&raw const here) as usize, Ordering::SeqCst);
+}
+
+/// The stack for handlers of the calling thread.
+fn alternate() -> libc::stack_t {
+    // SAFETY: all zero is a valid structure, and ours to fill.
+    unsafe {
+        let mut stack: libc::stack_t = zeroed();
+        libc::sigaltstack(std::ptr::null(), &mut stack);
+        stack
+    }
+}
+
+fn own_stack() -> Outcome {
+    let first = alternate();
+    let mut room = vec![0_u8; 16_384];
+    let range = room.as_ptr_range();
+    let inside = |at: usize| (range.start as usize..range.end as usize).contains(&at);
+    // SAFETY: the handler only stores; the memory outlives its use as a stack.
+    unsafe {
+        let mut action: libc::sigaction = zeroed();
+        action.sa_sigaction = note_frame as *const () as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+        let mut stack: libc::stack_t = zeroed();
+        stack.ss_sp = room.as_mut_ptr().cast();
+        stack.ss_size = 1024;
+        same!(libc::sigaltstack(&stack, std::ptr::null_mut()), -1);
+        stack.ss_size = room.len();
+        same!(libc::sigaltstack(&stack, std::ptr::null_mut()), 0);
+        libc::raise(libc::SIGUSR1);
+        same!(inside(FRAME.load(Ordering::SeqCst)), false);
+        action.sa_flags = libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+        libc::raise(libc::SIGUSR1);
+        same!(inside(FRAME.load(Ordering::SeqCst)), true);
+        same!(libc::sigaltstack(&first, std::ptr::null_mut()), 0);
+    }
+    drop(room);
+    Ok(())
+}
+
+fn first_stack() -> Outcome {
+    let own = alternate();
+    let others = std::thread::spawn(|| alternate().ss_sp as usize).join();
+    let others = others.map_err(|_| "the thread panicked")?;
+    same!((own.ss_flags, own.ss_sp.is_null(), others == 0), (0, false, false));
+    same!(own.ss_sp as usize == others, false);
     Ok(())
 }

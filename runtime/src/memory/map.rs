@@ -43,7 +43,10 @@ pub(crate) unsafe fn create(
     if length == 0 || !offset.is_multiple_of(PAGE_SIZE) {
         return error(libc::EINVAL);
     }
-    let fd = if flags & libc::MAP_ANON != 0 { ANONYMOUS } else { file::number(fd)? };
+    let is_anonymous = flags & libc::MAP_ANON != 0;
+    let fd = if is_anonymous { ANONYMOUS } else { file::number(fd)? };
+    // The kernel takes the offset of anonymous memory for something else.
+    let offset = if is_anonymous { 0 } else { offset };
     let kept = flags & (libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_FIXED);
     let flags = protection(prot)? | MapFlags::from_bits_retain(kept as usize);
     let size = length.checked_next_multiple_of(PAGE_SIZE);

@@ -161,6 +161,20 @@ pub(crate) fn operation(
     unsafe { syscall(SYS_CALL, arguments) }
 }
 
+/// A message of a scheme's own kind.
+pub(crate) fn message(fd: usize, payload: &mut [u8], metadata: &[u64]) -> Result<usize> {
+    let flags = CallFlags::READ | CallFlags::WRITE;
+    let arguments = [
+        fd,
+        payload.as_mut_ptr() as usize,
+        payload.len(),
+        flags.bits() | metadata.len(),
+        metadata.as_ptr() as usize,
+    ];
+    // SAFETY: the payload is ours to fill; the metadata is only read.
+    unsafe { syscall(SYS_CALL, arguments) }
+}
+
 /// Text straight to a descriptor.
 pub(crate) struct Output(pub(crate) usize);
 

@@ -18,8 +18,13 @@ pub(crate) unsafe fn map(fd: usize, map: &Map) -> Result<usize> {
 
 /// Maps `length` bytes of zeroes, readable and writable, wherever there is room.
 pub(crate) fn zeroes(length: usize) -> Result<usize> {
+    guarded_zeroes(length, 0)
+}
+
+/// The same, but the page at `guard`, unless that is 0, may not be touched.
+pub(crate) fn guarded_zeroes(length: usize, guard: usize) -> Result<usize> {
     let flags = MapFlags::MAP_PRIVATE | MapFlags::PROT_READ | MapFlags::PROT_WRITE;
-    let map = Map { offset: 0, size: length.next_multiple_of(PAGE_SIZE), flags, address: 0 };
+    let map = Map { offset: guard, size: length.next_multiple_of(PAGE_SIZE), flags, address: 0 };
     // SAFETY: nothing is replaced.
     unsafe { self::map(ANONYMOUS, &map) }
 }

@@ -1,11 +1,13 @@
 //! `pthread_attr_t` and the attributes of locks: small structures in the caller's memory.
 
+use super::record::{self, Thread};
 use crate::pointer;
 use abi::PAGE_SIZE;
 use core::ffi::c_void;
+use core::sync::atomic::Ordering::Relaxed;
 use libc::{
     c_int, clockid_t, pthread_attr_t, pthread_condattr_t, pthread_mutexattr_t,
-    pthread_rwlockattr_t, size_t,
+    pthread_rwlockattr_t, pthread_t, size_t,
 };
 
 /// Stack of a thread when nothing else is asked for. Pages that are never touched cost nothing.
@@ -20,6 +22,8 @@ const STACK_MIN: usize = 4 * PAGE_SIZE;
 pub(crate) struct ThreadAttributes {
     pub(crate) stack: usize,
     pub(crate) detached: c_int,
+    /// Where the stack of a thread that was asked for is.
+    address: usize,
 }
 
 const _: () = assert!(size_of::<ThreadAttributes>() <= size_of::<pthread_attr_t>());
@@ -28,11 +32,13 @@ const _: () = assert!(size_of::<ThreadAttributes>() <= size_of::<pthread_attr_t>
 const DETACHED: c_int = 1;
 
 impl ThreadAttributes {
+    const DEFAULT: Self = Self { stack: STACK, detached: 0, address: 0 };
+
     /// # Safety
     ///
     /// `place` is null or was set by `pthread_attr_init`.
     pub(crate) unsafe fn read(place: *const pthread_attr_t) -> Self {
-        let default = Self { stack: STACK, detached: 0 };
+        let default = Self::DEFAULT;
         // SAFETY: as promised by the caller.
         unsafe { pointer::load(place.cast()) }.unwrap_or(default)
     }
@@ -42,9 +48,7 @@ impl ThreadAttributes {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_attr_init(place: *mut pthread_attr_t) -> c_int {
     // SAFETY: the caller gave a place; the structure fits.
-    unsafe {
-        place.cast::<ThreadAttributes>().write(ThreadAttributes { stack: STACK, detached: 0 })
-    };
+    unsafe { place.cast::<ThreadAttributes>().write(ThreadAttributes::DEFAULT) };
     0
 }
 
@@ -73,6 +77,35 @@ unsafe extern "C" fn pthread_attr_getstacksize(
 ) -> c_int {
     // SAFETY: the caller's attributes were initialised, and there is a place for the answer.
     unsafe { size.write((*place.cast::<ThreadAttributes>()).stack) };
+    0
+}
+
+/// The attributes of a thread that runs.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_getattr_np(thread: pthread_t, place: *mut pthread_attr_t) -> c_int {
+    // SAFETY: the caller's thread has not been joined, and there is a place for the answer.
+    unsafe {
+        let thread = &*thread.cast::<Thread>();
+        let (address, stack) = thread.stack;
+        let detached = c_int::from(thread.state.load(Relaxed) == record::DETACHED);
+        place.cast::<ThreadAttributes>().write(ThreadAttributes { stack, detached, address });
+    }
+    0
+}
+
+/// Where the stack is, and how long: of attributes that [`pthread_getattr_np`] gave.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_attr_getstack(
+    place: *const pthread_attr_t,
+    address: *mut *mut c_void,
+    size: *mut size_t,
+) -> c_int {
+    // SAFETY: the caller's attributes were initialised, and there are places for the answers.
+    unsafe {
+        let attributes = place.cast::<ThreadAttributes>().read();
+        address.write(attributes.address as *mut c_void);
+        size.write(attributes.stack);
+    }
     0
 }
 

@@ -7,8 +7,10 @@
 use super::keys::Values;
 use super::record::Thread;
 use crate::memory::cache::Cache;
+use crate::signal;
 use crate::start::Once;
 use crate::sys::{Result, map};
+use abi::PAGE_SIZE;
 use core::arch::asm;
 use core::cell::Cell;
 use core::ptr::null;
@@ -17,6 +19,10 @@ use logic::tls::Segment;
 
 /// Bytes for the text that `strerror` gives out.
 pub(crate) const ERROR_TEXT: usize = 64;
+
+/// Bytes of the stack that signal handlers get when they ask for another one. Pages that are never
+/// touched cost nothing.
+pub(crate) const SIGNAL_STACK: usize = 8 * PAGE_SIZE;
 
 /// A thread's own data.
 #[repr(C)]
@@ -100,9 +106,9 @@ pub(crate) unsafe fn lay(region: (usize, usize), thread: *const Thread) -> (usiz
     (pointer, block)
 }
 
-/// Gives the first thread its data.
+/// Gives the first thread its data, and a stack for handlers below it.
 pub(crate) fn install_first(thread: *const Thread) -> Result<()> {
-    let length = footprint();
+    let length = SIGNAL_STACK + footprint();
     let start = map::zeroes(length)?;
     // SAFETY: the region is fresh and long enough. The kernel lets programs set the fs base
     // (CR4.FSGSBASE), and nothing was reached through it before.
@@ -110,5 +116,5 @@ pub(crate) fn install_first(thread: *const Thread) -> Result<()> {
         let (pointer, _) = lay((start, length), thread);
         asm!("wrfsbase {}", in(reg) pointer, options(nostack, preserves_flags));
     }
-    Ok(())
+    signal::set_alternate_stack(start, SIGNAL_STACK).map(drop)
 }

@@ -1,11 +1,12 @@
 //! `pthread_create`, `join`, `detach`, `exit`.
 //!
-//! A thread's region is one mapping: a guard page, the stack, its thread-local variables, its
-//! [`Control`](super::control::Control). When it ends, the kernel takes the region away and then
+//! A thread's region is one mapping: a stack for signal handlers, a guard page, the stack, its
+//! thread-local variables, its [`Control`](super::control::Control). When it ends, the kernel takes the region away and then
 //! stores 0 in its record, which lives in the heap: whoever sees that 0 knows that nothing of the
 //! thread is left. The record is freed by the joiner, or by the thread itself when detached.
 
 use super::attributes::ThreadAttributes;
+use super::control::SIGNAL_STACK;
 use super::record::{self, DETACHED, ENDED, FIRST, JOINABLE, Thread};
 use super::{control, destructor, keys};
 use crate::errno::code;
@@ -13,13 +14,12 @@ use crate::memory::cache;
 use crate::sys::{Result, error, futex, map, syscall};
 use abi::PAGE_SIZE;
 use abi::number::{THREAD_EXIT, THREAD_NEW};
-use abi::redox::flag::MapFlags;
 use abi::redox::number::SYS_YIELD;
 use alloc::alloc::{Layout, alloc};
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::ffi::c_void;
-use core::sync::atomic::Ordering::{AcqRel, Acquire};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use libc::{c_int, pthread_attr_t, pthread_t};
 
 type Main = extern "C" fn(*mut c_void) -> *mut c_void;
@@ -30,23 +30,19 @@ struct Start {
     argument: *mut c_void,
 }
 
+/// Bytes below the stack: what handlers run on, and the guard page.
+const BELOW: usize = SIGNAL_STACK + PAGE_SIZE;
+
 /// A region for a new thread, with its guard page.
 fn region(stack: usize) -> Result<(usize, usize)> {
-    let wanted = stack.checked_add(control::footprint() + PAGE_SIZE + size_of::<Start>());
+    let wanted = stack.checked_add(control::footprint() + BELOW + size_of::<Start>());
     let length = wanted.and_then(|size| size.checked_next_multiple_of(PAGE_SIZE));
     let length = length.map_or_else(|| error(libc::EAGAIN), Ok)?;
-    let start = map::zeroes(length).or_else(|_| error(libc::EAGAIN))?;
-    // SAFETY: the page is fresh, and its use is that nobody can use it.
-    let guarded = unsafe { map::protect(start, PAGE_SIZE, MapFlags::PROT_NONE) };
-    if guarded.is_err() {
-        // SAFETY: nobody knows of the region.
-        unsafe { map::unmap(start, length) }?;
-        return error(libc::EAGAIN);
-    }
+    let start = map::guarded_zeroes(length, SIGNAL_STACK).or_else(|_| error(libc::EAGAIN))?;
     Ok((start, length))
 }
 
-fn record(attributes: &ThreadAttributes) -> Result<*mut Thread> {
+fn record(attributes: &ThreadAttributes, stack: (usize, usize)) -> Result<*mut Thread> {
     // SAFETY: the layout has a size.
     let record = unsafe { alloc(Layout::new::<Thread>()) }.cast::<Thread>();
     if record.is_null() {
@@ -54,13 +50,14 @@ fn record(attributes: &ThreadAttributes) -> Result<*mut Thread> {
     }
     let state = if attributes.detached == 0 { JOINABLE } else { DETACHED };
     // SAFETY: fresh memory of the right size.
-    unsafe { record.write(Thread::new(state)) };
+    unsafe { record.write(Thread::new(state, stack)) };
     Ok(record)
 }
 
 fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
     let region = region(attributes.stack)?;
-    let made = record(attributes).and_then(|record| {
+    let stack = (region.0 + BELOW, attributes.stack);
+    let made = record(attributes, stack).and_then(|record| {
         // SAFETY: the region is fresh and holds the footprint. The kernel starts the thread as a
         // C function is entered: 8 bytes, the place of a return address, above an aligned stack.
         let made = unsafe {
@@ -69,7 +66,7 @@ fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
             place.write(start);
             let stack = place as usize - size_of::<usize>();
             let entry = enter as *const () as usize;
-            syscall(THREAD_NEW, [entry, stack, place as usize, pointer])
+            syscall(THREAD_NEW, [entry, stack, place as usize, pointer, region.0, SIGNAL_STACK])
         };
         match made {
             // The thread may have ended by now and freed a detached record: it is not touched.
@@ -89,9 +86,8 @@ fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
 }
 
 /// Where a thread begins.
-unsafe extern "C" fn enter(start: *const Start) -> ! {
-    // Others may want to know the id, so it is asked for at once.
-    record::current_id();
+unsafe extern "C" fn enter(start: *const Start, id: u32) -> ! {
+    record::current().id.store(id, Relaxed);
     // SAFETY: `create` left it there, for this thread alone.
     let Start { main, argument } = unsafe { start.read() };
     end(main(argument))

@@ -1,5 +1,6 @@
 //! A thread as others see it: `pthread_t` points here.
 
+use abi::{STACK_SIZE, STACK_TOP};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -20,6 +21,8 @@ pub(crate) struct Thread {
     pub(crate) state: AtomicU32,
     /// 1 until the kernel has taken the thread's stack away and stores 0.
     pub(crate) running: AtomicU32,
+    /// Where its stack begins, and how long it is.
+    pub(crate) stack: (usize, usize),
     /// What its function returned. Written before it ends, read after.
     pub(crate) result: UnsafeCell<*mut c_void>,
 }
@@ -29,18 +32,19 @@ unsafe impl Sync for Thread {}
 
 impl Thread {
     /// A thread that is about to run.
-    pub(crate) const fn new(state: u32) -> Self {
+    pub(crate) const fn new(state: u32, stack: (usize, usize)) -> Self {
         Self {
             id: AtomicU32::new(0),
             state: AtomicU32::new(state),
             running: AtomicU32::new(1),
+            stack,
             result: UnsafeCell::new(null_mut()),
         }
     }
 }
 
-/// The first thread's record, which is never freed.
-pub(crate) static FIRST: Thread = Thread::new(JOINABLE);
+/// The first thread's record, which is never freed. Its stack is the kernel's.
+pub(crate) static FIRST: Thread = Thread::new(JOINABLE, (STACK_TOP - STACK_SIZE, STACK_SIZE));
 
 /// The calling thread's record.
 pub(crate) fn current() -> &'static Thread {

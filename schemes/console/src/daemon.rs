@@ -1,6 +1,7 @@
-//! Joins the terminal to the keyboard, the screen and the scheme protocol.
+//! Joins the terminal to the serial line, the screen, the keyboard and the scheme protocol.
 
 use crate::foreground::{Standing, standing};
+use crate::screen::Screen;
 use consoled::Terminal;
 use consoled::handle::{Handle, Kind};
 use consoled::line::Signal;
@@ -17,20 +18,25 @@ use syscall::error::{EINTR, EIO, EWOULDBLOCK, Error, Result};
 use syscall::flag::{EventFlags, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StdFsCallMeta};
+use terminal::Keyboard;
+use terminal::keys::LAYOUTS;
 
 const DEFAULT_SIZE: WindowSize = WindowSize::new(80, 24);
 const DEVICE: &str = "/scheme/debug";
+const KEYBOARD: &str = "/scheme/serio/0";
 
 /// Numbers of what is watched.
 const SOCKET: usize = 0;
-const KEYBOARD: usize = 1;
+const LINE: usize = 1;
+const KEYS: usize = 2;
+const SCREEN: usize = 3;
 
 const MILLISECOND_NS: u64 = 1_000_000;
 
 /// Serves until the kernel closes the socket.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let size = size(arguments)?;
-    let mut console = Console::new(size).map_err(|error| Failure::fatal(DEVICE, error))?;
+    let options = Options::parse(arguments)?;
+    let mut console = Console::new(options).map_err(|error| Failure::fatal(DEVICE, error))?;
     let mut server =
         Server::nonblocking().map_err(|error| Failure::fatal("scheme socket", error))?;
     server
@@ -39,23 +45,52 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     console.serve(&mut server).map_err(|error| Failure::fatal("serving", error))
 }
 
-fn size(arguments: &[String]) -> Result<WindowSize, Failure> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments[..] {
-        [] => Ok(DEFAULT_SIZE),
-        ["--size", text] => WindowSize::parse(text)
-            .ok_or_else(|| Failure::Usage(format!("'{text}' is not a window size"))),
-        ["--size"] => Err(Failure::Usage("--size needs COLUMNSxROWS".to_owned())),
-        ["--size", _, extra, ..] | [extra, ..] => {
-            Err(Failure::Usage(format!("unexpected argument '{extra}'")))
+/// What the command line asks for.
+struct Options {
+    size: Option<WindowSize>,
+    keyboard: Keyboard,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Result<Self, Failure> {
+        let mut options = Self { size: None, keyboard: Keyboard::us() };
+        let mut words = arguments.iter().map(String::as_str);
+        while let Some(word) = words.next() {
+            let mut value = |what: &str| {
+                words.next().ok_or_else(|| Failure::Usage(format!("{word} needs {what}")))
+            };
+            match word {
+                "--size" => {
+                    let text = value("COLUMNSxROWS")?;
+                    let size = WindowSize::parse(text);
+                    let wrong = || Failure::Usage(format!("'{text}' is not a window size"));
+                    options.size = Some(size.ok_or_else(wrong)?);
+                }
+                "--layout" => {
+                    let name = value("NAME")?;
+                    let wrong = || {
+                        let names = LAYOUTS.join(" ");
+                        Failure::Usage(format!("no layout is called '{name}'; there are {names}"))
+                    };
+                    options.keyboard = Keyboard::new(name).ok_or_else(wrong)?;
+                }
+                extra => return Err(Failure::Usage(format!("unexpected argument '{extra}'"))),
+            }
         }
+        Ok(options)
     }
 }
 
 struct Console {
     terminal: Terminal,
-    keyboard: Fd,
-    screen: Fd,
+    /// The serial line, to read and to write.
+    typed: Fd,
+    line: Fd,
+    /// A keyboard, if there is one.
+    keys: Option<Fd>,
+    keyboard: Keyboard,
+    /// A screen, if there is one.
+    screen: Option<Screen>,
     /// Reads that wait, and when they began (ns).
     reads: Vec<(Id, u64)>,
     /// When the first of them may no longer wait (ns).
@@ -69,11 +104,23 @@ struct Console {
 }
 
 impl Console {
-    fn new(size: WindowSize) -> Result<Self> {
+    fn new(options: Options) -> Result<Self> {
+        let Options { size, keyboard } = options;
+        let input = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+        // A machine may have neither screen nor keyboard; what else is wrong with them must not
+        // take the serial line with it.
+        let screen = Screen::open().ok();
+        let of_screen = screen.as_ref().map(Screen::grid);
+        let of_screen = of_screen.map(|(columns, rows)| {
+            WindowSize::new(columns.try_into().unwrap_or(80), rows.try_into().unwrap_or(24))
+        });
         Ok(Self {
-            terminal: Terminal::new(size),
-            keyboard: Fd::open(DEVICE, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0)?,
-            screen: Fd::open(DEVICE, O_WRONLY | O_CLOEXEC, 0)?,
+            terminal: Terminal::new(size.or(of_screen).unwrap_or(DEFAULT_SIZE)),
+            typed: Fd::open(DEVICE, input, 0)?,
+            line: Fd::open(DEVICE, O_WRONLY | O_CLOEXEC, 0)?,
+            keys: Fd::open(KEYBOARD, input, 0).ok(),
+            keyboard,
+            screen,
             reads: Vec::new(),
             deadline: None,
             has_changed: false,
@@ -85,9 +132,16 @@ impl Console {
     fn serve(&mut self, server: &mut Server) -> Result<()> {
         let events = Events::new()?;
         events.watch(server.descriptor(), SOCKET)?;
-        events.watch(self.keyboard.raw(), KEYBOARD)?;
+        events.watch(self.typed.raw(), LINE)?;
+        if let Some(keys) = &self.keys {
+            events.watch(keys.raw(), KEYS)?;
+        }
+        if let Some(screen) = &self.screen {
+            events.watch(screen.descriptor(), SCREEN)?;
+        }
         loop {
-            if let Some(deadline) = self.deadline {
+            let picture = self.screen.as_ref().and_then(Screen::deadline);
+            if let Some(deadline) = [self.deadline, picture].into_iter().flatten().min() {
                 let left = deadline.saturating_sub(now());
                 events.limit(left.div_ceil(MILLISECOND_NS) as usize)?;
             }
@@ -99,20 +153,47 @@ impl Console {
                         Turn::Closed => return Ok(()),
                     }
                 },
+                Ok(Happened::Ready(SCREEN)) => {
+                    self.screen.iter_mut().for_each(|screen| screen.hear(now()));
+                }
+                Ok(Happened::Ready(KEYS)) => self.press()?,
                 Ok(Happened::Ready(_)) => self.type_in()?,
                 Ok(Happened::TimedOut) => self.has_changed = true,
                 Err(Error { errno: EINTR }) => {}
                 Err(error) => return Err(error),
             }
+            self.screen.iter_mut().for_each(|screen| screen.draw_when_due(now()));
             server.settle(self);
         }
     }
 
-    /// Takes everything that was typed.
+    /// Takes everything that the keyboard sent.
+    fn press(&mut self) -> Result<()> {
+        let mut codes = [0; 256];
+        while let Some(keys) = &self.keys {
+            match keys.read(&mut codes) {
+                Ok(0) => break,
+                Ok(count) => {
+                    for code in &codes[..count] {
+                        if let Some(bytes) = self.keyboard.byte(*code) {
+                            self.terminal.input(bytes.as_slice(), now());
+                        }
+                    }
+                }
+                Err(error) if error.is_wouldblock() => break,
+                Err(error) if error.is_interrupt() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.changed();
+        Ok(())
+    }
+
+    /// Takes everything that was typed on the serial line.
     fn type_in(&mut self) -> Result<()> {
         let mut keys = [0; 256];
         loop {
-            match self.keyboard.read(&mut keys) {
+            match self.typed.read(&mut keys) {
                 Ok(0) => return Ok(()),
                 Ok(count) => self.terminal.input(&keys[..count], now()),
                 Err(error) if error.is_wouldblock() => break,
@@ -149,12 +230,15 @@ impl Console {
 
     fn show(&mut self) {
         let bytes = self.terminal.take_output();
+        if let Some(screen) = self.screen.as_mut().filter(|_| !bytes.is_empty()) {
+            screen.write(&bytes, now());
+        }
         let mut left = &bytes[..];
         while !left.is_empty() {
-            match self.screen.write(left) {
+            match self.line.write(left) {
                 Ok(count) if count > 0 => left = &left[count.min(left.len())..],
                 Err(error) if error.is_interrupt() => {}
-                // A screen that takes nothing cannot show an error either.
+                // A line that takes nothing cannot show an error either.
                 _ => return,
             }
         }

@@ -11,19 +11,23 @@ mod daemon;
 #[cfg(target_os = "redox")]
 mod foreground;
 #[cfg(target_os = "redox")]
+mod screen;
+#[cfg(target_os = "redox")]
 use daemon::run;
 
 const PROGRAM: Program = Program {
     name: "consoled",
     version: env!("CARGO_PKG_VERSION"),
     help: "\
-consoled - serves console:, a terminal on top of debug:
+consoled - serves console:, a terminal on top of debug:, display: and serio:
 
-Usage: consoled [--size COLUMNSxROWS]
+Usage: consoled [--size COLUMNSxROWS] [--layout NAME]
        consoled --help | --version
 
 Options:
-  --size COLUMNSxROWS  the window's size (default 80x24); programs may change it
+  --size COLUMNSxROWS  the window's size (the screen's, or 80x24); programs may change it
+  --layout NAME        the keyboard's layout (default us): us uk de fr fi se no jp dvorak
+                       colemak
 
 Examples:
   consoled --size 132x43 &

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use filed::budget::Budget;
+use filed::cache::Cache;
 use filed::store::Store;
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use libredox::flag::CLOCK_REALTIME;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, Id, OpenResult};
-use redoxfs::{BLOCK_SIZE, Disk, FileSystem};
+use redoxfs::{BLOCK_SIZE, Disk, FileSystem, RECORD_SIZE};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
+use scheme::locks::Locks;
 use scheme::{Daemon, Server, Turn, device, file_call};
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{EINVAL, EIO, ENODEV, ENOENT, EWOULDBLOCK, Error, Result};
@@ -24,6 +26,8 @@ use crate::stop;
 
 /// How long changes wait for more of them.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Records that are kept, as a part of the memory that is free at the start: an eighth.
+const CACHE_PART: u64 = 8;
 /// What the loop waits for.
 const REQUESTS: usize = 0;
 const STOP: usize = 1;
@@ -69,8 +73,10 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
     events.watch(stop::descriptor(&told), STOP)?;
     server.register("file", ROOT_HANDLE)?;
     let mut state = State::new(Budget::new(system.allocator()), (0, 0));
+    state.cache = Cache::new(cached_records());
     state.is_read_only = system.disk.backing().is_read_only;
     let mut syncs = Syncs::default();
+    let mut locks = Locks::default();
     loop {
         let allocator = system.allocator();
         let space = (system.header.size() / BLOCK_SIZE, allocator.free());
@@ -78,13 +84,18 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
         let mut how = How::Committed;
         let outcome = system.tx(|tx| {
             let tree = Tree::new(tx, &mut state);
-            how = Served { tree, syncs: &mut syncs }.one_transaction(&mut server, &events)?;
-            if state.is_broken { Err(Error::new(EIO)) } else { Ok(()) }
+            let mut served = Served { tree, syncs: &mut syncs, locks: &mut locks };
+            how = served.one_transaction(&mut server, &events)?;
+            match served.tree.state().is_broken {
+                true => Err(Error::new(EIO)),
+                false => served.tree.write_out_all(),
+            }
         });
-        if let Err(error) = outcome
-            && !state.was_alone()
-        {
-            eprintln!("filed: changes since the last sync are lost: {error}");
+        if let Err(error) = outcome {
+            state.cache.clear();
+            if !state.was_alone() {
+                eprintln!("filed: changes since the last sync are lost: {error}");
+            }
         }
         // A change that was refused alone takes nothing else with it.
         syncs.ended(outcome.is_ok() || state.was_alone());
@@ -92,6 +103,13 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// How many records each half of the cache may hold.
+fn cached_records() -> usize {
+    let text = std::fs::read_to_string("/scheme/sys/mem").unwrap_or_default();
+    let free = text.lines().find_map(|line| line.strip_prefix("free: ")?.parse::<u64>().ok());
+    (free.unwrap_or(0) / CACHE_PART / RECORD_SIZE / 2) as usize
 }
 
 /// Why a transaction ended.
@@ -130,6 +148,7 @@ impl Syncs {
 struct Served<'a, 'f, D: Disk> {
     tree: Tree<'a, 'f, D>,
     syncs: &'a mut Syncs,
+    locks: &'a mut Locks<u64>,
 }
 
 impl<D: Disk> Served<'_, '_, D> {
@@ -170,7 +189,9 @@ impl<D: Disk> Served<'_, '_, D> {
 
 impl<D: Disk> Daemon for Served<'_, '_, D> {
     fn progress(&mut self) -> bool {
-        std::mem::take(&mut self.syncs.progress)
+        // Both are asked: each forgets its change with the answer.
+        let may_sync = std::mem::take(&mut self.syncs.progress);
+        self.locks.progress() || may_sync
     }
 
     fn cancelled(&mut self, request: Id) {
@@ -334,7 +355,19 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
         }
     }
 
+    fn call(
+        &mut self,
+        id: usize,
+        _payload: &mut [u8],
+        metadata: &[u64],
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let file = self.tree.stat(id)?.st_ino;
+        self.locks.call(file, id, metadata)
+    }
+
     fn on_close(&mut self, id: usize) {
+        self.locks.close(id);
         self.tree.close(id);
     }
 

@@ -4,8 +4,10 @@
 //! that leads to them. Here many operations share one transaction ([`tree`]), which is committed
 //! when somebody asks for it with `fsync`, when it has become old or large. The order that makes
 //! that safe from power cuts (blocks, flush, header, flush) is kept in [`store`], and [`budget`]
-//! sees to it that no operation in a shared transaction can run out of space halfway.
+//! sees to it that no operation in a shared transaction can run out of space halfway. What was
+//! used lately, and what is changed and not yet in the transaction, is in [`cache`].
 
 pub mod budget;
+pub mod cache;
 pub mod store;
 pub mod tree;

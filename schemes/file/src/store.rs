@@ -1,19 +1,25 @@
-//! Between RedoxFS and the disk: a cache of blocks, long writes, and the order of writes.
+//! Between RedoxFS and the disk: a cache of single blocks, reading ahead, long writes, and the order
+//! of writes.
+//!
+//! Only single blocks are kept, which are what leads to the data; records are kept decoded
+//! elsewhere ([`crate::cache`]). Nothing is kept twice.
 //!
 //! The first 256 blocks of a file system are its headers. Before a header is written everything
 //! before it must have reached the disk, and whoever asked for the commit may hear of it only
 //! when the header has.
 
-use std::collections::BTreeMap;
-
 use redoxfs::{BLOCK_SIZE, Disk, HEADER_RING, Header};
 use syscall::error::{EINVAL, EIO, ENOENT, Error, Result};
+
+use crate::cache::Lately;
 
 const BLOCK: usize = BLOCK_SIZE as usize;
 /// Blocks in each half of the cache: 8 MiB.
 const CACHED: usize = 2048;
-/// The longest write to the disk.
+/// The longest write to the disk, and how much is read ahead.
 const LONGEST: usize = 1 << 20;
+/// Fewer blocks are no sign of a long read.
+const LONG: usize = 2;
 
 /// What the store stands on.
 pub trait Backing {
@@ -27,44 +33,54 @@ pub trait Backing {
     fn size(&mut self) -> Result<u64>;
 }
 
-/// Blocks used lately. When the young half is full it becomes the old one, and the old one is
-/// forgotten; a block that is used again becomes young again.
-#[derive(Default)]
-struct Cache {
-    young: BTreeMap<u64, Box<[u8]>>,
-    old: BTreeMap<u64, Box<[u8]>>,
-}
-
-impl Cache {
-    fn get(&mut self, block: u64) -> Option<&[u8]> {
-        if let Some(bytes) = self.old.remove(&block) {
-            self.put(block, bytes);
-        }
-        self.young.get(&block).map(|bytes| &**bytes)
-    }
-
-    fn put(&mut self, block: u64, bytes: Box<[u8]>) {
-        if self.young.len() == CACHED {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.old.remove(&block);
-        self.young.insert(block, bytes);
-    }
-}
-
 /// A disk as RedoxFS wants it.
 pub struct Store<B> {
     backing: B,
-    cache: Cache,
+    /// Single blocks.
+    cache: Lately<u64, Box<[u8]>>,
     /// Neighbouring blocks that are written at once, and where the first belongs.
     gathered: Vec<u8>,
     gathered_at: u64,
+    ahead: Ahead,
+}
+
+/// What was read ahead.
+#[derive(Default)]
+struct Ahead {
+    bytes: Vec<u8>,
+    /// Block of the first byte.
+    at: u64,
+    /// Where the last long read ended.
+    next: u64,
+}
+
+impl Ahead {
+    /// The bytes from `block` on, if all of them are here.
+    fn find(&self, block: u64, length: usize) -> Option<&[u8]> {
+        let start = usize::try_from(block.checked_sub(self.at)?).ok()?.checked_mul(BLOCK)?;
+        self.bytes.get(start..start.checked_add(length)?)
+    }
+
+    /// Forgets everything if any of these blocks is among it.
+    fn forget(&mut self, block: u64, length: usize) {
+        let (end, own_end) =
+            (block + (length / BLOCK) as u64, self.at + (self.bytes.len() / BLOCK) as u64);
+        if block < own_end && self.at < end {
+            self.bytes.clear();
+        }
+    }
 }
 
 impl<B: Backing> Store<B> {
     /// Takes over a disk.
     pub fn new(backing: B) -> Self {
-        Self { backing, cache: Cache::default(), gathered: Vec::new(), gathered_at: 0 }
+        Self {
+            backing,
+            cache: Lately::new(CACHED),
+            gathered: Vec::new(),
+            gathered_at: 0,
+            ahead: Ahead::default(),
+        }
     }
 
     /// The block of a valid header, by which RedoxFS finds all others; `ENOENT` when there is no
@@ -112,20 +128,27 @@ impl<B: Backing> Store<B> {
         Ok(())
     }
 
-    fn remember(&mut self, block: u64, bytes: &[u8]) {
-        for (block, bytes) in (block..).zip(bytes.chunks_exact(BLOCK)) {
-            self.cache.put(block, bytes.into());
+    /// Reads several blocks. When they follow those of the last time, so many more that the next
+    /// times need no disk.
+    fn read_long(&mut self, block: u64, into: &mut [u8]) -> Result<()> {
+        let count = (into.len() / BLOCK) as u64;
+        let follows = std::mem::replace(&mut self.ahead.next, block + count) == block;
+        if let Some(bytes) = self.ahead.find(block, into.len()) {
+            into.copy_from_slice(bytes);
+            return Ok(());
         }
-    }
-
-    fn read_cached(&mut self, block: u64, into: &mut [u8]) -> bool {
-        for (block, into) in (block..).zip(into.chunks_exact_mut(BLOCK)) {
-            match self.cache.get(block) {
-                Some(bytes) => into.copy_from_slice(bytes),
-                None => return false,
-            }
+        let rest = (self.backing.size()? / BLOCK_SIZE).saturating_sub(block) as usize;
+        let longest = rest.min(LONGEST / BLOCK) * BLOCK;
+        if !follows || longest <= into.len() {
+            return self.backing.read(block * BLOCK_SIZE, into);
         }
-        true
+        self.ahead.bytes.clear();
+        let mut bytes = std::mem::take(&mut self.ahead.bytes);
+        bytes.resize(longest, 0);
+        self.backing.read(block * BLOCK_SIZE, &mut bytes)?;
+        into.copy_from_slice(&bytes[..into.len()]);
+        (self.ahead.bytes, self.ahead.at) = (bytes, block);
+        Ok(())
     }
 }
 
@@ -139,10 +162,18 @@ impl<B: Backing> Disk for Store<B> {
             // A pointer of a damaged file system.
             return Err(Error::new(EIO));
         }
-        if !self.read_cached(block, into) {
-            self.let_go()?;
+        if into.len() == BLOCK
+            && let Some(bytes) = self.cache.get(block)
+        {
+            into.copy_from_slice(bytes);
+            return Ok(into.len());
+        }
+        self.let_go()?;
+        if into.len() >= LONG * BLOCK {
+            self.read_long(block, into)?;
+        } else {
             self.backing.read(block * BLOCK_SIZE, into)?;
-            self.remember(block, into);
+            self.cache.put(block, (&*into).into());
         }
         Ok(into.len())
     }
@@ -151,7 +182,10 @@ impl<B: Backing> Disk for Store<B> {
         if !from.len().is_multiple_of(BLOCK) {
             return Err(Error::new(EINVAL));
         }
-        self.remember(block, from);
+        if from.len() == BLOCK {
+            self.cache.put(block, from.into());
+        }
+        self.ahead.forget(block, from.len());
         if block >= HEADER_RING {
             self.gather(block, from)?;
         } else {

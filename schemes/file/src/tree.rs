@@ -2,14 +2,17 @@
 //!
 //! [`names`](self) links, moves and removes; [`contents`](self) reads, writes and lists;
 //! [`attributes`](self) tells and changes what is known about a node; `walk` goes from a path to a
-//! node. What outlives the transaction is in [`State`].
+//! node; `cached` stands between all of them and RedoxFS. What outlives the transaction is in
+//! [`State`].
 
 mod attributes;
+mod cached;
 mod contents;
 mod names;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use redoxfs::{Disk, Node, RECORD_SIZE, Transaction, TreeData, TreePtr};
 use syscall::TimeSpec;
@@ -23,6 +26,7 @@ use syscall::flag::{
 };
 
 use crate::budget::Budget;
+use crate::cache::Cache;
 pub use contents::Listed;
 use walk::{Found, Last};
 
@@ -73,6 +77,8 @@ struct Open {
     owner: (u32, u32),
     /// Names of a directory, as they were when its listing began.
     listing: Vec<(String, u32)>,
+    /// Those of them that have been removed since.
+    unlisted: BTreeSet<u32>,
 }
 
 /// The handle that paths start from; it is never closed.
@@ -105,6 +111,8 @@ pub struct State {
     pub is_broken: bool,
     /// Size of the file system and free blocks at the last commit.
     pub space: (u64, u64),
+    /// What was used lately, and what the transaction does not have yet.
+    pub cache: Cache,
 }
 
 impl State {
@@ -119,6 +127,7 @@ impl State {
             path: String::new(),
             owner: (0, 0),
             listing: Vec::new(),
+            unlisted: BTreeSet::new(),
         };
         Self {
             handles: BTreeMap::from([(ROOT_HANDLE, root)]),
@@ -131,6 +140,7 @@ impl State {
             wants_commit: false,
             is_broken: false,
             space,
+            cache: Cache::default(),
         }
     }
 
@@ -207,14 +217,16 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         Ok(())
     }
 
-    /// What a change came to. After a failure the transaction may hold half of it.
-    fn settle<T>(&mut self, result: Result<T>) -> Result<T> {
+    /// What a change came to. After a failure the transaction may hold half of it. A change that
+    /// is alone shows here whether there is room for it.
+    fn settle<T>(&mut self, mut result: Result<T>) -> Result<T> {
+        if self.state.is_alone
+            && let (Ok(_), Err(error)) = (&result, self.write_out_all())
+        {
+            result = Err(error);
+        }
         self.state.is_broken |= result.is_err();
         result
-    }
-
-    fn node(&mut self, id: u32) -> Result<TreeData<Node>> {
-        self.tx.read_tree(TreePtr::new(id))
     }
 
     /// Opens a path, relative to an open directory. `flags` are `O_*`, with the mode for a new
@@ -275,6 +287,9 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         }
         let parent = self.node(place.parent)?;
         allow(parent.data(), caller, WRITE | SEARCH)?;
+        if parent.data().links() == 0 {
+            return Err(Error::new(ENOENT));
+        }
         check_name(&place.name)?;
         let (kind, permissions) = match () {
             () if flags & O_DIRECTORY != 0 => (Node::MODE_DIR, flags as u16 & Node::MODE_PERM),
@@ -290,6 +305,7 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
     fn make(&mut self, place: &Place, mode: u16, parent: &Node, caller: &Caller) -> Result<u32> {
         let (seconds, nanoseconds) = (caller.seconds(), caller.nanoseconds());
         let pointer = TreePtr::new(place.parent);
+        self.write_out(place.parent)?;
         let mut node = self.tx.create_node(pointer, &place.name, mode, seconds, nanoseconds)?;
         let hands_down = parent.mode() & 0o2000 != 0;
         node.data_mut().set_uid(caller.uid);
@@ -298,16 +314,10 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
             node.data_mut().set_mode(mode | 0o2000);
         }
         let id = node.id();
-        self.tx.sync_tree(node)?;
-        self.touch_directory(place.parent, caller)?;
+        self.state.cache.keep_name(place.parent, &place.name, id);
+        self.state.cache.change_node(Rc::new(node));
+        self.touch_directory(place.parent, caller);
         Ok(id)
-    }
-
-    /// Notes that a directory's names changed.
-    fn touch_directory(&mut self, id: u32, caller: &Caller) -> Result<()> {
-        let mut node = self.node(id)?;
-        node.data_mut().set_mtime(caller.seconds(), caller.nanoseconds());
-        self.tx.sync_tree(node)
     }
 
     fn add(&mut self, open: Open) -> Result<usize> {
@@ -332,21 +342,23 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         let Some(open) = self.state.handles.remove(&number) else { return };
         let is_last = !self.state.handles.values().any(|other| other.node == open.node);
         let pointer = TreePtr::new(open.node);
-        let node = if is_last { self.tx.read_tree(pointer).ok() } else { None };
-        let Some(node) = node.filter(|node: &TreeData<Node>| node.data().links() == 0) else {
+        let has_name = !is_last || self.node(open.node).is_ok_and(|node| node.data().links() > 0);
+        if has_name {
             // Only counts: nothing is written for a node that has a name.
             let _counted = self.tx.on_close_node(pointer);
             return;
-        };
+        }
         self.state.is_changed = true;
-        let emptied = self.empty(node);
+        self.state.cache.forget_all_of(open.node);
+        let emptied = self.empty(open.node);
         let closed = emptied.and_then(|()| self.tx.on_close_node(pointer));
         let _broken = self.settle(closed);
     }
 
     /// Frees all records of a node. (What RedoxFS does by itself forgets the last one, when that
     /// is not full.)
-    fn empty(&mut self, mut node: TreeData<Node>) -> Result<()> {
+    fn empty(&mut self, id: u32) -> Result<()> {
+        let mut node: TreeData<Node> = self.tx.read_tree(TreePtr::new(id))?;
         if node.data().is_dir() || node.data().size() == 0 {
             return Ok(());
         }
@@ -368,6 +380,7 @@ fn opened(node: u32, found: Found, flags: usize, caller: &Caller) -> Open {
         path: found.path,
         owner: (caller.uid, caller.gid),
         listing: Vec::new(),
+        unlisted: BTreeSet::new(),
     }
 }
 

@@ -7,6 +7,7 @@ use ramd::{Caller, Tree};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use scheme::command::Failure;
+use scheme::locks::Locks;
 use scheme::{Daemon, Server, device, file_call};
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{EINVAL, Error, Result};
@@ -22,7 +23,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let limit = size(arguments)?.of(memory());
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
     server.register("ram", ROOT_HANDLE).map_err(|error| Failure::fatal("ram", error))?;
-    let mut ram = Ram { tree: Tree::new(limit, now()) };
+    let mut ram = Ram { tree: Tree::new(limit, now()), locks: Locks::default() };
     server.run(&mut ram).map_err(|error| Failure::fatal("serving", error))
 }
 
@@ -59,9 +60,14 @@ fn caller(ctx: &CallerCtx) -> Caller {
 
 struct Ram {
     tree: Tree,
+    locks: Locks<u64>,
 }
 
-impl Daemon for Ram {}
+impl Daemon for Ram {
+    fn progress(&mut self) -> bool {
+        self.locks.progress()
+    }
+}
 
 fn opened(number: usize) -> OpenResult {
     OpenResult::ThisScheme { number, flags: NewFdFlags::POSITIONED }
@@ -212,7 +218,19 @@ impl SchemeSync for Ram {
         Ok(())
     }
 
+    fn call(
+        &mut self,
+        id: usize,
+        _payload: &mut [u8],
+        metadata: &[u64],
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let file = self.tree.stat(id)?.st_ino;
+        self.locks.call(file, id, metadata)
+    }
+
     fn on_close(&mut self, id: usize) {
+        self.locks.close(id);
         self.tree.close(id);
     }
 

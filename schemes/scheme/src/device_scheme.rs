@@ -33,7 +33,7 @@ fn handle<D: Devices>(number: usize) -> Result<Handle> {
 }
 
 fn opened(handle: Handle) -> OpenResult {
-    OpenResult::ThisScheme { number: handle.number(), flags: NewFdFlags::empty() }
+    OpenResult::ThisScheme { number: handle.number(), flags: NewFdFlags::POSITIONED }
 }
 
 impl<D: Devices> SchemeSync for Served<D> {
@@ -72,6 +72,11 @@ impl<D: Devices> SchemeSync for Served<D> {
         _ctx: &CallerCtx,
     ) -> Result<usize> {
         self.devices.write(handle::<D>(id)?.writable()?.index, buffer)
+    }
+
+    /// Seeking is allowed, as programs expect of `/dev/null`, and changes nothing.
+    fn fsize(&mut self, id: usize, _ctx: &CallerCtx) -> Result<u64> {
+        handle::<D>(id).map(|_| 0)
     }
 
     fn fcntl(&mut self, id: usize, _cmd: usize, _arg: usize, _ctx: &CallerCtx) -> Result<usize> {

@@ -1,7 +1,7 @@
 //! What every scheme daemon shares: the command line ([`command`]), stateless character devices
 //! ([`device`]), the serving loop (`serve`), waiting for
-//! several things at once (`events`), and the file calls that arrive as messages
-//! (`file_call`).
+//! several things at once (`events`), the file calls that arrive as messages
+//! (`file_call`), and locks on files ([`locks`]).
 //!
 //! A daemon is a library of plain logic, tested on the host, and a small program that joins it to
 //! the scheme protocol. Only the modules that know the protocol exist on Lifeboat alone. Nothing
@@ -15,6 +15,7 @@ pub mod device_scheme;
 pub mod events;
 #[cfg(target_os = "redox")]
 pub mod file_call;
+pub mod locks;
 #[cfg(target_os = "redox")]
 pub mod serve;
 

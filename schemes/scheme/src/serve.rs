@@ -28,6 +28,9 @@ pub trait Daemon: SchemeSync {
     /// A waiting request was taken back by its client and will not be tried again.
     fn cancelled(&mut self, _request: Id) {}
 
+    /// Every answer so far has reached the kernel: files that were given away are the clients'.
+    fn sent(&mut self) {}
+
     /// The next handle that became ready and whose owner wants to be told.
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
         None
@@ -122,6 +125,7 @@ impl Server {
             self.responses.push_back(Response::post_fevent(handle, flags.bits()));
         }
         self.send();
+        daemon.sent();
     }
 
     fn take(&mut self, request: Request, daemon: &mut impl Daemon) {

@@ -1,6 +1,6 @@
 //! Processes and threads.
 
-use crate::call::{answer, call0, call1, call2, call3, call4};
+use crate::call::{answer, call0, call1, call2, call3, call6};
 use crate::time::{Deadline, sleep_ms};
 use abi::number;
 use abi::redox::error::{EINTR, Result};
@@ -139,7 +139,7 @@ pub unsafe fn thread(
     let stack = stack / 16 * 16 - 8;
     let entry = entry as *const () as usize;
     // SAFETY: the caller's.
-    answer(unsafe { call4(number::THREAD_NEW, entry, stack, argument, 0) })
+    answer(unsafe { call6(number::THREAD_NEW, entry, stack, argument, 0, 0, 0) })
 }
 
 /// Ends the calling thread, then stores 0 at `done` and wakes who waits there.

@@ -96,6 +96,8 @@ fn pointers(fd: usize, word: usize) -> Vec<Try> {
         may("thread_exit", [0; 6], 2),
         may("sigaction", [SIGUSR1, 0, 0, 0, 0, 0], 1),
         may("sigaction", [SIGUSR1, 0, 0, 0, 0, 0], 2),
+        may("sigaltstack", [0; 6], 0),
+        may("sigaltstack", [0; 6], 1),
         may("sigprocmask", [0; 6], 1),
         may("sigprocmask", [0; 6], 2),
         must("sigpending", [0; 6], 0, None),

@@ -1,5 +1,6 @@
 //! Signals: who gets them, and what becomes of the call they interrupt.
 
+use abi::number::SIGALTSTACK;
 use host_stories::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -551,5 +552,52 @@ fn nothing_ends_pid_1_that_it_has_not_asked_for() {
         assert_eq!(user.wait_for(child), Ended::Exited(0));
         user.sleep(5);
         assert_eq!(user.pid(), 1);
+    });
+}
+
+#[test]
+fn a_handler_runs_on_the_stack_it_was_given() {
+    const SIZE: usize = 8192;
+    story_on_any(|user| {
+        let stack = user.allocate(SIZE);
+        let set = move |user: &mut User, flags: usize, size: usize| {
+            let words = [stack, flags, size].map(usize::to_ne_bytes).concat();
+            user.with(&words, |user, at| user.call(SIGALTSTACK, [at, 0]))
+        };
+        let state = |user: &mut User| {
+            user.with_room(24, |user, at| {
+                user.call(SIGALTSTACK, [0, at]).expect("there is room");
+                [0, 8, 16].map(|offset| user.load_word(at + offset))
+            })
+        };
+        assert_eq!(state(user), [0, SS_DISABLE, 0]);
+        assert_eq!(set(user, 0, SIGNAL_STACK_MIN - 1), Err(Errno(ENOMEM)));
+        assert_eq!(set(user, 0, usize::MAX), Err(Errno(EINVAL)));
+        assert_eq!(set(user, 4, SIZE), Err(Errno(EINVAL)));
+        assert_eq!(set(user, 0, SIZE), Ok(0));
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        for flags in [0, SA_ONSTACK] {
+            let seen = seen.clone();
+            let handler = Action::run(move |user, _| {
+                let frame = user.load(stack + SIZE - 256, 256).iter().any(|byte| *byte != 0);
+                let refused = set(user, SS_DISABLE, 0);
+                seen.lock().expect("no panic").push((frame, state(user)[1], refused));
+                if refused.is_ok() {
+                    set(user, 0, SIZE).expect("as before");
+                }
+            });
+            user.on(SIGUSR1, flags, handler);
+            let pid = user.pid() as isize;
+            user.kill(pid, SIGUSR1).expect("it lives");
+        }
+        let seen = seen.lock().expect("no panic").clone();
+        assert_eq!(seen, [(false, SS_DISABLE, Ok(0)), (true, SS_ONSTACK, Err(Errno(EPERM)))]);
+        // A child has it as well; a new thread, which has a stack of its own, has not.
+        let child = user.fork(move |user| assert_eq!(state(user), [stack, 0, SIZE]));
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        let thread = user.thread(move |user| assert_eq!(state(user), [0, SS_DISABLE, 0]));
+        user.join(thread);
+        assert_eq!(set(user, SS_DISABLE, 0), Ok(0));
+        assert_eq!(state(user), [0, SS_DISABLE, 0]);
     });
 }

@@ -81,7 +81,7 @@ impl Request {
                 Long("mem") => machine.memory_mib = parser.value()?.parse()?,
                 Long("debug-port") => {
                     let port: u16 = parser.value()?.parse()?;
-                    machine.debug_line = Some(format!("tcp:127.0.0.1:{port}"));
+                    machine.debug_line = Some(format!("tcp:127.0.0.1:{port},server=on,wait=off"));
                 }
                 Long("disk") => machine.disks.push(parser.value()?.into()),
                 Long("store") => machine.has_store = true,

@@ -6,13 +6,20 @@
 use crate::exec;
 use crate::guest::{Ending, Event, Guest};
 use crate::machine::Machine;
-use anyhow::{Result, anyhow, bail};
+use crate::qmp;
+use anyhow::{Context as _, Result, anyhow, bail};
 use regex::Regex;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the console must be quiet before a match at its very end counts: more may be coming.
 const SETTLED: Duration = Duration::from_millis(30);
+
+/// Between two pictures of the screen, and two keys of the keyboard.
+const PICTURE: Duration = Duration::from_millis(250);
+const KEY: Duration = Duration::from_millis(40);
+/// How long a key's echo may take.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// One conversation.
 pub(crate) struct Dialogue {
@@ -21,6 +28,8 @@ pub(crate) struct Dialogue {
     /// How far into the text the answers so far reach.
     read: usize,
     deadline: Instant,
+    /// The kernel was made to panic.
+    may_panic: bool,
 }
 
 impl Dialogue {
@@ -28,7 +37,7 @@ impl Dialogue {
     pub(crate) fn start(machine: &Machine, name: &str, limit: Duration) -> Result<Self> {
         let guest = Guest::start(machine, name)?;
         let deadline = Instant::now() + limit;
-        Ok(Self { guest, screen: Screen::default(), read: 0, deadline })
+        Ok(Self { guest, screen: Screen::default(), read: 0, deadline, may_panic: false })
     }
 
     /// Presses these keys.
@@ -53,6 +62,61 @@ impl Dialogue {
                 return Err(self.failed(&format!("the console never showed /{wanted}/")));
             }
         }
+    }
+
+    /// Types these characters on the keyboard.
+    pub(crate) fn type_on_keyboard(&mut self, text: &str) -> Result<()> {
+        for character in text.chars() {
+            let keys = qmp::keys_of(character);
+            let keys = keys.with_context(|| format!("no key makes {character:?}"))?;
+            self.press(&keys.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+
+    /// Presses keys of the keyboard together, by QEMU's names.
+    pub(crate) fn press(&mut self, keys: &[&str]) -> Result<()> {
+        self.guest.qmp()?.press(keys)?;
+        // The keyboard holds sixteen bytes, and drops what a busy guest does not take: most keys
+        // make the guest say something. And QEMU lets them go later; the next one must not come
+        // before that.
+        self.hears_more(Instant::now() + ECHO)?;
+        self.listen(KEY)
+    }
+
+    /// Waits until the screen shows `wanted`.
+    pub(crate) fn watch(&mut self, wanted: &Regex) -> Result<()> {
+        loop {
+            let text = self.guest.screen()?;
+            if wanted.is_match(&text) {
+                return Ok(());
+            }
+            if Instant::now() > self.deadline {
+                let why = format!("the screen never showed /{wanted}/, but:\n{text}");
+                return Err(self.failed(&why));
+            }
+            self.listen(PICTURE)?;
+        }
+    }
+
+    /// Presses the button for a report of the kernel, which stops for good; waits until the console
+    /// shows `wanted`. From here on a panic is no failure.
+    pub(crate) fn interrupt(&mut self, wanted: &Regex) -> Result<()> {
+        self.may_panic = true;
+        self.guest.qmp()?.interrupt()?;
+        self.expect(wanted)
+    }
+
+    /// Keeps a picture of the screen.
+    pub(crate) fn picture(&mut self, file: &Path) -> Result<()> {
+        self.guest.qmp()?.screendump(file)
+    }
+
+    /// Listens for a while, so that the guest can go on speaking.
+    fn listen(&mut self, time: Duration) -> Result<()> {
+        let until = Instant::now() + time;
+        while self.hears_more(until)? {}
+        Ok(())
     }
 
     /// Waits until the guest ends, and says how.
@@ -87,7 +151,7 @@ impl Dialogue {
             Event::Silence => return Ok(false),
             Event::Ended(ending) => bail!(self.failed(&ending.to_string())),
         }
-        if self.guest.has_panicked() {
+        if self.guest.has_panicked() && !self.may_panic {
             // Its report is worth the wait: it is what the reader of a failed story wants.
             let deadline = Instant::now() + Duration::from_secs(2);
             while let Event::Said(_) = self.guest.next(deadline)? {}

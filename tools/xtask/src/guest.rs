@@ -3,7 +3,9 @@
 //! Every byte of the serial port goes to the log file before anyone looks at it. Dropping a guest
 //! kills it, and the kernel of the host kills it should this program die first.
 
-use crate::machine::{Machine, Serial};
+use crate::machine::{Display, Machine, Serial};
+use crate::picture;
+use crate::qmp::Qmp;
 use crate::store;
 use anyhow::{Context as _, Result};
 use std::fs::File;
@@ -46,6 +48,11 @@ pub(crate) enum Ending {
 pub(crate) struct Guest {
     child: Child,
     keyboard: ChildStdin,
+    /// Where QEMU listens for commands, if it has a screen.
+    control: Option<PathBuf>,
+    qmp: Option<Qmp>,
+    /// The file for pictures of the screen.
+    picture: PathBuf,
     said: Receiver<Vec<u8>>,
     transcript: Vec<u8>,
     panicked: bool,
@@ -65,6 +72,9 @@ impl Guest {
         let log = create(&machine.logs.join(format!("{name}.log")))?;
         let complaints = machine.logs.join(format!("{name}.qemu.txt"));
         let store = store::image(machine, name)?;
+        let has_screen = machine.display == Display::Hidden;
+        let control = has_screen.then(|| machine.logs.join(format!("{name}.qmp")));
+        let machine = &Machine { control: control.clone(), ..machine.clone() };
         let mut command = die_with_us(machine.command(Serial::Pipe, store.as_deref()));
         // Only here does QEMU tell a triple fault from any other reset.
         let resets = machine.logs.join(format!("{name}.resets.txt"));
@@ -77,6 +87,9 @@ impl Guest {
         let (sender, said) = sync_channel(64);
         std::thread::spawn(move || listen(output, log, &sender));
         Ok(Self {
+            control,
+            qmp: None,
+            picture: machine.logs.join(format!("{name}.ppm")),
             child,
             keyboard,
             said,
@@ -112,6 +125,22 @@ impl Guest {
     /// The image of its emergency store, if it has one.
     pub(crate) fn store(&self) -> Option<&Path> {
         self.store.as_deref()
+    }
+
+    /// QEMU's control line.
+    pub(crate) fn qmp(&mut self) -> Result<&mut Qmp> {
+        let socket = self.control.as_ref().context("the machine has no screen")?;
+        match &mut self.qmp {
+            Some(qmp) => Ok(qmp),
+            none => Ok(none.insert(Qmp::connect(socket)?)),
+        }
+    }
+
+    /// The text on the screen, a line for each row.
+    pub(crate) fn screen(&mut self) -> Result<String> {
+        let file = self.picture.clone();
+        self.qmp()?.screendump(&file)?;
+        picture::text(&file)
     }
 
     /// All that the serial port said up to the last event.
@@ -155,6 +184,10 @@ impl Drop for Guest {
         // Both fail only for a child that is gone already, which is what we want.
         let _gone = self.child.kill();
         let _gone = self.child.wait();
+        if let Some(socket) = &self.control {
+            // One that stays is in nobody's way: the next QEMU replaces it.
+            let _stays = std::fs::remove_file(socket);
+        }
     }
 }
 

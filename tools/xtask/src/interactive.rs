@@ -1,11 +1,54 @@
 //! `make qemu` — this terminal becomes the guest's.
 
+use crate::firmware;
 use crate::guest::{EXIT_OK, Ending, die_with_us};
-use crate::machine::{Machine, Serial};
+use crate::machine::{Display, Machine, Serial};
 use crate::store;
 use anyhow::{Context as _, Result};
 use std::io::IsTerminal as _;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+
+/// The machine, booted by firmware from its disk where that is possible.
+fn with_firmware(machine: &Machine) -> Result<Machine> {
+    let mut machine = machine.clone();
+    if machine.disks.is_empty() {
+        return Ok(machine);
+    }
+    let why_not = match firmware::find()? {
+        _ if !machine.append.is_empty() => "a kernel command line was given",
+        None => "no UEFI firmware was found (Debian: ovmf, Fedora and Arch: edk2-ovmf)",
+        found => {
+            machine.firmware = found;
+            return Ok(machine);
+        }
+    };
+    eprintln!("QEMU loads the kernel itself: {why_not}.");
+    Ok(machine)
+}
+
+/// Whether a person at this display gets a window. `NOGRAPHIC=1` says no.
+fn wants_window() -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_off = std::env::var("NOGRAPHIC").is_ok_and(|value| value == "1");
+    if is_off || !(is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")) {
+        return false;
+    }
+    if !can_open_windows() {
+        eprintln!("This QEMU opens no windows (Debian: install qemu-system-gui).");
+        return false;
+    }
+    true
+}
+
+/// Whether QEMU was built, or installed, with a window.
+fn can_open_windows() -> bool {
+    let program = Machine::default().program;
+    let help = Command::new(program).args(["-display", "help"]).output();
+    let Ok(help) = help else { return false };
+    String::from_utf8_lossy(&help.stdout)
+        .lines()
+        .any(|line| matches!(line, "gtk" | "sdl" | "cocoa"))
+}
 
 /// Boots and stays until the guest shuts down or the person quits.
 pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
@@ -14,6 +57,11 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     if std::io::stdin().is_terminal() {
         eprintln!("Lifeboat on this terminal; Ctrl-A X quits, Ctrl-A C is QEMU's monitor.");
     }
+    let mut machine = with_firmware(machine)?;
+    if wants_window() {
+        machine.display = Display::Window;
+    }
+    let machine = &machine;
     let store = store::image(machine, "qemu")?;
     let status = die_with_us(machine.command(Serial::Terminal(&log), store.as_deref()))
         .status()

@@ -3,6 +3,7 @@
 //! Only the hardware is decided here. What runs on it and who reads its serial port is for the
 //! callers.
 
+use crate::firmware;
 use crate::store::StoreDisk;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,17 @@ pub(crate) enum Serial<'a> {
     File(&'a Path),
 }
 
+/// The guest's screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Display {
+    /// It has none.
+    None,
+    /// One that nobody sees: it is asked for pictures.
+    Hidden,
+    /// A window of the host.
+    Window,
+}
+
 /// One machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -40,7 +52,9 @@ pub(crate) struct Machine {
     pub(crate) cpus: u32,
     pub(crate) memory_mib: u32,
     pub(crate) accelerator: Accelerator,
-    /// Words of the kernel command line.
+    /// UEFI firmware that boots the first disk. Without it QEMU loads the kernel itself.
+    pub(crate) firmware: Option<PathBuf>,
+    /// Words of the kernel command line. Firmware takes them from the disk.
     pub(crate) append: Vec<String>,
     /// Where the host reaches the second serial port, if there is one, as QEMU names it.
     pub(crate) debug_line: Option<String>,
@@ -48,6 +62,12 @@ pub(crate) struct Machine {
     pub(crate) disks: Vec<PathBuf>,
     /// What a story's own disk is copied from.
     pub(crate) image: PathBuf,
+    /// A device that ends QEMU with a code. Without it a panicked kernel's screen can be seen.
+    pub(crate) has_exit_device: bool,
+    /// The screen.
+    pub(crate) display: Display,
+    /// Where QEMU listens for commands, if it does.
+    pub(crate) control: Option<PathBuf>,
     /// A fresh disk for the emergency store, made in the folder for logs.
     pub(crate) has_store: bool,
     /// Behind which device it is, and what goes wrong with it.
@@ -67,10 +87,14 @@ impl Default for Machine {
             cpus: 1,
             memory_mib: 512,
             accelerator: Accelerator::Emulated,
+            firmware: None,
             append: Vec::new(),
             debug_line: None,
             disks: Vec::new(),
             image: "build/disk.img".into(),
+            has_exit_device: true,
+            display: Display::None,
+            control: None,
             has_store: false,
             store: StoreDisk::default(),
             logs: "build/logs".into(),
@@ -92,12 +116,25 @@ impl Machine {
         let mut command = Command::new(&self.program);
         command.args(self.processor_arguments());
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.cpus.to_string()]);
-        command.args(["-nodefaults", "-display", "none"]);
+        command.arg("-nodefaults");
+        if self.display != Display::Window {
+            command.args(["-display", "none"]);
+        }
+        if self.display != Display::None {
+            command.args(["-device", "VGA"]);
+        }
+        if let Some(socket) = &self.control {
+            let mut option = with_path("unix:", socket);
+            option.push(",server=on,wait=off");
+            command.arg("-qmp").arg(option);
+        }
         // A person may reboot; a run that somebody judges ends there.
         if !matches!(serial, Serial::Terminal(_)) {
             command.arg("-no-reboot");
         }
-        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        if self.has_exit_device {
+            command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        }
         for (number, disk) in self.disks.iter().enumerate() {
             let drive = format!("if=none,format=raw,id=disk{number},file=");
             command.arg("-drive").arg(with_path(&drive, disk));
@@ -105,13 +142,18 @@ impl Machine {
         }
         command.args(serial_arguments(serial));
         if let Some(line) = &self.debug_line {
-            command.args(["-serial", &format!("{line},server=on,wait=off")]);
+            command.args(["-serial", line]);
         }
         if let Some(image) = store {
             command.args(self.store.arguments(image));
         }
-        command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
-        command.args(["-append", &self.append.join(" ")]);
+        match &self.firmware {
+            Some(file) => command.args(firmware::arguments(file)),
+            None => {
+                command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
+                command.args(["-append", &self.append.join(" ")])
+            }
+        };
         command
     }
 
@@ -177,6 +219,30 @@ mod tests {
         assert!(line.contains("-accel tcg -cpu max -m 128 -smp 4"), "{line}");
         assert!(line.ends_with("-initrd build/initfs.img -append quiet exec=6c73"), "{line}");
         assert!(!line.contains("kvm") && !line.contains("icount"), "{line}");
+    }
+
+    #[test]
+    fn a_screen_is_hidden_or_a_window() {
+        let machine = Machine { control: Some("c,d".into()), ..Machine::default() };
+        let line = words(&machine, Serial::Pipe);
+        assert!(line.contains("-display none") && !line.contains("VGA"), "{line}");
+        assert!(line.contains("-qmp unix:c,,d,server=on,wait=off"), "{line}");
+        let hidden = Machine { display: Display::Hidden, ..Machine::default() };
+        assert!(words(&hidden, Serial::Pipe).contains("-display none -device VGA"));
+        let window = Machine { display: Display::Window, ..Machine::default() };
+        assert!(!words(&window, Serial::Pipe).contains("-display"));
+    }
+
+    #[test]
+    fn firmware_boots_the_disk_by_itself() {
+        let machine = Machine {
+            firmware: Some("/x/OVMF.fd".into()),
+            disks: vec!["d.img".into()],
+            ..Machine::default()
+        };
+        let line = words(&machine, Serial::Pipe);
+        assert!(line.ends_with("-bios /x/OVMF.fd") && line.contains("file=d.img"), "{line}");
+        assert!(!line.contains("-kernel") && !line.contains("-append"), "{line}");
     }
 
     #[test]

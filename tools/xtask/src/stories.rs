@@ -2,9 +2,11 @@
 
 use crate::debugger::Debugger;
 use crate::dialogue::Dialogue;
+use crate::esp;
 use crate::exec::{self, Outcome};
+use crate::firmware;
 use crate::guest::{EXIT_OK, Ending};
-use crate::machine::Machine;
+use crate::machine::{Display, Machine};
 use crate::story::{Ends, Exec, Step, Story};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Trial};
@@ -54,6 +56,11 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
             Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
         machine.has_store = story.has_store;
         machine.store = story.store.clone();
+        if story.has_screen {
+            machine.display = Display::Hidden;
+            let stops = story.steps.iter().any(|step| matches!(step, Step::Interrupt(_)));
+            machine.has_exit_device = !stops;
+        }
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);
@@ -67,6 +74,11 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
 fn tell(story: &Story, machine: &Machine) -> Result<()> {
     let name = format!("{}-smp{}", story.name, machine.cpus);
     let disk = if story.has_disk { Some(FreshDisk::new(machine, &name)?) } else { None };
+    let firmware = match story.has_firmware {
+        true => Some(firmware::find()?.context("no UEFI firmware here: install OVMF")?),
+        false => None,
+    };
+    let machine = Machine { firmware, ..machine.clone() };
     let machine =
         &Machine { disks: disk.iter().map(|disk| disk.file.clone()).collect(), ..machine.clone() };
     let mut dialogue = None;
@@ -91,10 +103,26 @@ fn take(
     if let Step::Exec(exec) = step {
         return perform(exec, story, machine, name);
     }
+    if let Step::KernelGdb(commands, wanted) = step {
+        let heard = crate::gdb::ask(machine, commands, story.limit, name)?;
+        for wanted in wanted {
+            ensure!(wanted.is_match(&heard), "{heard}GDB printed nothing like: {wanted}");
+        }
+        return Ok(());
+    }
     if let Step::Cut = step {
         // Dropping a guest kills it at once.
         let talk = dialogue.take().context("no machine is running")?;
         return forbid(story, talk.text());
+    }
+    if let Step::EspRemove(_) | Step::EspWrite(..) = step {
+        ensure!(dialogue.is_none(), "the disk is in use");
+        let disk = machine.disks.first().context("the story has no disk")?;
+        return match step {
+            Step::EspWrite(path, text) => esp::write(disk, path, text),
+            Step::EspRemove(path) => esp::remove(disk, path),
+            _ => Ok(()),
+        };
     }
     let talk = match dialogue {
         Some(talk) => talk,
@@ -103,6 +131,11 @@ fn take(
     match step {
         Step::Send(keys) => talk.type_keys(keys),
         Step::Expect(wanted) => talk.expect(wanted)?,
+        Step::Keys(text) => talk.type_on_keyboard(text)?,
+        Step::Press(keys) => talk.press(&keys.iter().map(String::as_str).collect::<Vec<_>>())?,
+        Step::Shows(wanted) => talk.watch(wanted)?,
+        Step::Interrupt(wanted) => talk.interrupt(wanted)?,
+        Step::Picture(file) => talk.picture(&machine.logs.join(file))?,
         Step::Ends(wanted) => {
             let ending = talk.ending()?;
             let is_right = match wanted {
@@ -119,7 +152,8 @@ fn take(
             let image = talk.store().context("the story has no store")?;
             step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
         }
-        Step::Exec(_) | Step::Cut => {}
+        Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
+        Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
 }

@@ -31,6 +31,10 @@ pub(crate) struct Story {
     pub(crate) forbid: Vec<Regex>,
     /// Whether the machines of the story have a disk, the same one.
     pub(crate) has_disk: bool,
+    /// Whether firmware boots that disk, instead of QEMU the kernel.
+    pub(crate) has_firmware: bool,
+    /// Whether the machines have a screen and a keyboard.
+    pub(crate) has_screen: bool,
     /// Why it is not run yet.
     pub(crate) off: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -47,10 +51,26 @@ pub(crate) enum Step {
     Expect(Regex),
     /// Wait until the guest ends like this.
     Ends(Ends),
+    /// Characters on the keyboard.
+    Keys(String),
+    /// Keys of the keyboard together.
+    Press(Vec<String>),
+    /// Wait until the screen shows this.
+    Shows(Regex),
+    /// Keep a picture of the screen.
+    Picture(String),
+    /// Between two machines: take a file off the disk's EFI partition.
+    EspRemove(String),
+    /// Between two machines: write a text to a file there.
+    EspWrite(String, String),
+    /// Make the kernel panic, and wait until the console shows this.
+    Interrupt(Regex),
     /// Pull the plug.
     Cut,
     /// Do nothing for a while, as a person does.
     Pause(Duration),
+    /// A GDB on the host does this to the kernel, from its first instruction on, and prints that.
+    KernelGdb(String, Vec<Regex>),
     /// Look into the emergency store, change it, or take it away.
     Store(StoreStep),
 }
@@ -81,6 +101,8 @@ pub(crate) struct Gdb {
     pub(crate) symbols: String,
     /// All of these match what it prints.
     pub(crate) matches: Vec<Regex>,
+    /// It reads a core file that the guest writes to the port.
+    pub(crate) reads_core: bool,
 }
 
 /// How a guest may end.
@@ -107,6 +129,8 @@ impl Story {
         ensure!(!file.about.trim().is_empty(), "`about` says nothing");
         ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
         ensure!(!file.step.is_empty(), "a story needs steps");
+        let needs_disk = !file.firmware || (file.disk && file.append.is_empty());
+        ensure!(needs_disk, "`firmware` needs `disk`, and has no `append`");
         let steps = file.step.into_iter().enumerate().map(|(index, step)| {
             step.check().with_context(|| format!("step {} of the story", index + 1))
         });
@@ -120,6 +144,8 @@ impl Story {
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
             has_disk: file.disk,
+            has_firmware: file.firmware,
+            has_screen: file.screen,
             off: file.off,
             steps: steps.collect::<Result<_>>()?,
         })
@@ -148,6 +174,10 @@ struct File {
     forbid: Vec<String>,
     #[serde(default)]
     disk: bool,
+    #[serde(default)]
+    firmware: bool,
+    #[serde(default)]
+    screen: bool,
     off: Option<String>,
     step: Vec<FileStep>,
 }
@@ -180,6 +210,9 @@ struct FileStep {
     gdb_symbols: Option<String>,
     #[serde(default)]
     gdb_matches: Vec<String>,
+    #[serde(default)]
+    gdb_core: bool,
+    kernel_gdb: Option<String>,
     line: Option<String>,
     send: Option<String>,
     expect: Option<String>,
@@ -192,21 +225,46 @@ struct FileStep {
     store_holds: Option<String>,
     store_lacks: Option<String>,
     monitor: Option<String>,
+    keys: Option<String>,
+    press: Option<String>,
+    shows: Option<String>,
+    picture: Option<String>,
+    nmi: Option<String>,
+    esp_remove: Option<String>,
+    esp_write: Option<String>,
 }
 
 impl FileStep {
     fn check(self) -> Result<Step> {
+        if let Some(commands) = self.kernel_gdb {
+            let says_more = self.exec.is_some() || self.line.is_some() || self.gdb.is_some();
+            ensure!(!says_more, "`kernel_gdb` stands alone");
+            return Ok(Step::KernelGdb(commands, patterns(&self.gdb_matches)?));
+        }
         let judges = self.status.is_some()
             || self.stdout.is_some()
             || !self.stdout_contains.is_empty()
             || !self.stdout_matches.is_empty()
             || !self.stdout_lacks.is_empty();
         ensure!(self.exec.is_some() || !judges, "`status` and `stdout` belong to `exec`");
+        if let Some(step) = self.screen_step()? {
+            let says_more = judges
+                || self.cut
+                || self.exec.is_some()
+                || self.line.is_some()
+                || self.send.is_some()
+                || self.expect.is_some()
+                || self.ends.is_some()
+                || self.pause_ms.is_some();
+            ensure!(!says_more, "a step of screen and keyboard stands alone");
+            return Ok(step);
+        }
         let gdb = match (self.gdb, self.gdb_symbols) {
             (Some(commands), Some(symbols)) => {
-                Some(Gdb { commands, symbols, matches: patterns(&self.gdb_matches)? })
+                let (matches, reads_core) = (patterns(&self.gdb_matches)?, self.gdb_core);
+                Some(Gdb { commands, symbols, matches, reads_core })
             }
-            (None, None) if self.gdb_matches.is_empty() => None,
+            (None, None) if self.gdb_matches.is_empty() && !self.gdb_core => None,
             _ => bail!("`gdb` and `gdb_symbols` belong together"),
         };
         ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");
@@ -253,10 +311,35 @@ impl FileStep {
             (None, None, None, None, None, Some(ms)) => Ok(Step::Pause(Duration::from_millis(ms))),
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
-                 `store_*`, `monitor`"
+                 `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`, \
+                 `esp_remove`, `esp_write`"
             ),
         }
     }
+
+    /// The step, if it is one of screen and keyboard.
+    fn screen_step(&self) -> Result<Option<Step>> {
+        let combination = |keys: &String| keys.split('-').map(str::to_owned).collect();
+        let steps = [
+            self.keys.clone().map(Step::Keys),
+            self.press.as_ref().map(combination).map(Step::Press),
+            self.shows.as_deref().map(pattern).transpose()?.map(Step::Shows),
+            self.picture.clone().map(Step::Picture),
+            self.esp_remove.clone().map(Step::EspRemove),
+            self.esp_write.as_deref().map(esp_write).transpose()?,
+            self.nmi.as_deref().map(pattern).transpose()?.map(Step::Interrupt),
+        ];
+        let mut steps = steps.into_iter().flatten();
+        let step = steps.next();
+        ensure!(steps.next().is_none(), "a step is one thing");
+        Ok(step)
+    }
+}
+
+/// `PATH=TEXT`.
+fn esp_write(text: &str) -> Result<Step> {
+    let (path, text) = text.split_once('=').context("`esp_write` is PATH=TEXT")?;
+    Ok(Step::EspWrite(path.into(), text.into()))
 }
 
 fn patterns(texts: &[String]) -> Result<Vec<Regex>> {
@@ -287,6 +370,9 @@ mod tests {
             "about = 'x'",
             "about = ''\n[[step]]\nexec = 'true'",
             "about = 'x'\nstep = []",
+            "about = 'x'\nfirmware = true\n[[step]]\nexec = 'true'",
+            "about = 'x'\n[[step]]\nkeys = 'x'\nshows = 'x'",
+            "about = 'x'\n[[step]]\nkeys = 'x'\nline = 'x'",
             "about = 'x'\nsmp = [0]\n[[step]]\nexec = 'true'",
             "about = 'x'\nsteps = 1\n[[step]]\nexec = 'true'",
             "about = 'x'\n[[step]]\nexec = 'true'\nline = 'x'",

@@ -93,10 +93,32 @@ fn main() {
     if let Err(error) = uucore::locale::setup_localization(messages) {
         complain(&format!("{name}: messages are missing: {error}"));
     }
+    if RESOLVE_PATHS.contains(&name.as_str()) {
+        arguments.iter_mut().skip(1).for_each(|argument| spell_out(argument, has_scheme));
+    }
     let status = run(arguments.into_iter());
     // What cannot be written was noticed by the tool, or nobody reads any more.
     let _ = std::io::stdout().flush();
     exit(status)
+}
+
+/// Tools that take paths apart at slashes and put them behind the working directory themselves, and
+/// so do not see that `ram:x` begins at a scheme.
+const RESOLVE_PATHS: &[&str] = &["cp", "ln", "mv", "readlink", "realpath"];
+
+/// `ram:x` as the same path in the form that begins with a slash.
+fn spell_out(argument: &mut OsString, has_scheme: impl Fn(&str) -> bool) {
+    let text = argument.to_str().and_then(|text| text.split_once(':'));
+    if let Some((scheme, rest)) = text.filter(|(scheme, _)| has_scheme(scheme)) {
+        *argument = format!("/scheme/{scheme}/{}", rest.trim_start_matches('/')).into();
+    }
+}
+
+fn has_scheme(name: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    !name.is_empty()
+        && name.bytes().all(is_word)
+        && std::path::Path::new("/scheme").join(name).exists()
 }
 
 /// The last part of a path, also of `initfs:bin/ls`.
@@ -133,6 +155,20 @@ fn list(name: &str) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scheme_paths_are_spelt_out() {
+        let spelt = |text: &str| {
+            let mut argument = OsString::from(text);
+            spell_out(&mut argument, |name| name == "ram");
+            argument.into_string().expect("text")
+        };
+        assert_eq!(spelt("ram:/a/b"), "/scheme/ram/a/b");
+        assert_eq!(spelt("ram:"), "/scheme/ram/");
+        assert_eq!(spelt("/ram:/a"), "/ram:/a");
+        assert_eq!(spelt("other:a"), "other:a");
+        assert_eq!(spelt("--suffix=.a"), "--suffix=.a");
+    }
 
     #[test]
     fn tools_are_sorted_and_found() {

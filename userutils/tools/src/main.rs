@@ -11,6 +11,7 @@ mod failure;
 mod free;
 mod grep;
 mod hexdump;
+mod inspect;
 mod kill;
 mod limit;
 mod lsblk;
@@ -42,7 +43,8 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 20] = [
+const TOOLS: [Tool; 25] = [
+    inspect::core::TOOL,
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -51,11 +53,15 @@ const TOOLS: [Tool; 20] = [
     hexdump::TOOL,
     kill::TOOL,
     lsblk::TOOL,
+    inspect::lsof::TOOL,
     lspci::TOOL,
     emerg::LEAK,
     limit::TOOL,
     mount::TOOL,
+    inspect::pmap::TOOL,
+    inspect::prof::TOOL,
     ps::TOOL,
+    inspect::pstack::TOOL,
     stop::REBOOT,
     schemes::TOOL,
     stop::SHUTDOWN,

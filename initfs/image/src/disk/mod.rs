@@ -19,6 +19,8 @@ use table::Layout;
 /// What goes on the disk.
 pub(crate) struct Request {
     pub(crate) manifests: Vec<PathBuf>,
+    /// Where the built programs are.
+    pub(crate) programs: PathBuf,
     pub(crate) output: PathBuf,
     /// Files of the EFI system partition: from where, to which path.
     pub(crate) boot: Vec<(PathBuf, String)>,
@@ -35,18 +37,30 @@ pub(crate) fn build(request: &Request) -> anyhow::Result<()> {
     }
     let layout = Layout::new(disk.get_ref()).map_err(|error| manifest.mistake(disk, error))?;
     let unfinished = request.output.with_extension("unfinished");
-    write(&unfinished, &layout, &manifests, &request.boot)
+    write(&unfinished, &layout, &manifests, request)
         .with_context(|| format!("building {}", request.output.display()))?;
     std::fs::rename(&unfinished, &request.output)
         .with_context(|| format!("cannot write {}", request.output.display()))
+}
+
+/// Makes the EFI partition of a finished image anew; everything else on it stays.
+pub(crate) fn update(image: &Path, boot: &[(PathBuf, String)]) -> anyhow::Result<()> {
+    let update = || {
+        let file = File::options().read(true).write(true).open(image)?;
+        let place = table::efi_partition(&file)?;
+        Part::new(&file, place)?.erase()?;
+        esp::write(Part::new(&file, place)?, boot)
+    };
+    update().with_context(|| format!("cannot update {}", image.display()))
 }
 
 fn write(
     path: &Path,
     layout: &Layout,
     manifests: &[Manifest],
-    boot: &[(PathBuf, String)],
+    request: &Request,
 ) -> anyhow::Result<()> {
+    let boot = &request.boot;
     let mut file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
     file.set_len(layout.size)?;
     table::write(&mut file, layout)?;
@@ -55,7 +69,7 @@ fn write(
     } else if !boot.is_empty() {
         bail!("boot files need `efi` in [disk]");
     }
-    root::write(Part::new(&file, layout.root)?, manifests)?;
+    root::write(Part::new(&file, layout.root)?, manifests, &request.programs)?;
     Ok(())
 }
 
@@ -77,8 +91,8 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
-/// The sizes of the partitions, as the manifest has them.
+/// The sizes of root, store and EFI partition, as the manifest has them.
 fn sizes(disk: &Disk) -> Result<[u64; 3], String> {
     let of = |text: &Option<String>| text.as_deref().map_or(Ok(0), size);
-    Ok([of(&disk.efi)?, size(&disk.root)?, of(&disk.store)?])
+    Ok([size(&disk.root)?, of(&disk.store)?, of(&disk.efi)?])
 }

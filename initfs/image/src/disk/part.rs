@@ -23,6 +23,25 @@ impl Part {
         self.place.size
     }
 
+    /// Makes it zeroes where it is not.
+    pub(super) fn erase(&mut self) -> io::Result<()> {
+        let mut piece = vec![0; 1 << 16];
+        let mut at = 0;
+        while at < self.place.size {
+            self.seek(SeekFrom::Start(at))?;
+            let count = self.read(&mut piece)?;
+            if count == 0 {
+                break;
+            }
+            if piece[..count].iter().any(|byte| *byte != 0) {
+                self.seek(SeekFrom::Start(at))?;
+                self.write_all(&vec![0; count])?;
+            }
+            at += count as u64;
+        }
+        Ok(())
+    }
+
     fn clip(&self, length: usize) -> usize {
         usize::try_from(self.place.size.saturating_sub(self.at)).map_or(length, |r| r.min(length))
     }

@@ -1,9 +1,13 @@
 //! The RedoxFS that `file:` serves: a fresh file system with what the manifests name.
 
-use crate::manifest::{DiskDirectory, DiskFile, DiskLink, Manifest};
+use crate::manifest::{DiskDirectory, DiskFile, DiskLink, Manifest, Package};
+use crate::pack::join;
+use crate::users;
 use anyhow::{anyhow, bail};
 use redoxfs::{BLOCK_SIZE, Disk, FileSystem, HEADER_RING, Node, Transaction, TreePtr};
+use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use syscall::error::{EEXIST, EIO, ENOENT, Error};
 
 use super::part::Part;
@@ -29,13 +33,13 @@ impl Disk for Part {
 }
 
 /// Makes the file system.
-pub(super) fn write(part: Part, manifests: &[Manifest]) -> anyhow::Result<()> {
+pub(super) fn write(part: Part, manifests: &[Manifest], programs: &Path) -> anyhow::Result<()> {
     let mut system =
         FileSystem::create(part, None, 0, 0).map_err(|error| anyhow!("RedoxFS: {error}"))?;
     system.header.uuid = UUID;
     let mut failure = None;
     let made = system.tx(|tx| {
-        fill(tx, manifests).map_err(|error| {
+        fill(tx, manifests, programs).map_err(|error| {
             failure = Some(error);
             Error::new(EIO)
         })
@@ -64,7 +68,12 @@ fn forget_old_headers(system: &mut FileSystem<Part>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fill(tx: &mut Transaction<'_, Part>, manifests: &[Manifest]) -> anyhow::Result<()> {
+fn fill(
+    tx: &mut Transaction<'_, Part>,
+    manifests: &[Manifest],
+    programs: &Path,
+) -> anyhow::Result<()> {
+    check_packages(manifests)?;
     for manifest in manifests {
         let Some(disk) = &manifest.sections.disk else { continue };
         for at in &disk.get_ref().directory {
@@ -83,6 +92,79 @@ fn fill(tx: &mut Transaction<'_, Part>, manifests: &[Manifest]) -> anyhow::Resul
             let DiskLink { path, target } = at.get_ref();
             add(tx, path, Node::MODE_SYMLINK | 0o777, [0; 2], target.as_bytes())
                 .map_err(|error| manifest.mistake(at, format!("{error:#}")))?;
+        }
+        for at in &disk.get_ref().package {
+            add_package(tx, manifest, at.get_ref(), programs)
+                .map_err(|error| manifest.mistake(at, format!("{error:#}")))?;
+        }
+    }
+    add_users(tx, manifests)
+}
+
+/// The users' names, and their homes.
+fn add_users(tx: &mut Transaction<'_, Part>, manifests: &[Manifest]) -> anyhow::Result<()> {
+    if let Some([passwd, group]) = users::render(manifests)? {
+        for (path, text) in [(users::PASSWD, passwd), (users::GROUP, group)] {
+            add(tx, path, Node::MODE_FILE | 0o644, [0; 2], text.as_bytes())?;
+        }
+    }
+    for (home, owner) in users::homes(manifests) {
+        add(tx, home, Node::MODE_DIR | 0o700, owner, &[])?;
+    }
+    Ok(())
+}
+
+fn add_package(
+    tx: &mut Transaction<'_, Part>,
+    manifest: &Manifest,
+    package: &Package,
+    programs: &Path,
+) -> anyhow::Result<()> {
+    let Package { into, names, .. } = package;
+    let built = package.programs.iter().map(|name| programs.join(name));
+    let missing: Vec<&str> = built
+        .clone()
+        .zip(&package.programs)
+        .filter(|(file, _)| !file.is_file())
+        .map(|(_, name)| name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        bail!("not built in {}: {}", programs.display(), missing.join(", "));
+    }
+    let others = package.sources.iter().map(|source| manifest.source(source));
+    for file in built.chain(others) {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| anyhow!("{} has no name", file.display()))?;
+        let bytes = crate::pack::read(&file)?;
+        add(tx, &join(into, name), Node::MODE_FILE | 0o755, [0; 2], &bytes)?;
+    }
+    let Some(first) = package.programs.first() else {
+        return if names.is_empty() { Ok(()) } else { bail!("`names` needs a program to lead to") };
+    };
+    for name in names {
+        add(tx, &join(into, name), Node::MODE_SYMLINK | 0o777, [0; 2], first.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Every package has a name of its own, and what it needs is there.
+fn check_packages(manifests: &[Manifest]) -> anyhow::Result<()> {
+    let all = || {
+        let disks = manifests.iter().filter_map(|m| Some((m, m.sections.disk.as_ref()?)));
+        disks.flat_map(|(m, disk)| disk.get_ref().package.iter().map(move |at| (m, at)))
+    };
+    let mut names = BTreeSet::new();
+    for (manifest, at) in all() {
+        if !names.insert(at.get_ref().name.as_str()) {
+            let message = format!("a second package is called {:?}", at.get_ref().name);
+            return Err(manifest.mistake(at, message).into());
+        }
+    }
+    for (manifest, at) in all() {
+        let Package { name, needs, .. } = at.get_ref();
+        if let Some(need) = needs.iter().find(|need| !names.contains(need.as_str())) {
+            let message = format!("package {name:?} needs {need:?}, which is no package");
+            return Err(manifest.mistake(at, message).into());
         }
     }
     Ok(())

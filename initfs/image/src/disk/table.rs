@@ -27,13 +27,13 @@ pub(super) struct Place {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) size: u64,
-    pub(super) efi: Option<Place>,
     pub(super) root: Place,
     pub(super) store: Option<Place>,
+    pub(super) efi: Option<Place>,
 }
 
 impl Layout {
-    /// One behind the other, in the order of the manifest.
+    /// One behind the other. The firmware does not mind where its partition is.
     pub(super) fn new(disk: &Disk) -> Result<Self, String> {
         let sizes = super::sizes(disk)?;
         let mut at = ALIGNMENT;
@@ -42,10 +42,21 @@ impl Layout {
             at += place.size;
             (size > 0).then_some(place)
         };
-        let [efi, root, store] = sizes.map(&mut place);
+        let [root, store, efi] = sizes.map(&mut place);
         let root = root.ok_or("`root` needs a size")?;
         Ok(Self { size: at + ALIGNMENT, efi, root, store })
     }
+}
+
+/// Where the EFI partition of a finished image is.
+pub(super) fn efi_partition(file: &File) -> anyhow::Result<Place> {
+    let config = gpt::GptConfig::new().logical_block_size(LogicalBlockSize::Lb512);
+    let table = config.open_from_device(file.try_clone()?)?;
+    let is_efi = |text: &str| text.eq_ignore_ascii_case(partition::EFI_SYSTEM);
+    let found = table.partitions().values().find(|p| is_efi(&p.part_type_guid.guid.to_string()));
+    let found = found.ok_or_else(|| anyhow!("it has no EFI partition"))?;
+    let (start, end) = (found.first_lba * BLOCK, (found.last_lba + 1) * BLOCK);
+    Ok(Place { start, size: end - start })
 }
 
 /// Writes the GPT at both ends, and the old table that tells others to keep off.
@@ -57,9 +68,9 @@ pub(super) fn write(file: &mut File, layout: &Layout) -> anyhow::Result<()> {
     let mut table = config.create_from_device(file, Some(Uuid::from_u128(FIRST_GUID)))?;
     table.update_partitions(Default::default())?;
     let parts = [
-        ("efi", layout.efi, partition::EFI_SYSTEM),
         ("root", Some(layout.root), partition::ROOT),
         ("store", layout.store, partition::STORE),
+        ("efi", layout.efi, partition::EFI_SYSTEM),
     ];
     let present = parts.into_iter().filter_map(|(name, place, kind)| Some((name, place?, kind)));
     for (number, (name, place, kind)) in (1..).zip(present) {

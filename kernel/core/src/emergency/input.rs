@@ -1,18 +1,20 @@
 //! What is typed while the world stands still.
 //!
-//! A ring that drops the newest byte when it is full. Bytes come from the console's interrupt;
-//! the picker takes them as keys. What was typed before the picker could be seen is thrown away.
+//! A ring that drops the newest byte when it is full. Bytes come from the console's interrupt
+//! or a keyboard's; the picker takes them as keys. What was typed before the picker could be seen is thrown away.
+
+use terminal::Keyboard;
 
 /// Bytes kept.
 const SIZE: usize = 64;
 
 /// Bytes typed and not looked at yet.
-#[derive(Debug)]
 pub struct Input {
     bytes: [u8; SIZE],
     first: usize,
     count: usize,
     escape: Escape,
+    keyboard: Keyboard,
 }
 
 /// How much of an escape sequence (ECMA-48, 5.4) has come.
@@ -45,11 +47,24 @@ pub enum Key {
 
 impl Default for Input {
     fn default() -> Self {
-        Self { bytes: [0; SIZE], first: 0, count: 0, escape: Escape::None }
+        Self {
+            bytes: [0; SIZE],
+            first: 0,
+            count: 0,
+            escape: Escape::None,
+            keyboard: Keyboard::us(),
+        }
     }
 }
 
 impl Input {
+    /// A PS/2 keyboard sent a byte. A key of it counts as the bytes that a terminal sends for it.
+    pub fn push_code(&mut self, code: u8) {
+        if let Some(bytes) = self.keyboard.byte(code) {
+            bytes.as_slice().iter().for_each(|byte| self.push_irq(*byte));
+        }
+    }
+
     /// A byte came. Dropped when the ring is full.
     pub fn push_irq(&mut self, byte: u8) {
         if self.count < SIZE {

@@ -51,6 +51,8 @@ pub enum Phase {
     /// It does.
     #[default]
     Calm,
+    /// It does, but the kernel's heap cannot grow: what needs some of it is refused.
+    Short,
     /// CPUs come in one by one.
     Gathering,
     /// Everything stands still.
@@ -296,7 +298,7 @@ impl<M: Machine> Emergency<M> {
 
     /// Whether no CPU may run programs.
     pub fn is_active(&self) -> bool {
-        self.phase != Phase::Calm
+        matches!(self.phase, Phase::Gathering | Phase::Frozen)
     }
 
     /// Whether everything stands still.

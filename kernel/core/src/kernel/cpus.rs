@@ -41,7 +41,11 @@ pub struct Cpu {
     /// the end of its turn or its own, a thread that became ready here, a new timer. The one word
     /// that every call tests.
     pub(super) must_look: bool,
-    /// When the current thread's turn ends, nanoseconds since boot.
+    /// When the current turn began, in ticks.
+    pub(super) turn_began: u64,
+    /// How long a turn is, in ticks.
+    pub(super) turn_ticks: u64,
+    /// When it ends, nanoseconds since boot.
     pub(super) turn_ends: u64,
     /// What the one-shot timer is set to; `u64::MAX` for nothing.
     pub(super) timer: u64,
@@ -64,7 +68,7 @@ pub struct Cpu {
 
 impl Cpu {
     /// A CPU that has not run anything. Its times count from `started` on.
-    pub fn new(id: CpuId, started: u64) -> Self {
+    fn new(id: CpuId, started: u64, turn_ticks: u64) -> Self {
         Self {
             id,
             caller: Caller::NOBODY,
@@ -74,6 +78,8 @@ impl Cpu {
             handoff: Handoff::Nobody,
             must_yield: false,
             must_look: false,
+            turn_began: 0,
+            turn_ticks,
             turn_ends: 0,
             timer: u64::MAX,
             is_idle: false,
@@ -159,9 +165,10 @@ pub struct Cpus {
 }
 
 impl Cpus {
-    /// Records of `count` CPUs that have not run anything.
-    pub(super) fn new(count: u32, started: u64) -> Self {
-        let records = (0..CPUS_MAX as u32).map(|number| Cpu::new(CpuId(number), started));
+    /// Records of `count` CPUs that have not run anything. A turn is `turn_ticks` long.
+    pub(super) fn new(count: u32, started: u64, turn_ticks: u64) -> Self {
+        let record = |number| Cpu::new(CpuId(number), started, turn_ticks);
+        let records = (0..CPUS_MAX as u32).map(record);
         let records: Box<[Cpu]> = records.collect();
         let records = records.try_into().unwrap_or_else(|_| unreachable!("as many as fit"));
         Self { records, count: count as usize }

@@ -150,6 +150,9 @@ impl<M: Machine> Kernel<M> {
                     if signal != SIGKILL && self.report_end(task, ended) {
                         continue;
                     }
+                    if self.keep_crashed(task, signal) {
+                        continue;
+                    }
                     self.end_process(process, ended);
                     return false;
                 }
@@ -165,7 +168,7 @@ impl<M: Machine> Kernel<M> {
                         self.this_record().must_look = true;
                         return true;
                     }
-                    if self.lacks_room_for_handler(task) {
+                    if self.lacks_room_for_handler(task, action) {
                         self.park_for_memory(task);
                         return false;
                     }
@@ -245,13 +248,23 @@ impl<M: Machine> Kernel<M> {
         self.call_interrupted(task, number, begins_anew)
     }
 
+    /// Below which address a handler's frame goes: the thread's other stack if the action wants it
+    /// and no handler is there yet, else where the thread was, without its red zone.
+    fn handler_top(&mut self, task: TaskId, action: SigAction) -> usize {
+        let thread = &mut self.tasks[task.0];
+        let pointer = thread.context().stack_pointer();
+        match thread.signals.alternate {
+            Some(stack) if action.flags & SA_ONSTACK != 0 && !stack.holds(pointer) => stack.top(),
+            _ => pointer.wrapping_sub(RED_ZONE),
+        }
+    }
+
     /// Whether there is no memory for what a handler finds on the stack, and an emergency is to
     /// find some.
-    fn lacks_room_for_handler(&mut self, task: TaskId) -> bool {
-        let thread = &mut self.tasks[task.0];
-        let space = thread.space;
-        let top = thread.context().stack_pointer();
-        let ends = [top.wrapping_sub(RED_ZONE), top.wrapping_sub(RED_ZONE + HANDLER_FRAME)];
+    fn lacks_room_for_handler(&mut self, task: TaskId, action: SigAction) -> bool {
+        let top = self.handler_top(task, action);
+        let space = self.tasks[task.0].space;
+        let ends = [top.wrapping_sub(1), top.wrapping_sub(HANDLER_FRAME)];
         ends.into_iter().any(|address| {
             let page = Page::containing(address);
             let tables = &self.spaces[space.0].tables;
@@ -271,12 +284,12 @@ impl<M: Machine> Kernel<M> {
         action: SigAction,
         info: SigInfo,
     ) -> Result<(), usize> {
+        let stack = self.handler_top(task, action);
         let thread = &mut self.tasks[task.0];
         if thread.signals.interrupted.len() >= NESTING_MAX {
             return Err(info.signo as usize);
         }
         let registers = thread.context().registers();
-        let stack = thread.context().stack_pointer();
         let mut frame = alloc::vec::Vec::with_capacity(256);
         frame.extend_from_slice(&action.restorer.to_ne_bytes());
         frame.extend_from_slice(&[0; 8]);
@@ -284,7 +297,7 @@ impl<M: Machine> Kernel<M> {
         frame.extend_from_slice(&registers);
         // On entry to a function the stack pointer is 8 below a multiple of 16, where the return
         // address is (System V x86-64 ABI, 3.2.2).
-        let top = stack.wrapping_sub(RED_ZONE + frame.len()) & !15;
+        let top = stack.wrapping_sub(frame.len()) & !15;
         let base = top.wrapping_sub(8);
         let space = thread.space;
         let slice = UserSlice::new(base, frame.len()).map_err(|_| SIGSEGV)?;
@@ -408,6 +421,11 @@ impl<M: Machine> Kernel<M> {
             "fault",
             format_args!("{name}[{pid}] ended by {signal_name}: {what}, at {at:#x}"),
         );
+        if self.would_keep(process, signal) {
+            let info =
+                SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
+            return self.force_signal(task, info);
+        }
         self.end_process(process, Ended::Signalled(signal as u8));
     }
 

@@ -99,6 +99,10 @@ impl<M: Machine> Kernel<M> {
             args: self.copy_strings(caller, args, args_len, args_count)?,
             envs: self.copy_strings(caller, envs, envs_len, envs_count)?,
         };
+        // Very many empty strings are little, but the pointers to them are not.
+        if args_count + envs_count > STRINGS_MAX {
+            return fail(E2BIG);
+        }
         let image = UserSlice::new(image, image_len)?;
         let source = Source::Memory { space: caller.space, image };
         let loaded = self.load(source, &strings)?;
@@ -147,7 +151,7 @@ impl<M: Machine> Kernel<M> {
         use abi::redox::flag::O_RDWR;
         let caller = Caller { task, process, space };
         for _ in 0..3 {
-            let description = self.open_path(caller, "debug:", O_RDWR)?;
+            let description = self.open_path(caller, "debug:".to_owned(), O_RDWR)?;
             self.install(process, description, abi::LOWEST_FREE, 0)?;
         }
         Ok(())
@@ -339,6 +343,7 @@ impl<M: Machine> Kernel<M> {
             self.tids.insert(pid, caller.task);
         }
         thread.signals.interrupted.clear();
+        thread.signals.alternate = None;
         thread.unfinished = Default::default();
         self.machine.suspend(thread.context());
         *thread.context() = M::Context::start(loaded.entry, loaded.stack);

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 /// The highest number of a process or thread.
 const PID_MAX: Pid = 99_999;
 /// Most processes and threads there may be, however much memory there is.
-const TASKS_MAX: usize = 32_768;
+const TASKS_MAX: usize = 16_384;
 /// The umask of the first process.
 const FIRST_UMASK: u32 = 0o022;
 /// One more process or thread for so many frames: the kernel's own records of it, and the least it
@@ -117,9 +117,20 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether there may be one more process or thread. Those that have ended and have not been
     /// waited for count.
-    pub(crate) fn has_room_for_task(&self) -> bool {
+    pub(crate) fn has_room_for_task(&mut self) -> bool {
         let most = self.tasks_max();
-        self.tasks.len() < most && self.processes.len() < most
+        self.tasks.len() < most
+            && self.processes.len() < most
+            && self.pids.try_reserve(1).is_ok()
+            && self.tids.try_reserve(1).is_ok()
+            && self.policy.has_room()
+    }
+
+    /// Whether the kernel's heap has room for about so many bytes in small pieces beside what every
+    /// operation may take.
+    pub(crate) fn has_heap_for(&self, bytes: usize) -> bool {
+        let is_little = bytes <= self.machine.heap_reserve() / 2;
+        is_little || bytes <= self.machine.heap_free() / 2
     }
 
     /// Most threads of all processes together, and most processes.
@@ -133,6 +144,10 @@ impl<M: Machine> Kernel<M> {
             return fail(EAGAIN);
         }
         self.check_clone(caller.task)?;
+        let files = self.processes[caller.process.0].files.heap_bytes();
+        if !self.has_heap_for(files + self.spaces[caller.space.0].heap_bytes()) {
+            return fail(ENOMEM);
+        }
         let parent_space = &mut self.spaces[caller.space.0];
         let child_space = parent_space.fork(&mut self.machine, &mut self.frames)?;
         let thread = &mut self.tasks[caller.task.0];
@@ -140,16 +155,17 @@ impl<M: Machine> Kernel<M> {
         let mut context: M::Context = thread.context().clone();
         context.set_answer(0);
         let mask = thread.signals.mask;
-        let interrupted = thread.signals.interrupted.clone();
+        let (interrupted, alternate) =
+            (thread.signals.interrupted.clone(), thread.signals.alternate);
         let space = SpaceId(self.spaces.insert(child_space));
         let child = self.add_process(space, Some(caller.process));
-        for (_, fd) in self.processes[child.0].files.iter().collect::<Vec<_>>() {
+        for (_, fd) in self.processes[child.0].files.iter() {
             self.descriptions[fd.description.0].references += 1;
         }
         let task = self.add_thread(child, context);
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
-        (signals.mask, signals.interrupted) = (mask, interrupted);
+        (signals.mask, signals.interrupted, signals.alternate) = (mask, interrupted, alternate);
         self.made_thread(caller.task, task);
         Ok(self.processes[child.0].pid as usize)
     }
@@ -242,6 +258,7 @@ impl<M: Machine> Kernel<M> {
         if is_saving {
             self.saver_ended();
         }
+        self.forget_crash(process);
         let record = &mut self.processes[process.0];
         let files = core::mem::take(&mut record.files);
         record.space = None;

@@ -6,11 +6,13 @@
 
 mod copy;
 mod cpus;
+mod crash;
 mod deliver;
 mod emergency;
 mod exec;
 mod files;
 mod life;
+mod profile;
 mod run;
 mod start;
 mod timers;
@@ -21,6 +23,8 @@ pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
+use crate::crash::Crashes;
+use crate::display::Display;
 use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
@@ -30,6 +34,7 @@ use crate::machine::Machine;
 use crate::memory::{Frame, Frames, Space, SpaceId};
 use crate::namespace::{Namespace, NamespaceId, Root};
 use crate::pipe::Pipes;
+use crate::profile::Profiles;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
@@ -132,6 +137,10 @@ pub struct Kernel<M: Machine> {
     pub timers: Timers,
     /// What tracers have open.
     pub traces: Traces,
+    /// Processes that have crashed, and who writes them down.
+    pub crashes: Crashes,
+    /// Who wants samples of what runs.
+    pub profiles: Profiles,
     /// Threads waiting for a word of memory.
     pub futexes: Futexes,
     /// Who runs next.
@@ -152,6 +161,10 @@ pub struct Kernel<M: Machine> {
     pub console: Console,
     /// The same of the second port.
     pub second: Console,
+    /// What the keyboard has sent.
+    pub keyboard: Console,
+    /// The screen, where there is one.
+    pub display: Display,
     /// The kernel's log.
     pub log: Log,
     /// Counters.
@@ -184,10 +197,16 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let second = Console::new(waits.create());
+        let crashes = Crashes::new(waits.create());
+        let keyboard = Console::new(waits.create());
+        let mut display = Display::new(machine.screen(), waits.create());
+        display.begin(&mut machine);
         let started = machine.ticks();
         let queues = [waits.create(), waits.create()];
         let emergency = Emergency::new(queues, reserve, frames.limit());
-        let cpus = Cpus::new(machine.cpu_count(), started);
+        let turn_ticks =
+            machine.cpu_facts(machine.this_cpu()).ticks_per_second / run::QUANTA_PER_SECOND;
+        let cpus = Cpus::new(machine.cpu_count(), started, turn_ticks);
         Self {
             machine,
             frames,
@@ -207,6 +226,8 @@ impl<M: Machine> Kernel<M> {
             user_schemes: Table::new(),
             timers: Timers::default(),
             traces: Traces::default(),
+            crashes,
+            profiles: Profiles::new(),
             futexes: Futexes::default(),
             policy: RoundRobin::default(),
             cpus,
@@ -217,6 +238,8 @@ impl<M: Machine> Kernel<M> {
             ranges: Ranges::default(),
             console,
             second,
+            keyboard,
+            display,
             log: Log::new(LOG_BYTES),
             stats: Stats::default(),
             last_unknown: ProcessId::NONE,
@@ -240,7 +263,12 @@ impl<M: Machine> Kernel<M> {
 
     /// Nanoseconds since boot, without the time that the world stood still.
     pub fn now(&self) -> u64 {
-        self.machine.nanoseconds(self.machine.ticks()) - self.emergency.paused_ns
+        self.now_at(self.machine.ticks())
+    }
+
+    /// The same for a moment in ticks.
+    fn now_at(&self, ticks: u64) -> u64 {
+        self.machine.nanoseconds(ticks) - self.emergency.paused_ns
     }
 
     /// Adds a line to the log, and shows it on the console if it matters enough.
@@ -255,9 +283,9 @@ impl<M: Machine> Kernel<M> {
             // The console is a terminal in raw mode: it wants both halves of a line end.
             for part in bytes[..piece.count].split_inclusive(|byte| *byte == b'\n') {
                 let text = part.strip_suffix(b"\n").unwrap_or(part);
-                self.machine.console_write(text);
+                self.to_console(None, text);
                 if text.len() < part.len() {
-                    self.machine.console_write(b"\r\n");
+                    self.to_console(None, b"\r\n");
                 }
             }
             position = piece.next;

@@ -5,19 +5,24 @@
 
 use super::cpus::{Cpu, Handoff};
 use super::{Caller, Kernel};
+use crate::emergency::Phase;
 use crate::error::*;
 use crate::kernel::{TimerKey, Waiter};
 use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
-use crate::memory::SpaceId;
+use crate::memory::{SpaceId, Zone};
 use crate::schedule::Policy;
 use crate::syscall;
 use crate::task::{State, TaskId, Unfinished, Wait};
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
 const QUANTUM_NS: u64 = 10_000_000;
+/// The same as a part of a second.
+pub(super) const QUANTA_PER_SECOND: u64 = 1_000_000_000 / QUANTUM_NS;
 /// What is set aside for the kernel's heap between operations, in bytes: more than any operation
-/// allocates.
+/// allocates that does not ask first.
 const HEAP_RESERVE: usize = 1 << 20;
+/// Where memory is in pieces, so little will do.
+const HEAP_LEAST: usize = 64 << 10;
 
 /// A thread to run, with all that running it takes.
 pub struct Chosen<M: Machine> {
@@ -34,6 +39,17 @@ impl<M: Machine> Kernel<M> {
         if self.frames.is_alarmed {
             self.look_at_pressure();
         }
+        if self.emergency.phase != Phase::Calm {
+            return self.next_unusual(cpu);
+        }
+        self.top_up_heap();
+        self.next_ready(cpu)
+    }
+
+    /// The same while the world stands still, or the kernel's heap is short.
+    #[cold]
+    #[inline(never)]
+    fn next_unusual(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         if self.emergency.is_active() {
             self.take_part(cpu);
             if self.emergency.is_active() {
@@ -41,13 +57,27 @@ impl<M: Machine> Kernel<M> {
             }
         }
         self.top_up_heap();
+        if self.emergency.phase == Phase::Short && self.machine.heap_reserve() > 0 {
+            // Enough was given back.
+            self.emergency.phase = Phase::Calm;
+        }
+        let chosen = self.next_ready(cpu);
+        if self.emergency.phase == Phase::Short {
+            self.cpus[cpu].take_detour();
+        }
+        chosen
+    }
+
+    #[inline(always)]
+    fn next_ready(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         loop {
-            let task = self.keep_or_choose(cpu)?;
+            let ticks = self.machine.ticks();
+            let task = self.keep_or_choose(cpu, ticks)?;
             let record = &mut self.cpus[cpu];
             let mut thread = &mut self.tasks[task.0];
             record.must_look = false;
             if !record.has_thread {
-                record.take_on(task, thread, self.machine.ticks());
+                record.take_on(task, thread, ticks);
             }
             let caller = record.caller;
             if thread.attention {
@@ -159,7 +189,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The current thread while it may go on, else the next one.
-    fn keep_or_choose(&mut self, cpu: CpuId) -> Option<TaskId> {
+    fn keep_or_choose(&mut self, cpu: CpuId, ticks: u64) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
         if let Some(caller) = record.current() {
             // One that has been ended is not made ready again: it is reaped.
@@ -168,20 +198,19 @@ impl<M: Machine> Kernel<M> {
             }
             record.must_yield = false;
             if !self.is_somebody_ready(cpu) {
-                self.start_turn(cpu);
+                self.start_turn(cpu, ticks);
                 return Some(caller.task);
             }
             self.leave(cpu);
             self.make_ready(caller.task);
         }
-        self.choose(cpu)
+        self.choose(cpu, ticks)
     }
 
     /// The thread that the last one handed its turn to, else the policy's next.
-    fn choose(&mut self, cpu: CpuId) -> Option<TaskId> {
-        let now = self.now();
+    fn choose(&mut self, cpu: CpuId, ticks: u64) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
-        let has_turn = now < record.turn_ends;
+        let has_turn = ticks.wrapping_sub(record.turn_began) < record.turn_ticks;
         let woken = match core::mem::take(&mut record.handoff) {
             Handoff::Held(task) => Some(task),
             Handoff::Queued(task) => self.policy.remove(task).then_some(task),
@@ -195,13 +224,15 @@ impl<M: Machine> Kernel<M> {
             None => {}
         }
         let task = self.policy.next()?;
-        self.cpus[cpu].turn_ends = now + QUANTUM_NS;
+        self.start_turn(cpu, ticks);
         Some(task)
     }
 
-    fn start_turn(&mut self, cpu: CpuId) {
-        let now = self.now();
-        self.cpus[cpu].turn_ends = now + QUANTUM_NS;
+    fn start_turn(&mut self, cpu: CpuId, ticks: u64) {
+        let ends = self.now_at(ticks) + QUANTUM_NS;
+        let record = &mut self.cpus[cpu];
+        record.turn_began = ticks;
+        record.turn_ends = ends;
     }
 
     /// Whether another thread could run on this CPU.
@@ -436,6 +467,9 @@ impl<M: Machine> Kernel<M> {
         self.cpus[cpu].timer = u64::MAX;
         let now = self.now();
         self.expire_timers(now);
+        if !self.profiles.is_empty() {
+            self.take_samples(cpu, now);
+        }
         let record = &mut self.cpus[cpu];
         if now >= record.turn_ends {
             record.must_yield = record.has_thread;
@@ -478,15 +512,51 @@ impl<M: Machine> Kernel<M> {
         self.machine.kick(id);
     }
 
-    /// Keeps a reserve for the kernel's own heap between operations, where frames can be had, so
-    /// that allocations inside an operation find room.
+    /// Keeps a reserve for the kernel's own heap between operations, so that allocations inside an
+    /// operation find room.
     pub(crate) fn top_up_heap(&mut self) {
-        const ORDER: usize = (HEAP_RESERVE / abi::PAGE_SIZE).ilog2() as usize;
-        if self.machine.heap_reserve() > 0 {
+        if self.machine.heap_reserve() == 0 {
+            self.refill_heap();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill_heap(&mut self) {
+        let order = |bytes: usize| (bytes / abi::PAGE_SIZE).ilog2() as usize;
+        if !self.machine.may_grow_heap() {
+            return self.heap_is_short();
+        }
+        for order in (order(HEAP_LEAST)..=order(HEAP_RESERVE)).rev() {
+            let run = self.frames.allocate_run(order, Zone::Normal);
+            if let Some(first) = run.or_else(|| self.frames.allocate_run(order, Zone::Dma)) {
+                self.machine.grow_heap(first, 1 << order);
+                if self.emergency.phase == Phase::Short {
+                    self.emergency.phase = Phase::Calm;
+                }
+                return;
+            }
+        }
+        self.heap_is_short();
+    }
+
+    /// There is no memory for the kernel's heap. While it has some left, only calls are answered
+    /// that need none or give some back; an emergency is to find more.
+    fn heap_is_short(&mut self) {
+        let has_enough = self.machine.heap_free() >= HEAP_RESERVE / 2;
+        let next = if has_enough { Phase::Calm } else { Phase::Short };
+        if self.emergency.is_active() || self.emergency.phase == next {
             return;
         }
-        if let Some(first) = self.frames.allocate_run(ORDER, crate::memory::Zone::Normal) {
-            self.machine.grow_heap(first, 1 << ORDER);
+        self.emergency.phase = next;
+        if next == Phase::Short {
+            self.cpus.iter_mut().for_each(Cpu::take_detour);
+            self.want_emergency();
         }
+    }
+
+    /// Whether a call must not begin, because the kernel's heap is short and it might need some.
+    pub(crate) fn lacks_heap_for(&self, number: usize) -> bool {
+        self.emergency.phase == Phase::Short && !syscall::gives_back(number)
     }
 }

@@ -38,6 +38,8 @@ impl<M: Machine> Kernel<M> {
     /// Runs every stage: the machine's, then the kernel's own. When one fails, those before it
     /// are undone, the log says which, and the machine ends.
     pub fn start(&mut self) {
+        // A screen's text may have taken most of what the heap began with.
+        self.top_up_heap();
         if let Some(level) = self.boot_option("log").and_then(Level::parse) {
             self.log.console_level = level;
         }
@@ -159,6 +161,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn run_init(&mut self) -> Result<(), BootError> {
+        self.top_up_heap();
         let path = self.boot_option("init").map_or_else(|| String::from("/bin/init"), String::from);
         match self.start_init(&path) {
             Ok(()) => Ok(()),

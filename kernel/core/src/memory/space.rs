@@ -22,6 +22,10 @@ pub struct SpaceId(pub usize);
 const SEARCH_START: Page = Page(0x1000_0000_0000 / PAGE_SIZE);
 /// How many frames are unmapped between two flushes.
 const BATCH: usize = 64;
+/// Most regions of a space.
+const REGIONS_MAX: usize = 8192;
+/// About what a region takes of the kernel's heap.
+const REGION_BYTES: usize = 2 * size_of::<Region>();
 
 /// What backs the pages of a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -131,6 +135,23 @@ impl<M: Machine> Space<M> {
         region.pages.contains(page).then_some(region)
     }
 
+    /// About what a copy takes of the kernel's heap.
+    pub fn heap_bytes(&self) -> usize {
+        2 * self.regions.len() * REGION_BYTES
+    }
+
+    /// Whether there are as many regions as there may be.
+    pub fn is_crowded(&self) -> bool {
+        self.regions.len() >= REGIONS_MAX
+    }
+
+    /// Whether taking `pages` out would leave more regions than there may be.
+    pub fn would_crowd(&self, pages: Pages) -> bool {
+        let is_inside =
+            |page: Page| self.region(page).is_some_and(|region| region.pages.start < page);
+        self.is_crowded() && (is_inside(pages.start) || is_inside(pages.end))
+    }
+
     /// Whether no region touches `pages`.
     pub fn is_free(&self, pages: Pages) -> bool {
         let before = self.regions.range(..pages.end.0).next_back();
@@ -212,7 +233,7 @@ impl<M: Machine> Space<M> {
         match machine.lookup(&self.tables, page) {
             None => self.fill(machine, frames, zero, page, region, access),
             Some((_, have)) if have.contains(access) => {
-                machine.flush(&self.tables, Pages::one(page));
+                machine.flush_here(&self.tables, Pages::one(page));
                 Ok(())
             }
             Some((frame, _)) => self.break_sharing(machine, frames, zero, page, region, frame),
@@ -259,7 +280,7 @@ impl<M: Machine> Space<M> {
         let alone = region.kind != Kind::Private || frames.references(frame) == 1;
         if alone {
             machine.protect(&mut self.tables, Pages::one(page), region.access);
-            machine.flush(&self.tables, Pages::one(page));
+            machine.flush_here(&self.tables, Pages::one(page));
             return Ok(());
         }
         let own = frames.allocate().ok_or(Errno(ENOMEM))?;

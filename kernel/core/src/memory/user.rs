@@ -16,11 +16,10 @@ pub struct UserSlice {
 impl UserSlice {
     /// `EFAULT` when any byte lies outside the user half. An empty slice is always good.
     pub fn new(address: usize, length: usize) -> Result<Self, Errno> {
-        let end = address.checked_add(length).ok_or(Errno(EFAULT))?;
-        if length > 0 && (address < USER_START || end > USER_END) {
-            return Err(Errno(EFAULT));
-        }
-        Ok(Self { address, length })
+        const ROOM: usize = USER_END - USER_START;
+        let offset = address.wrapping_sub(USER_START);
+        let is_inside = offset <= ROOM && length <= ROOM - offset;
+        if is_inside || length == 0 { Ok(Self { address, length }) } else { Err(Errno(EFAULT)) }
     }
 
     /// The part from `offset` on, at most `length` bytes of it.

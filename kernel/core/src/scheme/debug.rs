@@ -39,6 +39,8 @@ impl Console {
 pub(super) const CONSOLE: usize = 0;
 /// The file of the second port.
 pub(super) const SECOND: usize = 1;
+/// The keyboard, which has a scheme of its own.
+pub(super) const KEYBOARD: usize = 2;
 
 pub(super) struct Debug;
 
@@ -67,21 +69,7 @@ impl<M: Machine> Scheme<M> for Debug {
         into: UserSlice,
         at: Position,
     ) -> Outcome {
-        let port = k.port(number);
-        if port.typed.is_empty() {
-            return match at.is_nonblocking {
-                true => fail(EAGAIN),
-                false => Err(Stop::Park(Wait::on(Reason::Readable, port.readable))),
-            };
-        }
-        let mut bytes = [0; CHUNK];
-        let count = port.typed.len().min(into.length).min(CHUNK);
-        for (byte, typed) in bytes.iter_mut().zip(&port.typed) {
-            *byte = *typed;
-        }
-        k.copy_out(caller.space, into, &bytes[..count])?;
-        k.port(number).typed.drain(..count);
-        Ok(count)
+        k.read_port(caller, number, into, at)
     }
 
     fn write(
@@ -99,7 +87,7 @@ impl<M: Machine> Scheme<M> for Debug {
             k.copy_in(caller.space, part, &mut bytes[..part.length])?;
             let taken = match number {
                 SECOND => k.machine.second_write(&bytes[..part.length]),
-                _ => k.machine.console_write(&bytes[..part.length]),
+                _ => k.to_console(Some(caller.process), &bytes[..part.length]),
             };
             done += taken;
             if taken < part.length {
@@ -119,15 +107,49 @@ impl<M: Machine> Scheme<M> for Debug {
     }
 
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
-        let mut flags = EventFlags::EVENT_WRITE;
-        flags.set(EventFlags::EVENT_READ, !k.port(number).typed.is_empty());
-        flags
+        k.port_readiness(number) | EventFlags::EVENT_WRITE
     }
 }
 
 impl<M: Machine> Kernel<M> {
     fn port(&mut self, number: usize) -> &mut Console {
-        if number == SECOND { &mut self.second } else { &mut self.console }
+        match number {
+            SECOND => &mut self.second,
+            KEYBOARD => &mut self.keyboard,
+            _ => &mut self.console,
+        }
+    }
+
+    /// Takes what has come from a port.
+    pub(super) fn read_port(
+        &mut self,
+        caller: Caller,
+        number: usize,
+        into: UserSlice,
+        at: Position,
+    ) -> Outcome {
+        let port = self.port(number);
+        if port.typed.is_empty() {
+            return match at.is_nonblocking {
+                true => fail(EAGAIN),
+                false => Err(Stop::Park(Wait::on(Reason::Readable, port.readable))),
+            };
+        }
+        let mut bytes = [0; CHUNK];
+        let count = port.typed.len().min(into.length).min(CHUNK);
+        for (byte, typed) in bytes.iter_mut().zip(&port.typed) {
+            *byte = *typed;
+        }
+        self.copy_out(caller.space, into, &bytes[..count])?;
+        self.port(number).typed.drain(..count);
+        Ok(count)
+    }
+
+    /// Whether something has come from a port.
+    pub(super) fn port_readiness(&mut self, number: usize) -> EventFlags {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::EVENT_READ, !self.port(number).typed.is_empty());
+        flags
     }
 
     fn console_room(&mut self, number: usize) -> QueueId {
@@ -148,6 +170,7 @@ impl<M: Machine> Kernel<M> {
         loop {
             let count = match number {
                 SECOND => self.machine.second_read(&mut bytes),
+                KEYBOARD => self.machine.keyboard_read(&mut bytes),
                 _ => self.machine.console_read(&mut bytes),
             };
             if count == 0 {
@@ -161,7 +184,11 @@ impl<M: Machine> Kernel<M> {
         if any {
             let readable = self.port(number).readable;
             self.wake_all(readable);
-            self.raise((place::DEBUG, number), EventFlags::EVENT_READ);
+            let file = match number {
+                KEYBOARD => (place::SERIO, KEYBOARD),
+                port => (place::DEBUG, port),
+            };
+            self.raise(file, EventFlags::EVENT_READ);
         }
         if let Some(queue) = self.port(number).writable {
             self.wake_all(queue);

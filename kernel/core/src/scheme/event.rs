@@ -127,6 +127,9 @@ fn register<M: Machine>(
     // and leaves alone what has been raised meanwhile.
     let Record { id: fd, flags, data } = event;
     if !k.events.is_registered(number, key, fd, flags, data) {
+        if !flags.is_empty() && !k.events.has_room(number, key) {
+            return fail(ENOMEM);
+        }
         k.events.register(number, key, fd, flags, data);
     }
     let wanted = k.events.wanted(key);

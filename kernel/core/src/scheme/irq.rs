@@ -2,13 +2,13 @@
 //!
 //! Reading parks until the line has fired since the last acknowledgement, and gives the count as
 //! 8 bytes. Writing those 8 bytes acknowledges, and lets the line fire again. Only root may open
-//! one; the console's line is the kernel's own.
+//! one; the lines of console and keyboard are the kernel's own.
 //!
 //! `irq:msi` — a new line for a device that interrupts by writing to memory. `dup` with the name
 //! `message` gives a file that tells, in 16 bytes, to which address and what it has to write. The
 //! line is free again when its last file is closed.
 
-use super::debug::{CONSOLE, SECOND};
+use super::debug::{CONSOLE, KEYBOARD, SECOND};
 use super::{Opened, Position, Scheme, directory::Entry, place, text::parse_number};
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
@@ -59,7 +59,8 @@ impl<M: Machine> Scheme<M> for Irq {
             "msi" => free_message(k)?,
             _ => parse_number(path).filter(|line| *line < LINES).ok_or(Errno(ENOENT))?,
         };
-        let own = [Some(k.machine.console_line()), k.machine.second_line()];
+        let machine = &k.machine;
+        let own = [Some(machine.console_line()), machine.second_line(), machine.keyboard_line()];
         if own.into_iter().flatten().any(|line| usize::from(line) == number) {
             return fail(EBUSY);
         }
@@ -218,6 +219,11 @@ impl<M: Machine> Kernel<M> {
         }
         if Some(line) == self.machine.second_line() {
             self.console_fired(SECOND);
+            self.machine.unmask_line(line);
+            return;
+        }
+        if Some(line) == self.machine.keyboard_line() {
+            self.console_fired(KEYBOARD);
             self.machine.unmask_line(line);
             return;
         }

@@ -198,7 +198,13 @@ fn map_dma<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map, first: Fram
     Ok(pages.start.start())
 }
 
-fn map_physical<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map, first: u64) -> Outcome {
+/// Maps what is at the frames from `first` on, where the machine has no memory of its own.
+pub(super) fn map_physical<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    map: &Map,
+    first: u64,
+) -> Outcome {
     let access = access_of(map.flags)?;
     let count = map.size.div_ceil(PAGE_SIZE) as u64;
     let end = first.checked_add(count).filter(|end| *end <= u64::from(u32::MAX));

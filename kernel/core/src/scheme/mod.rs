@@ -6,6 +6,7 @@
 
 mod debug;
 pub mod directory;
+mod display;
 mod emergency;
 mod event;
 mod initfs;
@@ -14,6 +15,7 @@ mod memory;
 mod namespace;
 mod pipe;
 mod proc;
+mod serio;
 mod sys;
 pub mod text;
 mod time;
@@ -205,6 +207,8 @@ impl<M: Machine> KernelSchemes<M> {
         &initfs::Initfs,
         &namespace::NamespaceScheme,
         &emergency::Emergency,
+        &display::Display,
+        &serio::Serio,
     ];
 
     /// The scheme at a place.
@@ -240,4 +244,8 @@ pub mod place {
     pub const NAMESPACE: SchemeId = SchemeId::Kernel(9);
     /// `emergency:`
     pub const EMERGENCY: SchemeId = SchemeId::Kernel(10);
+    /// `display:`
+    pub const DISPLAY: SchemeId = SchemeId::Kernel(11);
+    /// `serio:`
+    pub const SERIO: SchemeId = SchemeId::Kernel(12);
 }

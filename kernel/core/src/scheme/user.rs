@@ -223,11 +223,7 @@ impl<M: Machine> Kernel<M> {
             return fail(ENODEV);
         };
         if tag.scheme != scheme || !owed.is_for(&request) {
-            // The program has changed what the call's arguments point at, or what its descriptors
-            // name. An answer to something else is no answer.
-            self.tasks[caller.task.0].unfinished.owed = None;
-            self.abandon_request(tag);
-            return self.ask(caller, scheme, request);
+            return self.ask_anew(caller, scheme, request, tag);
         }
         match owed.stage {
             Stage::Answered(result) => {
@@ -236,6 +232,22 @@ impl<M: Machine> Kernel<M> {
             }
             _ => Err(Stop::Park(Wait::alone(Reason::Reply))),
         }
+    }
+
+    /// The program has changed what the call's arguments point at, or what its descriptors name. An
+    /// answer to something else is no answer.
+    #[cold]
+    #[inline(never)]
+    fn ask_anew(
+        &mut self,
+        caller: Caller,
+        scheme: usize,
+        request: Request<'_>,
+        tag: Tag,
+    ) -> Outcome<Answer> {
+        self.tasks[caller.task.0].unfinished.owed = None;
+        self.abandon_request(tag);
+        self.send_request(caller, scheme, request)
     }
 
     #[inline(always)]

@@ -27,7 +27,7 @@ const F_DUPFD_CLOEXEC: usize = 1030;
 pub(super) fn open<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [path, length, flags, ..] = a;
     let path = k.copy_path(caller.space, path, length)?;
-    let description = k.open_path(caller, &path, flags)?;
+    let description = k.open_path(caller, path, flags)?;
     k.install(caller.process, description, LOWEST_FREE, flags)
 }
 

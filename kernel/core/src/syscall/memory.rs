@@ -64,6 +64,9 @@ pub(crate) fn make_room<M: Machine>(
 ) -> Result<Pages, Errno> {
     let space = &mut k.spaces[caller.space.0];
     let count = map.size.div_ceil(PAGE_SIZE);
+    if space.is_crowded() {
+        return Err(Errno(ENOMEM));
+    }
     if !map.flags.contains(MapFlags::MAP_FIXED) {
         return space.find_free(count, Page::containing(map.address)).ok_or(Errno(ENOMEM));
     }
@@ -83,7 +86,7 @@ pub(crate) fn make_room<M: Machine>(
 }
 
 /// Zero-filled memory. Private memory comes on first touch; shared memory, which a later `fork`
-/// must find, comes at once.
+/// must find, comes at once. The page of private memory that the offset names is a guard.
 pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map) -> Outcome {
     let access = access_of(map.flags)?;
     // What could never be filled is refused; room that nobody may touch costs nothing.
@@ -93,7 +96,22 @@ pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: 
     }
     let pages = make_room(k, caller, map)?;
     if !map.flags.contains(MapFlags::MAP_SHARED) {
-        k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });
+        let space = &mut k.spaces[caller.space.0];
+        let guard = Page(pages.start.0 + map.offset / PAGE_SIZE);
+        if map.offset == 0 || !pages.contains(guard) {
+            space.add(Region { pages, access, kind: Kind::Private });
+            return Ok(pages.start.start());
+        }
+        for (start, end, access) in [
+            (pages.start, guard, access),
+            (guard, guard.next(), Access::empty()),
+            (guard.next(), pages.end, access),
+        ] {
+            let pages = Pages { start, end };
+            if pages.count() > 0 {
+                space.add(Region { pages, access, kind: Kind::Private });
+            }
+        }
         return Ok(pages.start.start());
     }
     let counts = k.frames.totals();
@@ -190,6 +208,9 @@ fn lend_frames<M: Machine>(
         _ => return fail(EIO),
     };
     let mut frames = Vec::new();
+    if frames.try_reserve_exact(size / PAGE_SIZE).is_err() {
+        return fail(ENOMEM);
+    }
     for offset in (0..size).step_by(PAGE_SIZE) {
         let part = slice.part(offset, PAGE_SIZE);
         // What is shared for good must be the daemon's own, even if the client only reads it now:
@@ -238,7 +259,12 @@ fn own_pages<M: Machine>(
     length: usize,
 ) -> Result<Pages, Errno> {
     let pages = whole_pages(address, length)?;
-    if k.spaces[caller.space.0].is_reserved(pages) { Err(Errno(EBUSY)) } else { Ok(pages) }
+    let space = &k.spaces[caller.space.0];
+    match () {
+        () if space.is_reserved(pages) => Err(Errno(EBUSY)),
+        () if space.would_crowd(pages) => Err(Errno(ENOMEM)),
+        () => Ok(pages),
+    }
 }
 
 /// Page-aligned and inside the user half, or `EINVAL`.

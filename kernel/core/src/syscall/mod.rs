@@ -194,7 +194,7 @@ calls! {
     41 own::SETIDS, "setids", 1 => process::set_ids;
     42 own::CHDIR, "chdir", 2 => process::change_directory;
     43 own::GETCWD, "getcwd", 2 => process::directory;
-    44 own::THREAD_NEW, "thread_new", 4 => process::thread_new;
+    44 own::THREAD_NEW, "thread_new", 6 => process::thread_new;
     45 own::THREAD_EXIT, "thread_exit", 3 => process::thread_exit, with registers;
     46 own::KILL, "kill", 2 => signal::kill;
     47 own::TGKILL, "tgkill", 3 => signal::kill_thread;
@@ -204,6 +204,7 @@ calls! {
     51 own::SIGPENDING, "sigpending", 1 => signal::pending;
     52 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
     53 own::UMASK, "umask", 1 => process::umask;
+    54 own::SIGALTSTACK, "sigaltstack", 2 => signal::alternate_stack, with registers;
 }
 
 /// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.
@@ -219,6 +220,28 @@ const _: () = {
     }
     assert!(abi::call::CALLS.len() == ROWS.len(), "abi::call has a call that is none");
 };
+
+/// Whether a call takes next to nothing of the kernel's heap, or gives back: such calls work when
+/// the heap cannot grow.
+pub(crate) fn gives_back(number: usize) -> bool {
+    const ALL: [usize; 14] = [
+        SYS_CLOSE,
+        SYS_READ,
+        SYS_FUNMAP,
+        SYS_YIELD,
+        SYS_CLOCK_GETTIME,
+        SYS_NANOSLEEP,
+        own::EXIT,
+        own::WAIT,
+        own::GETPID,
+        own::GETTID,
+        own::THREAD_EXIT,
+        own::KILL,
+        own::SIGRETURN,
+        own::SIGPROCMASK,
+    ];
+    ALL.contains(&number)
+}
 
 /// How many calls there are.
 pub const SLOTS: usize = ROWS.len();

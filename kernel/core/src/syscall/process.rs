@@ -5,6 +5,7 @@ use crate::error::*;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::{Context, Machine};
 use crate::memory::{Pages, UserSlice};
+use crate::signal::AlternateStack;
 use crate::task::{Ids, Pid, ProcessId, Reason, Standing, Wait};
 use abi::number::{WCONTINUED, WNOHANG, WUNTRACED};
 use abi::wait::{Change, Ended};
@@ -247,10 +248,11 @@ pub(super) fn umask<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
     Ok(old as usize)
 }
 
-/// `entry, stack, argument, fs base`
+/// `entry, stack, argument, fs base, signal stack, its size`
 pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
-    let [entry, stack, argument, thread_pointer, ..] = a;
+    let [entry, stack, argument, thread_pointer, signal_stack, size] = a;
     UserSlice::new(entry, 1)?;
+    let alternate = AlternateStack::new(signal_stack, size)?;
     if stack > USER_END || thread_pointer > USER_END {
         return fail(EINVAL);
     }
@@ -263,9 +265,12 @@ pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argum
     context.set_thread_pointer(thread_pointer);
     let mask = k.tasks[caller.task.0].signals.mask;
     let task = k.add_thread(caller.process, context);
-    k.tasks[task.0].signals.mask = mask;
+    let tid = k.tasks[task.0].tid as usize;
+    k.tasks[task.0].context().set_argument(1, tid);
+    let signals = &mut k.tasks[task.0].signals;
+    (signals.mask, signals.alternate) = (mask, alternate);
     k.made_thread(caller.task, task);
-    Ok(k.tasks[task.0].tid as usize)
+    Ok(tid)
 }
 
 /// `address, length, *done`

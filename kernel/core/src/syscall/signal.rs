@@ -3,11 +3,14 @@
 use super::Arguments;
 use crate::error::*;
 use crate::kernel::{Caller, Kernel};
-use crate::machine::Machine;
+use crate::machine::{Context, Machine};
 use crate::memory::UserSlice;
-use crate::signal::{UNSTOPPABLE, is_signal};
+use crate::signal::{AlternateStack, UNSTOPPABLE, is_signal};
 use crate::task::{Pid, ProcessId, Reason, Standing, Wait};
-use abi::signal::{SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGSTOP, SigAction, SigInfo};
+use abi::signal::{
+    SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGSTOP, SS_DISABLE, SS_ONSTACK, SigAction,
+    SigInfo,
+};
 use alloc::vec::Vec;
 
 /// `pid, signal`
@@ -162,6 +165,46 @@ pub(super) fn pending<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
     let own = k.tasks[caller.task.0].signals.pending.mask();
     let process = k.processes[caller.process.0].signals.pending.mask();
     k.copy_out_exact(caller.space, a[0], &(own | process).to_ne_bytes())?;
+    Ok(0)
+}
+
+/// `*const SignalStack or 0, *mut SignalStack or 0`
+pub(super) fn alternate_stack<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    a: Arguments,
+) -> Outcome {
+    let [new, old, ..] = a;
+    let thread = &mut k.tasks[caller.task.0];
+    let have = thread.signals.alternate;
+    let pointer = thread.context().stack_pointer();
+    let is_used = have.is_some_and(|stack| stack.holds(pointer));
+    let wanted = match new {
+        0 => have,
+        new => {
+            let [address, flags, size] = k.copy_in_words(caller.space, new)?;
+            match flags as u32 as usize {
+                _ if is_used => return fail(EPERM),
+                SS_DISABLE => None,
+                0 | SS_ONSTACK => match AlternateStack::new(address, size)? {
+                    None => return fail(ENOMEM),
+                    stack => stack,
+                },
+                _ => return fail(EINVAL),
+            }
+        }
+    };
+    if old != 0 {
+        let (address, size) = have.map_or((0, 0), |stack| (stack.address, stack.size));
+        let flags = match (have, is_used) {
+            (None, _) => SS_DISABLE,
+            (_, true) => SS_ONSTACK,
+            (_, false) => 0,
+        };
+        let bytes: Vec<u8> = [address, flags, size].iter().flat_map(|w| w.to_ne_bytes()).collect();
+        k.copy_out_exact(caller.space, old, &bytes)?;
+    }
+    k.tasks[caller.task.0].signals.alternate = wanted;
     Ok(0)
 }
 

@@ -178,7 +178,7 @@ impl User {
             unreachable!("thread_exit came back with {answer:?}");
         });
         let entry = self.computer.codes().add(code);
-        let tid = self.call(THREAD_NEW, [entry, stack + STACK, done, 0])?;
+        let tid = self.call(THREAD_NEW, [entry, stack + STACK, done, 0, 0, 0])?;
         Ok(Thread { tid, done })
     }
 

@@ -12,7 +12,7 @@ use crate::paging::kernel::{KernelTables, translate_now};
 use crate::pc::Pc;
 use crate::physical::{self, WINDOW};
 use crate::time::{self, Reference};
-use crate::{power, serial, smp, store, symbols};
+use crate::{keyboard, power, screen, serial, smp, store, symbols};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,7 +26,9 @@ use memory::BootMemory;
 use regions::{Region, Regions};
 use stages::{Step, timed};
 use spin::Mutex;
-use start_info::{ACPI_NVS, ACPI_TABLES, MapEntry, RAM, StartInfo};
+use boot_info::MapEntry;
+use boot_info::kind::{ACPI_NVS, ACPI_TABLES, RAM};
+use start_info::StartInfo;
 use x86::controlregs::{cr3, cr3_write};
 
 /// The first MiB is left alone: firmware keeps its data there and, against its own map, writes to
@@ -148,6 +150,7 @@ extern "C" fn main() -> ! {
         panic!("the first stage left nothing");
     };
     crate::panic::init(info.command_line());
+    screen::init(&mut tables, &mut memory, info.framebuffer);
     let pci_windows = devices(&info, &mut tables, &mut memory);
     let disk = store::find(&mut tables, &mut memory, info.command_line());
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
@@ -209,6 +212,10 @@ fn devices(
     timed(Step::Cpus, || smp::start(tables, memory, &madt, start_page(info), &patience));
     io::unmask(serial::LINE);
     serial::service(&serial::CONSOLE);
+    keyboard::init();
+    if keyboard::is_there() {
+        io::unmask(keyboard::LINE);
+    }
     if serial::has_other() {
         io::unmask(serial::SECOND_LINE);
         serial::service(&serial::OTHER);
@@ -245,7 +252,7 @@ impl PhysicalRead for Firmware<'_> {
             return false;
         };
         let (tables, memory) = &mut *self.0.borrow_mut();
-        tables.map_window(memory, &MapEntry::new(address, end - address));
+        tables.map_window(memory, &MapEntry::new(address, end - address, RAM));
         // SAFETY: mapped just now. Where no memory is, the bus reads as all ones.
         unsafe {
             physical::copy(

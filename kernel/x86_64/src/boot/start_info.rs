@@ -1,71 +1,12 @@
-//! What the loader tells: the PVH start information.
-//!
-//! The layout is Xen's `hvm_start_info` version 1 (`xen/include/public/arch-x86/hvm/
-//! start_info.h`). The UEFI loader fills the same structure, so the kernel has one boot format.
-//! Everything is copied out at once: the originals lie in memory that is soon given away.
+//! What the loader tells, copied out at once: the originals lie in memory that is soon given away.
 
+use boot_info::{FRAMEBUFFER, Framebuffer, MAGIC, MapEntry, Module};
 use kernel_core::memory::PhysicalAddress;
 
-/// First word of the structure: "xEn3" with the high bit of the E set.
-const MAGIC: u32 = 0x336E_C578;
 /// Memory-map entries beyond this many are ignored. Real machines have some dozens.
 const ENTRIES_MAX: usize = 256;
 /// Longer command lines are cut.
 const COMMAND_LINE_MAX: usize = 2048;
-
-/// Memory anybody may use, as numbered by the E820 interface (ACPI specification 15.1).
-pub(crate) const RAM: u32 = 1;
-/// ACPI tables, usable once they are read. The kernel keeps them.
-pub(crate) const ACPI_TABLES: u32 = 3;
-/// Memory the firmware keeps across sleep.
-pub(crate) const ACPI_NVS: u32 = 4;
-
-#[repr(C)]
-struct RawStartInfo {
-    magic: u32,
-    version: u32,
-    flags: u32,
-    module_count: u32,
-    modules: u64,
-    command_line: u64,
-    rsdp: u64,
-    memory_map: u64,
-    memory_map_entries: u32,
-    reserved: u32,
-}
-
-#[repr(C)]
-struct RawModule {
-    address: u64,
-    size: u64,
-    command_line: u64,
-    reserved: u64,
-}
-
-/// One line of the firmware's memory map.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MapEntry {
-    /// First byte.
-    pub(crate) start: u64,
-    /// Bytes.
-    pub(crate) size: u64,
-    /// [`RAM`] and so on.
-    pub(crate) kind: u32,
-    reserved: u32,
-}
-
-impl MapEntry {
-    /// A piece of memory of the usual kind.
-    pub(crate) fn new(start: u64, size: u64) -> Self {
-        Self { start, size, kind: RAM, reserved: 0 }
-    }
-
-    /// One past the last byte.
-    pub(crate) fn end(&self) -> u64 {
-        self.start.saturating_add(self.size)
-    }
-}
 
 /// The start information, copied.
 pub(crate) struct StartInfo {
@@ -77,6 +18,8 @@ pub(crate) struct StartInfo {
     pub(crate) archive: (PhysicalAddress, usize),
     /// The ACPI root pointer, 0 when there is none.
     pub(crate) rsdp: PhysicalAddress,
+    /// The screen, if the loader found one.
+    pub(crate) framebuffer: Option<Framebuffer>,
 }
 
 impl StartInfo {
@@ -86,7 +29,7 @@ impl StartInfo {
     /// Everything the structure points to is mapped at its physical address.
     pub(crate) unsafe fn read(address: u64) -> Option<Self> {
         // SAFETY: the loader promises a readable structure; unaligned reads ask for no more.
-        let raw = unsafe { (address as *const RawStartInfo).read_unaligned() };
+        let raw = unsafe { (address as *const boot_info::StartInfo).read_unaligned() };
         if raw.magic != MAGIC {
             return None;
         }
@@ -97,6 +40,7 @@ impl StartInfo {
             command_line_length: 0,
             archive: (PhysicalAddress(0), 0),
             rsdp: PhysicalAddress(raw.rsdp),
+            framebuffer: None,
         };
         // The memory map came with version 1.
         if raw.version >= 1 {
@@ -106,10 +50,21 @@ impl StartInfo {
                 *entry = unsafe { (raw.memory_map as *const MapEntry).add(index).read_unaligned() };
             }
         }
-        if raw.module_count > 0 {
-            // SAFETY: as above; there is at least one module.
-            let module = unsafe { (raw.modules as *const RawModule).read_unaligned() };
-            info.archive = (PhysicalAddress(module.address), module.size as usize);
+        for index in 0..raw.module_count as usize {
+            // SAFETY: as above; there are that many modules.
+            let module = unsafe { (raw.modules as *const Module).add(index).read_unaligned() };
+            if index == 0 {
+                info.archive = (PhysicalAddress(module.address), module.size as usize);
+                continue;
+            }
+            let is_screen = module.size as usize >= size_of::<Framebuffer>()
+                // SAFETY: as above; a module's command line is a text, or is not there.
+                && unsafe { is_text(module.command_line, FRAMEBUFFER) };
+            if is_screen {
+                // SAFETY: as above; the module is as large as it says.
+                let screen = unsafe { (module.address as *const Framebuffer).read_unaligned() };
+                info.framebuffer = screen.size().map(|_| screen);
+            }
         }
         if raw.command_line != 0 {
             // SAFETY: as above.
@@ -145,4 +100,17 @@ impl StartInfo {
             Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
         }
     }
+}
+
+/// Whether `text` lies at `address`, with a zero byte behind it.
+///
+/// # Safety
+/// `address` points to a NUL-terminated string, or is 0.
+unsafe fn is_text(address: u64, text: &str) -> bool {
+    if address == 0 {
+        return false;
+    }
+    let wanted = text.bytes().chain([0]).enumerate();
+    // SAFETY: no byte before this one was the terminator: it is the last of those wanted.
+    wanted.into_iter().all(|(at, byte)| unsafe { (address as *const u8).add(at).read() } == byte)
 }

@@ -5,6 +5,7 @@
 //! | `FFFF_8000_0000_0000` | the window: all physical memory | RW, never executable |
 //! | `FFFF_FF00_0000_0000` | stacks of each CPU, with a guard page below each | RW |
 //! | `FFFF_FF00_4000_0000` | device registers, not cached | RW |
+//! | `FFFF_FF00_8000_0000` | the screen's pixels, not cached | RW |
 //! | `FFFF_FFFF_8000_0000` | the kernel image | text RX, constants R, data RW |
 //!
 //! Nothing here changes once the machine has started, so no CPU ever has to forget it.
@@ -13,14 +14,17 @@ use super::{
     CACHE_DISABLE, GLOBAL, LARGE, NO_EXECUTE, PRESENT, Table, WRITE, WRITE_THROUGH, frame_of, index,
 };
 use crate::boot::memory::BootMemory;
-use crate::boot::start_info::MapEntry;
 use crate::physical::{self, WINDOW};
+use boot_info::MapEntry;
 use kernel_core::memory::{Frame, PhysicalAddress};
 
 /// Where CPU stacks are mapped.
 pub(crate) const STACKS: usize = 0xFFFF_FF00_0000_0000;
 /// Where device registers are mapped.
 const DEVICES: usize = 0xFFFF_FF00_4000_0000;
+/// Where the screen is mapped, and how much of it at most.
+const SCREEN: usize = 0xFFFF_FF00_8000_0000;
+const SCREEN_SIZE: u64 = 256 << 20;
 /// Room for device registers, in pages.
 const DEVICE_PAGES: usize = 512;
 
@@ -138,6 +142,26 @@ impl KernelTables {
         let rights = WRITE | NO_EXECUTE | CACHE_DISABLE | WRITE_THROUGH | PRESENT | GLOBAL;
         self.set(memory, page, 1, at.frame().start().0 | rights);
         page + at.offset_in_frame()
+    }
+
+    /// Maps the screen's pixels; returns where. A screen of that many is not shown anything.
+    pub(crate) fn map_screen(
+        &mut self,
+        memory: &mut BootMemory,
+        start: PhysicalAddress,
+        size: u64,
+    ) -> Option<usize> {
+        let inside = start.offset_in_frame();
+        let size = size + inside as u64;
+        if size > SCREEN_SIZE {
+            return None;
+        }
+        let rights = WRITE | NO_EXECUTE | CACHE_DISABLE | WRITE_THROUGH | PRESENT | GLOBAL;
+        for page in (0..size).step_by(4096) {
+            let frame = start.frame().start().0 + page;
+            self.set(memory, SCREEN + page as usize, 1, frame | rights);
+        }
+        Some(SCREEN + inside)
     }
 
     fn set(&mut self, memory: &mut BootMemory, address: usize, level: u32, value: u64) {

@@ -8,6 +8,7 @@ use crate::cpu::{CPUS_MAX, Cpu, features, float};
 use crate::interrupt::{local, vector};
 use crate::paging::kernel::KernelTables;
 use crate::{power, serial, time};
+use abi::redox::IntRegisters;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use kernel_core::acpi::madt::{Entry, Madt};
@@ -225,11 +226,15 @@ pub(crate) fn stop_others() {
 
 /// A non-maskable interrupt: some other CPU ends everything, or the hardware has a complaint that
 /// is not for the kernel.
-pub(crate) fn non_maskable() {
+pub(crate) fn non_maskable(registers: &IntRegisters) {
     if MUST_STOP.load(Ordering::Acquire) {
         STOPPED.fetch_add(1, Ordering::Relaxed);
         power::stop();
     }
+    crate::panic::trap(
+        registers,
+        format_args!("non-maskable interrupt: failing hardware, or somebody asked for a report"),
+    )
 }
 
 /// Halts until an interrupt. One that is pending already ends it at once: `sti` takes effect only

@@ -10,7 +10,7 @@
 mod disk;
 mod nvme;
 mod partition;
-mod pci;
+pub(crate) mod pci;
 mod ram;
 mod transport;
 mod virtio;

@@ -42,7 +42,7 @@ const DEPTH: u32 = 8;
 
 /// One function of one device.
 #[derive(Clone, Copy)]
-pub(super) struct Device {
+pub(crate) struct Device {
     bus: u8,
     slot: u8,
     function: u8,
@@ -71,7 +71,7 @@ impl Device {
     }
 
     /// Vendor and device number.
-    pub(super) fn identity(self) -> (u16, u16) {
+    pub(crate) fn identity(self) -> (u16, u16) {
         let identity = self.read(register::IDENTITY);
         (identity as u16, (identity >> 16) as u16)
     }
@@ -118,8 +118,15 @@ impl Device {
         u16::try_from(address & !3).ok().filter(|port| is_ports && *port != 0)
     }
 
+    /// Where its first address leads, if that is memory.
+    pub(crate) fn memory(self) -> Option<u64> {
+        let address = self.read(register::BAR0);
+        let is_memory = address & 1 == 0;
+        Some(u64::from(address & !0xF)).filter(|at| is_memory && *at != 0)
+    }
+
     /// Lets it answer, and reach memory by itself.
-    pub(super) fn enable(self) {
+    pub(crate) fn enable(self) {
         let command = self.read(register::COMMAND) as u16;
         self.select(register::COMMAND);
         // SAFETY: it only lets the device do what its driver tells it to. Zeroes in the upper half
@@ -129,7 +136,7 @@ impl Device {
 }
 
 /// Calls `act` for every function of every device.
-pub(super) fn visit(mut act: impl FnMut(Device)) {
+pub(crate) fn visit(mut act: impl FnMut(Device)) {
     visit_bus(0, 0, &mut act);
 }
 

@@ -121,7 +121,7 @@ extern "C" fn special_trap(registers: &mut IntRegisters, vector: u8, error: u32)
     match vector {
         // User code cannot cause these in the kernel: no debug register is ever set for it.
         1 => {}
-        2 => crate::smp::non_maskable(),
+        2 => crate::smp::non_maskable(registers),
         _ => report(registers, vector, error),
     }
 }

@@ -1,10 +1,12 @@
 //! What is known about a node, and changing it.
 
+use std::rc::Rc;
+
 use redoxfs::{BLOCK_SIZE, Disk};
 use syscall::error::{EINVAL, EPERM, Error, Result};
 use syscall::{Stat, StatVfs, TimeSpec};
 
-use super::{Caller, Tree, WRITE, allow, allow_owner};
+use super::{Caller, NO_RECORDS, Tree, WRITE, allow, allow_owner};
 
 /// `tv_nsec` that stands for the time of the call; as the C library has it.
 const TIME_NOW: i32 = -1;
@@ -23,8 +25,9 @@ impl<D: Disk> Tree<'_, '_, D> {
         let id = self.state.handle(handle)?.node;
         let node = self.node(id)?;
         let data = node.data();
+        let touched = self.state.cache.touched.get(&id).copied();
         let ((mtime, mtime_nsec), (atime, atime_nsec), (ctime, ctime_nsec)) =
-            (data.mtime(), data.atime(), data.ctime());
+            (touched.unwrap_or(data.mtime()), data.atime(), data.ctime());
         Ok(Stat {
             st_dev: DEVICE,
             st_ino: id.into(),
@@ -114,11 +117,12 @@ impl<D: Disk> Tree<'_, '_, D> {
     ) -> Result<()> {
         let open = self.state.handle(handle)?;
         let (id, may_write) = (open.node, open.write);
-        let mut node = self.node(id)?;
+        self.apply_touch(id)?;
+        let mut node = self.copy_of(id)?;
         act(node.data_mut(), may_write)?;
-        self.prepare_attributes()?;
-        let changed = self.tx.sync_tree(node);
-        self.settle(changed)
+        self.prepare(NO_RECORDS)?;
+        self.state.cache.change_node(Rc::new(node));
+        self.settle(Ok(()))
     }
 }
 

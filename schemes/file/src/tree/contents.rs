@@ -1,11 +1,13 @@
 //! Reading, writing and listing.
 
-use redoxfs::{Disk, RECORD_SIZE, TreePtr};
+use std::rc::Rc;
+
+use redoxfs::{Disk, Node, RECORD_SIZE, TreeData, TreePtr};
 use syscall::dirent::DirentKind;
-use syscall::error::{EBADF, EFBIG, EINVAL, EISDIR, ENAMETOOLONG, ENOTDIR, Error, Result};
+use syscall::error::{EBADF, EFBIG, EINVAL, EIO, EISDIR, ENAMETOOLONG, ENOTDIR, Error, Result};
 
 use super::walk::TARGET_MAX;
-use super::{Caller, NO_RECORDS, Tree, damaged};
+use super::{Caller, Tree, damaged};
 
 /// The largest file: what five levels of pointers to records lead to, rounded down.
 const SIZE_MAX: u64 = 1 << 45;
@@ -35,7 +37,17 @@ impl<D: Disk> Tree<'_, '_, D> {
         if node.data().is_dir() {
             return Err(Error::new(EISDIR));
         }
-        self.tx.read_node_inner(&node, offset, buffer).map_err(damaged)
+        let rest = node.data().size().saturating_sub(offset);
+        let length = rest.min(buffer.len() as u64) as usize;
+        let mut done = 0;
+        while done < length {
+            let (index, start, count) = piece(offset + done as u64, length - done);
+            self.load(&node, index)?;
+            let record = self.state.cache.record((id, index)).ok_or(Error::new(EIO))?;
+            buffer[done..done + count].copy_from_slice(&record[start..start + count]);
+            done += count;
+        }
+        Ok(length)
     }
 
     /// Writes a file, at its end if `append`; or sets the whole target of a symbolic link.
@@ -56,42 +68,69 @@ impl<D: Disk> Tree<'_, '_, D> {
         if node.data().is_dir() {
             return Err(Error::new(EISDIR));
         }
-        let is_link = node.data().is_symlink();
-        let offset = match () {
-            () if is_link => {
-                check_target(bytes)?;
-                self.cut_any(id, 0, caller)?;
-                0
-            }
-            () if append => node.data().size(),
-            () => offset,
-        };
+        if node.data().is_symlink() {
+            check_target(bytes)?;
+            self.cut_any(id, 0, caller)?;
+            let node = self.node(id)?;
+            return self.write_at(&node, 0, bytes, caller);
+        }
+        self.write_at(&node, if append { node.data().size() } else { offset }, bytes, caller)
+    }
+
+    fn write_at(
+        &mut self,
+        node: &TreeData<Node>,
+        offset: u64,
+        bytes: &[u8],
+        caller: &Caller,
+    ) -> Result<usize> {
         let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= SIZE_MAX);
         let end = end.ok_or(Error::new(EFBIG))?;
         if bytes.is_empty() {
             return Ok(0);
         }
-        // One more: data kept in the node itself moves out when it grows.
-        self.prepare((end.div_ceil(RECORD_SIZE) - offset / RECORD_SIZE) + 1)?;
-        let (seconds, nanoseconds) = (caller.seconds(), caller.nanoseconds());
-        let pointer = TreePtr::new(id);
-        let written = self.tx.write_node(pointer, offset, bytes, seconds, nanoseconds);
-        let written = self.settle(written)?;
-        self.drop_powers(id, caller)?;
-        Ok(written)
+        let (id, size) = (node.id(), node.data().size());
+        let (first, last) = (offset / RECORD_SIZE, (end - 1) / RECORD_SIZE);
+        // Behind the old end may be what somebody else left there who wrote the disk: when the
+        // file grows past that record, it is written anew, with zeroes there.
+        let before = Some(size / RECORD_SIZE).filter(|old_last| size < offset && *old_last < first);
+        let wanted = || before.into_iter().chain(first..=last);
+        for index in before.into_iter().chain([first, last]) {
+            let start = index * RECORD_SIZE;
+            let is_overwritten = offset <= start && end >= size.min(start + RECORD_SIZE);
+            if !is_overwritten {
+                self.load(node, index)?;
+            }
+        }
+        let changed = &self.state.cache.changed_records;
+        let new = wanted().filter(|index| !changed.contains_key(&(id, *index))).count();
+        self.prepare_write(id, new as u64)?;
+        if let Some(index) = before {
+            self.record_to_change((id, index));
+        }
+        let mut done = 0;
+        while done < bytes.len() {
+            let (index, start, count) = piece(offset + done as u64, bytes.len() - done);
+            let record = self.record_to_change((id, index));
+            record[start..start + count].copy_from_slice(&bytes[done..done + count]);
+            done += count;
+        }
+        let mut node = self.copy_of(id)?;
+        node.data_mut().set_size(end.max(size));
+        node.data_mut().set_mtime(caller.seconds(), caller.nanoseconds());
+        drop_powers(node.data_mut(), caller);
+        self.state.cache.change_node(Rc::new(node));
+        self.settle(Ok(bytes.len()))
     }
 
-    /// What another user wrote must not run as its owner.
-    fn drop_powers(&mut self, id: u32, caller: &Caller) -> Result<()> {
-        const SET_IDS: u16 = 0o6000;
-        let mut node = self.node(id)?;
-        let mode = node.data().mode();
-        if caller.is_root() || mode & SET_IDS == 0 || !node.data().is_file() {
+    /// Makes room for a write that changes so many records more. The same records again cost
+    /// nothing, until they are written out.
+    fn prepare_write(&mut self, id: u32, records: u64) -> Result<()> {
+        if records == 0 && self.state.cache.is_changed(id) && !self.state.is_alone {
             return Ok(());
         }
-        node.data_mut().set_mode(mode & !SET_IDS);
-        let changed = self.tx.sync_tree(node);
-        self.settle(changed)
+        // One more: data kept in the node itself moves out when it grows.
+        self.prepare(records + 1)
     }
 
     /// Sets the length of a file.
@@ -128,14 +167,16 @@ impl<D: Disk> Tree<'_, '_, D> {
     /// full; so the file is made to end with it.
     fn cut_now(&mut self, id: u32, size: u64, caller: &Caller) -> Result<()> {
         let (seconds, nanoseconds) = (caller.seconds(), caller.nanoseconds());
-        let pointer = TreePtr::new(id);
-        let old = self.node(id)?.data().size();
+        self.state.cache.drop_changed(id, size.div_ceil(RECORD_SIZE));
+        self.write_out(id)?;
+        self.state.cache.forget_all_of(id);
+        let mut node: TreeData<Node> = self.tx.read_tree(TreePtr::new(id))?;
+        let old = node.data().size();
         if size < old {
             let end = old.min(size.next_multiple_of(RECORD_SIZE));
             let zeroes = vec![0; (end - size) as usize];
-            self.tx.write_node(pointer, size, &zeroes, seconds, nanoseconds)?;
+            self.tx.write_node_inner(&mut node, &mut { size }, &zeroes)?;
         }
-        let mut node = self.node(id)?;
         if size < old && !node.data().has_inline_data() {
             node.data_mut().set_size(old.next_multiple_of(RECORD_SIZE));
         }
@@ -173,12 +214,15 @@ impl<D: Disk> Tree<'_, '_, D> {
             let listing = &self.state.handle(handle)?.listing;
             let found = usize::try_from(number).ok().and_then(|at| listing.get(at));
             let Some((name, node)) = found.cloned() else { break };
-            // A name that was removed since then is no longer listed.
-            let Ok(data) = self.node(node) else { continue };
-            let kind = match data.data() {
-                data if data.is_dir() => DirentKind::Directory,
-                data if data.is_symlink() => DirentKind::Symlink,
-                _ => DirentKind::Regular,
+            if self.state.handle(handle)?.unlisted.contains(&node) {
+                continue;
+            }
+            // Of a node that is not at hand, whoever wants to know asks for all of it.
+            let kind = match self.state.cache.node(node) {
+                None => DirentKind::Unspecified,
+                Some(node) if node.data().is_dir() => DirentKind::Directory,
+                Some(node) if node.data().is_symlink() => DirentKind::Symlink,
+                Some(_) => DirentKind::Regular,
             };
             if !take(Listed { number: number + 1, name, node: node.into(), kind }) {
                 break;
@@ -196,6 +240,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         let listing = named.collect();
         if let Some(open) = self.state.handles.get_mut(&handle) {
             open.listing = listing;
+            open.unlisted.clear();
         }
         Ok(())
     }
@@ -205,10 +250,19 @@ impl<D: Disk> Tree<'_, '_, D> {
         self.state.wants_commit |= self.state.is_changed;
         self.state.is_changed
     }
+}
 
-    /// Room for nothing in particular: what an operation without records needs.
-    pub(super) fn prepare_attributes(&mut self) -> Result<()> {
-        self.prepare(NO_RECORDS)
+/// The record that an offset lies in, the place in it, and how many of `length` bytes it holds.
+fn piece(offset: u64, length: usize) -> (u64, usize, usize) {
+    let start = (offset % RECORD_SIZE) as usize;
+    (offset / RECORD_SIZE, start, length.min(RECORD_SIZE as usize - start))
+}
+
+/// What another user wrote must not run as its owner.
+fn drop_powers(node: &mut Node, caller: &Caller) {
+    const SET_IDS: u16 = 0o6000;
+    if !caller.is_root() && node.is_file() {
+        node.set_mode(node.mode() & !SET_IDS);
     }
 }
 

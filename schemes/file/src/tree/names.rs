@@ -58,11 +58,22 @@ impl<D: Disk> Tree<'_, '_, D> {
         let node = self.node(id)?;
         let kind = node.data().mode() & Node::MODE_TYPE;
         let is_open = self.state.handles.values().any(|open| open.node == id);
+        self.write_out(place.parent)?;
         if node.data().links() <= 1 && !is_open {
-            self.empty(node)?;
+            self.state.cache.forget_all_of(id);
+            self.empty(id)?;
+        } else {
+            self.write_out(id)?;
         }
+        self.state.cache.forget_name(place.parent, &place.name);
         self.tx.remove_node(TreePtr::new(place.parent), &place.name, kind)?;
-        self.touch_directory(place.parent, caller)
+        for open in self.state.handles.values_mut().filter(|open| open.node == place.parent) {
+            if !open.listing.is_empty() {
+                open.unlisted.insert(id);
+            }
+        }
+        self.touch_directory(place.parent, caller);
+        Ok(())
     }
 
     /// Gives an open node a second name.
@@ -85,16 +96,23 @@ impl<D: Disk> Tree<'_, '_, D> {
         }
         self.allow_new(&place, caller)?;
         self.prepare(NO_RECORDS)?;
-        let linked = self
-            .tx
-            .link_node(TreePtr::new(place.parent), &place.name, TreePtr::new(id))
-            .and_then(|()| self.touch_directory(place.parent, caller));
+        let linked = self.add_name(&place, id, caller);
         self.settle(linked)
+    }
+
+    fn add_name(&mut self, place: &Place, id: u32, caller: &Caller) -> Result<()> {
+        self.write_out(place.parent)?;
+        self.write_out(id)?;
+        self.tx.link_node(TreePtr::new(place.parent), &place.name, TreePtr::new(id))?;
+        self.touch_directory(place.parent, caller);
+        Ok(())
     }
 
     fn allow_new(&mut self, place: &Place, caller: &Caller) -> Result<()> {
         check_name(&place.name)?;
-        allow(self.node(place.parent)?.data(), caller, WRITE | SEARCH)
+        let parent = self.node(place.parent)?;
+        allow(parent.data(), caller, WRITE | SEARCH)?;
+        if parent.data().links() == 0 { Err(Error::new(ENOENT)) } else { Ok(()) }
     }
 
     /// Moves the name a handle was opened by. What the new name stood for is replaced, all at
@@ -103,8 +121,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         let open = self.state.handle(handle)?;
         let id = open.node;
         let from = open.place.clone().ok_or(Error::new(EBUSY))?;
-        let still = self.tx.find_node(TreePtr::new(from.parent), &from.name);
-        if !still.is_ok_and(|node| node.id() == id) {
+        if self.lookup(from.parent, &from.name) != Ok(id) {
             return Err(Error::new(ENOENT));
         }
         let found = self.walk(ROOT_HANDLE, path, Last::Keep, caller)?;
@@ -161,11 +178,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         if let Some(replaced) = replaced {
             self.remove(to, replaced, caller)?;
         }
-        let (old, new) = (TreePtr::new(from.parent), TreePtr::new(to.parent));
-        self.tx.link_node(new, &to.name, TreePtr::new(id))?;
-        let kind = self.node(id)?.data().mode() & Node::MODE_TYPE;
-        self.tx.remove_node(old, &from.name, kind)?;
-        self.touch_directory(from.parent, caller)?;
-        self.touch_directory(to.parent, caller)
+        self.add_name(to, id, caller)?;
+        self.remove(from, id, caller)
     }
 }

@@ -5,10 +5,10 @@
 //! is mounted where, opens the target itself. One that begins with `/scheme/file/` or `file:`
 //! stays.
 
-use redoxfs::{Disk, Node, TreePtr};
+use redoxfs::{Disk, Node, TreeData};
 use syscall::error::{EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EXDEV, Error, Result};
 
-use super::{Caller, Place, ROOT, SEARCH, Tree, allow, damaged};
+use super::{Caller, Place, ROOT, SEARCH, Tree, allow};
 
 /// Most symbolic links on one path.
 const LINKS_MAX: usize = 40;
@@ -72,8 +72,8 @@ impl<D: Disk> Tree<'_, '_, D> {
             }
             let ends = left.is_empty();
             let place = Place { parent: at, name: name.clone() };
-            let node = match self.tx.find_node(TreePtr::new(at), &name) {
-                Ok(node) => node,
+            let id = match self.lookup(at, &name) {
+                Ok(id) => id,
                 Err(Error { errno: ENOENT }) if ends => {
                     above.push(at);
                     let path = join(&shown, &name);
@@ -85,9 +85,9 @@ impl<D: Disk> Tree<'_, '_, D> {
                         path,
                     });
                 }
-                Err(Error { errno: ENOENT }) => return Err(Error::new(ENOENT)),
-                Err(error) => return Err(damaged(error)),
+                Err(error) => return Err(error),
             };
+            let node = self.node(id)?;
             let data = node.data();
             if data.is_symlink() && (!ends || wants_directory || last == Last::Follow) {
                 links += 1;
@@ -126,11 +126,12 @@ impl<D: Disk> Tree<'_, '_, D> {
     }
 
     /// Where a symbolic link leads.
-    pub(super) fn target(&mut self, node: &redoxfs::TreeData<Node>) -> Result<String> {
-        let mut bytes = vec![0; TARGET_MAX + 1];
-        let length = self.tx.read_node_inner(node, 0, &mut bytes).map_err(damaged)?;
-        bytes.truncate(length);
-        String::from_utf8(bytes).map_err(|_| Error::new(EIO))
+    pub(super) fn target(&mut self, node: &TreeData<Node>) -> Result<String> {
+        let length = node.data().size().min(TARGET_MAX as u64 + 1) as usize;
+        self.load(node, 0)?;
+        let bytes = self.state.cache.record((node.id(), 0)).unwrap_or_default();
+        let target = bytes.get(..length).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        target.map(str::to_owned).ok_or(Error::new(EIO))
     }
 }
 

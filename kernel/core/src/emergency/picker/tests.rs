@@ -150,7 +150,7 @@ fn each_job_has_its_own_verb_and_the_same_key_takes_it_back() {
 #[test]
 fn parking_needs_a_store_with_room_and_nobody_who_depends_on_it() {
     let jobs = jobs();
-    let mut refused = |key, can_park, row| {
+    let refused = |key, can_park, row| {
         let mut picker = Picker::default();
         let now = Situation { can_park, ..situation() };
         (0..row).for_each(|_| assert_eq!(picker.key(Key::Down, &jobs, &now), None));

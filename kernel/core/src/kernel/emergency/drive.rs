@@ -9,7 +9,7 @@ use crate::emergency::picker::{Decision, Picker, PickerAction, Progress, Situati
 use crate::emergency::pressure::MemoryPressureLevel;
 use crate::emergency::record::Decider;
 use crate::emergency::screen::Screen;
-use crate::emergency::snapshot::{Fate, Member};
+use crate::emergency::snapshot::{Fate, MAX_SNAPSHOT_ENTRIES, Member};
 use crate::machine::Machine;
 use crate::task::{Hold, Process, ProcessId, Standing};
 
@@ -82,15 +82,30 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// Lists who has what. When there may be more jobs than the list has room for, those with much
+    /// come first, so that what is summed up as `others` is small.
     fn take_snapshot(&mut self) {
         self.emergency.snapshot.clear();
+        if self.processes.len() <= MAX_SNAPSHOT_ENTRIES {
+            self.add_to_snapshot(|_| true);
+        } else {
+            let most = self.frames.limit();
+            for bits in (0..=bits_of(most)).rev() {
+                self.add_to_snapshot(|pages| bits_of(pages.min(most)) == bits);
+            }
+        }
+        self.emergency.snapshot.rank();
+    }
+
+    /// Adds the processes whose number of pages `is_wanted`.
+    fn add_to_snapshot(&mut self, is_wanted: impl Fn(usize) -> bool) {
         for index in 0..self.processes.limit() {
             let Some(process) = self.processes.get(index) else { continue };
-            if process.standing != Standing::Alive {
-                continue;
-            }
             let space = process.space.and_then(|space| self.spaces.get(space.0));
             let resident = space.map_or(0, |space| space.resident);
+            if process.standing != Standing::Alive || !is_wanted(resident) {
+                continue;
+            }
             let member = Member {
                 id: ProcessId(index),
                 pid: process.pid,
@@ -108,7 +123,6 @@ impl<M: Machine> Kernel<M> {
             }
             self.processes[index].next_in_job = before;
         }
-        self.emergency.snapshot.rank();
     }
 
     /// Whether others depend on a process: a daemon, or the first one.
@@ -242,6 +256,7 @@ impl<M: Machine> Kernel<M> {
         let situation = self.situation();
         let emergency = &mut *self.emergency;
         emergency.picker.draw(&mut emergency.screen, &emergency.snapshot, &situation);
+        self.display.cover(&mut self.machine, emergency.screen.cells());
         self.emergency.drawn_ns = self.now();
         self.show();
     }
@@ -275,4 +290,9 @@ impl<M: Machine> Kernel<M> {
         let total = self.frames.totals().total;
         self.frames.reserve() + (total / 32).max(16)
     }
+}
+
+/// How many bits a number of pages has.
+fn bits_of(pages: usize) -> u32 {
+    usize::BITS - pages.leading_zeros()
 }

@@ -111,6 +111,17 @@ impl<M: Machine> Kernel<M> {
                 }
                 self.machine.unmask_line(line);
             }
+            Interrupt::Line(line) if Some(line) == self.machine.keyboard_line() => {
+                let mut codes = [0; 32];
+                loop {
+                    let count = self.machine.keyboard_read(&mut codes);
+                    codes[..count].iter().for_each(|code| self.emergency.input.push_code(*code));
+                    if count < codes.len() {
+                        break;
+                    }
+                }
+                self.machine.unmask_line(line);
+            }
             Interrupt::Line(line) => {
                 self.emergency.lines[line as usize / 64] |= 1 << (line % 64);
             }
@@ -136,6 +147,7 @@ impl<M: Machine> Kernel<M> {
         emergency.is_busy = false;
         emergency.wake_at = None;
         self.cpus.iter_mut().for_each(super::super::Cpu::timer_is_off);
+        self.uncover_screen();
         self.bury();
         if self.emergency.daemon.is_asking {
             self.begin_lease();

@@ -6,7 +6,7 @@ use guest::abi::redox::data::Map;
 use guest::abi::redox::error::{EFAULT, EINVAL};
 use guest::abi::redox::flag::MapFlags;
 use guest::abi::{ANONYMOUS, PAGE_SIZE, USER_END};
-use guest::call::{answer, call0, call4};
+use guest::call::{answer, call0, call6};
 use guest::memory::{Mapping, READ_WRITE, map, protect};
 use guest::process::{pid, tid};
 use guest::report::{Check, refused};
@@ -50,7 +50,8 @@ pub(crate) fn thread_starts() -> Check {
     let stack = Mapping::pages(1)?;
     let end = stack.address + PAGE_SIZE - 8;
     // SAFETY: no thread may come of it.
-    let new = |entry, stack, base| answer(unsafe { call4(THREAD_NEW, entry, stack, 0, base) });
+    let new =
+        |entry, stack, base| answer(unsafe { call6(THREAD_NEW, entry, stack, 0, base, 0, 0) });
     for address in [0, 0x8000_0000_0000, 0xFFFF_FFFF_8000_0000, usize::MAX] {
         refused(&format!("a thread at {address:#x}"), new(address, end, 0), EFAULT)?;
     }
@@ -62,7 +63,7 @@ pub(crate) fn thread_starts() -> Check {
     for address in [0x10_0000, stack.address] {
         dies(&format!("a thread at {address:#x}"), SIGSEGV, || {
             // SAFETY: the thread faults at once, which ends the process.
-            let _ = answer(unsafe { call4(THREAD_NEW, address, end, 0, 0) });
+            let _ = answer(unsafe { call6(THREAD_NEW, address, end, 0, 0, 0, 0) });
             guest::time::sleep_ms(5_000);
         })?;
     }

@@ -75,6 +75,7 @@ const NUMBERS: &[usize] = &[
     SYS_OPENAT_INTO,
     SYS_MREMAP,
     UMASK,
+    SIGALTSTACK,
 ];
 
 /// Paths and arguments, one after the other, where calls find text.

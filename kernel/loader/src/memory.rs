@@ -1,0 +1,23 @@
+//! Memory that stays when the loader is gone.
+
+use alloc::format;
+use alloc::string::String;
+use uefi::boot::{self, AllocateType, MemoryType};
+
+/// What the kernel reads before it has its own page tables lies below this.
+const REACH: u64 = 4 << 30;
+
+/// `count` pages of zeroes below 4 GiB.
+pub(crate) fn pages(kind: MemoryType, count: usize) -> Result<&'static mut [u8], String> {
+    let at = boot::allocate_pages(AllocateType::MaxAddress(REACH - 1), kind, count)
+        .map_err(|_| format!("too little memory: {} MiB in one piece are missing", mib(count)))?;
+    // SAFETY: the firmware gave these pages to us, and nobody gives them back.
+    unsafe {
+        at.write_bytes(0, count * 4096);
+        Ok(core::slice::from_raw_parts_mut(at.as_ptr(), count * 4096))
+    }
+}
+
+fn mib(pages: usize) -> usize {
+    (pages * 4096).div_ceil(1 << 20)
+}
