@@ -82,7 +82,7 @@ impl Device {
     }
 
     /// The memory behind one of its six addresses (6.2.5.1), if that is memory.
-    pub(super) fn memory(self, number: u8) -> Option<u64> {
+    pub(crate) fn memory(self, number: u8) -> Option<u64> {
         if number >= 6 {
             return None;
         }
@@ -116,13 +116,6 @@ impl Device {
         let address = self.read(register::BAR0);
         let is_ports = address & 1 != 0;
         u16::try_from(address & !3).ok().filter(|port| is_ports && *port != 0)
-    }
-
-    /// Where its first address leads, if that is memory.
-    pub(crate) fn memory(self) -> Option<u64> {
-        let address = self.read(register::BAR0);
-        let is_memory = address & 1 == 0;
-        Some(u64::from(address & !0xF)).filter(|at| is_memory && *at != 0)
     }
 
     /// Lets it answer, and reach memory by itself.
