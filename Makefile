@@ -39,7 +39,7 @@ USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library 
 # Cargo builds std from the source this names; the variable is cargo's own for testing that.
 USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld oomd ramd randd unixd
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd fatd filed pcid logd nulld oomd ramd randd unixd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -131,6 +131,14 @@ test-host: setup
 test-qemu: # The stories in tests/qemu, each on its own machine
 test-qemu: setup-gdb kernel image disk
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
+
+.PHONY: soak soak-power
+soak: # What takes long: each part alone as soak-NAME
+soak: soak-power
+
+soak-power: # 2,000 power cuts under the file system, on the host
+soak-power: setup
+	@$(setup_env); LIFEBOAT_CUTS=2000 cargo test --release --package filed --test power
 
 test-runner: # A stranger's crate through `cargo lifeboat`
 test-runner: run-parts

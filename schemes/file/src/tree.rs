@@ -2,12 +2,14 @@
 //!
 //! [`names`](self) links, moves and removes; [`contents`](self) reads, writes and lists;
 //! [`attributes`](self) tells and changes what is known about a node; `walk` goes from a path to a
-//! node; `cached` stands between all of them and RedoxFS. What outlives the transaction is in
+//! node; `cached` stands between all of them and RedoxFS, and `mapped` keeps the pages of files that
+//! clients have mapped. What outlives the transaction is in
 //! [`State`].
 
 mod attributes;
 mod cached;
 mod contents;
+mod mapped;
 mod names;
 mod walk;
 
@@ -28,6 +30,7 @@ use syscall::flag::{
 use crate::budget::Budget;
 use crate::cache::Cache;
 pub use contents::Listed;
+use mapped::Mapped;
 use walk::{Found, Last};
 
 /// Who asks, and when.
@@ -97,6 +100,8 @@ pub struct State {
     next: usize,
     /// Room left in the transaction that is open.
     pub budget: Budget,
+    /// The name of the scheme.
+    pub scheme: String,
     /// The file system cannot be written.
     pub is_read_only: bool,
     /// The transaction has changes.
@@ -113,6 +118,10 @@ pub struct State {
     pub space: (u64, u64),
     /// What was used lately, and what the transaction does not have yet.
     pub cache: Cache,
+    /// Files that clients have mapped, by node.
+    mapped: BTreeMap<u32, Mapped>,
+    /// Handles that are closed as soon as there is room for what clients wrote to their pages.
+    closing: Vec<usize>,
 }
 
 impl State {
@@ -133,6 +142,7 @@ impl State {
             handles: BTreeMap::from([(ROOT_HANDLE, root)]),
             next: ROOT_HANDLE + 1,
             budget,
+            scheme: "file".to_owned(),
             is_read_only: false,
             is_changed: false,
             is_alone: false,
@@ -141,6 +151,8 @@ impl State {
             is_broken: false,
             space,
             cache: Cache::default(),
+            mapped: BTreeMap::new(),
+            closing: Vec::new(),
         }
     }
 
@@ -341,6 +353,11 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         }
         let Some(open) = self.state.handles.remove(&number) else { return };
         let is_last = !self.state.handles.values().any(|other| other.node == open.node);
+        if is_last && self.end_mapping(open.node) == Err(Error::new(EWOULDBLOCK)) {
+            self.state.handles.insert(number, open);
+            self.state.closing.push(number);
+            return;
+        }
         let pointer = TreePtr::new(open.node);
         let has_name = !is_last || self.node(open.node).is_ok_and(|node| node.data().links() > 0);
         if has_name {
@@ -353,6 +370,13 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         let emptied = self.empty(open.node);
         let closed = emptied.and_then(|()| self.tx.on_close_node(pointer));
         let _broken = self.settle(closed);
+    }
+
+    /// Closes what had to wait for the last transaction to end.
+    pub fn close_waiting(&mut self) {
+        for number in std::mem::take(&mut self.state.closing) {
+            self.close(number);
+        }
     }
 
     /// Frees all records of a node. (What RedoxFS does by itself forgets the last one, when that

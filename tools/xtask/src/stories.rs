@@ -115,6 +115,10 @@ fn take(
         let talk = dialogue.take().context("no machine is running")?;
         return forbid(story, talk.text());
     }
+    if let Step::Disk(step) = step {
+        ensure!(dialogue.is_none(), "a machine is using the disk");
+        return step.take(machine.disks.first().context("the story has no disk")?);
+    }
     if let Step::EspRemove(_) | Step::EspWrite(..) = step {
         ensure!(dialogue.is_none(), "the disk is in use");
         let disk = machine.disks.first().context("the story has no disk")?;
@@ -153,7 +157,7 @@ fn take(
             step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
         }
         Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
-        Step::EspRemove(_) | Step::EspWrite(..) => {}
+        Step::Disk(_) | Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! and its status) or part of one conversation over the serial console (`line`, `send`, `expect`,
 //! `ends`). tests/qemu/README.md describes every field.
 
+use crate::root::{DiskStep, Wanted};
 use crate::store::{Device, Fault, StoreDisk, StoreStep};
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::{Regex, RegexBuilder};
@@ -73,6 +74,8 @@ pub(crate) enum Step {
     KernelGdb(String, Vec<Regex>),
     /// Look into the emergency store, change it, or take it away.
     Store(StoreStep),
+    /// Look at the disk from the host, or write to it, while no machine runs.
+    Disk(DiskStep),
 }
 
 /// A command line and what must come of it.
@@ -232,6 +235,8 @@ struct FileStep {
     nmi: Option<String>,
     esp_remove: Option<String>,
     esp_write: Option<String>,
+    disk_holds: Option<Wanted>,
+    disk_put: Option<Wanted>,
 }
 
 impl FileStep {
@@ -289,6 +294,15 @@ impl FileStep {
             ensure!(is_alone, "what is done to the store stands alone");
             return Ok(Step::Store(step));
         }
+        let mut disk_steps =
+            [self.disk_holds.map(DiskStep::Holds), self.disk_put.map(DiskStep::Put)]
+                .into_iter()
+                .flatten();
+        if let Some(step) = disk_steps.next() {
+            let is_alone = !says_more && !self.cut && disk_steps.next().is_none();
+            ensure!(is_alone, "what is done to the disk stands alone");
+            return Ok(Step::Disk(step));
+        }
         if self.cut {
             ensure!(!says_more, "`cut` stands alone");
             return Ok(Step::Cut);
@@ -312,7 +326,7 @@ impl FileStep {
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
                  `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`, \
-                 `esp_remove`, `esp_write`"
+                 `esp_remove`, `esp_write`, `disk_*`"
             ),
         }
     }
@@ -383,6 +397,8 @@ mod tests {
             "about = 'x'\n[[step]]\ncut = true\nline = 'x'",
             "about = 'x'\n[[step]]\nstore_flip = 1\nline = 'x'",
             "about = 'x'\n[[step]]\nstore_holds = 'x'\nmonitor = 'x'",
+            "about = 'x'\n[[step]]\ndisk_holds = { path = 'x' }",
+            "about = 'x'\n[[step]]\ncut = true\ndisk_put = { path = 'x', text = 'x' }",
             "about = 'x'\nstore_device = 'floppy'\n[[step]]\nexec = 'x'",
             "about = 'x'\nstore_faults = ['erase 1..2']\n[[step]]\nexec = 'x'",
         ] {

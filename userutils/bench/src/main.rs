@@ -22,6 +22,7 @@
 
 mod basic;
 mod calibrate;
+mod disk;
 mod events;
 mod files;
 mod library;
@@ -54,6 +55,7 @@ Groups:
   ring       a token going round many processes
   schemes    calls to a scheme that a daemon serves
   files      files of ram:
+  disk       a file system on a disk in memory
   processes  fork, exec, wait, threads, kill
   growth     fork against memory and against processes
   memory     faults, mapping, protecting
@@ -81,13 +83,14 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 13] = [
+const GROUPS: [(&str, Group); 14] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
     ("ring", ring::run),
     ("schemes", schemes::run),
     ("files", files::run),
+    ("disk", disk::run),
     ("processes", processes::run),
     ("growth", processes::growth),
     ("memory", memory::run),

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod columns;
+mod df;
 mod dmesg;
 mod emerg;
 mod failure;
@@ -16,6 +17,7 @@ mod kill;
 mod limit;
 mod lsblk;
 mod lspci;
+mod mkfs;
 mod mount;
 mod process;
 mod ps;
@@ -43,8 +45,9 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 25] = [
+const TOOLS: [Tool; 27] = [
     inspect::core::TOOL,
+    df::TOOL,
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -57,6 +60,7 @@ const TOOLS: [Tool; 25] = [
     lspci::TOOL,
     emerg::LEAK,
     limit::TOOL,
+    mkfs::TOOL,
     mount::TOOL,
     inspect::pmap::TOOL,
     inspect::prof::TOOL,
