@@ -81,7 +81,7 @@ struct Open {
     /// Names of a directory, as they were when its listing began.
     listing: Vec<(String, u32)>,
     /// Those of them that have been removed since.
-    unlisted: BTreeSet<u32>,
+    unlisted: BTreeSet<String>,
 }
 
 /// The handle that paths start from; it is never closed.

@@ -255,3 +255,32 @@ fn others_may_what_modes_and_owners_say() {
     });
     done.expect("there is room");
 }
+
+#[test]
+fn a_listing_goes_on_while_its_names_are_removed() {
+    let mut disk = Disk::new(512 << 20);
+    let left = disk.serve(|tree| {
+        let file = tree.open(ROOT_HANDLE, "0", O_CREAT | O_RDWR | 0o644, &ROOT)?;
+        for number in 1..200 {
+            tree.link(file, &number.to_string(), &ROOT)?;
+        }
+        let root = tree.open(ROOT_HANDLE, "", O_RDONLY | O_DIRECTORY, &ROOT)?;
+        let (mut after, mut removed) = (0, 0);
+        loop {
+            let mut some = Vec::new();
+            tree.list(root, after, |listed| {
+                after = listed.number;
+                some.push(listed.name);
+                some.len() < 7
+            })?;
+            if some.is_empty() {
+                return Ok(removed);
+            }
+            for name in some {
+                tree.unlink(ROOT_HANDLE, &name, false, &ROOT)?;
+                removed += 1;
+            }
+        }
+    });
+    assert_eq!(left, Ok(200), "names of one file are names each");
+}

@@ -11,7 +11,7 @@ const FILE: &str = "/scheme/emergency/daemon";
 const ROOM: usize = 96 << 10;
 
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let path = match arguments {
+    let path: &str = match arguments {
         [] => "/etc/oomd.toml",
         [path] => path,
         _ => return Err(Failure::Usage("it takes one policy".into())),
@@ -20,7 +20,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let policy = Policy::parse(&text).map_err(|error| Failure::fatal(path, error))?;
     let failed = |error: std::io::Error| Failure::fatal("emergency:daemon", error);
     let mut file = OpenOptions::new().read(true).write(true).open(FILE).map_err(failed)?;
-    write!(file, "after {}", policy.auto.seconds).map_err(failed)?;
+    // One write is one command.
+    file.write_all(format!("after {}", policy.auto.seconds).as_bytes()).map_err(failed)?;
     let mut room = vec![1; ROOM];
     loop {
         file.rewind().map_err(failed)?;

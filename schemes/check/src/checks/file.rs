@@ -14,7 +14,6 @@ use super::{Check, Checked, fails, ok, same};
 pub(super) const CHECKS: &[Check] = &[
     ("file_keeps_what_is_written", || at_home(ram::keeps)),
     ("file_big_files_survive_in_pieces", || at_home(ram::big)),
-    ("file_files_have_holes", || at_home(ram::holes)),
     ("file_appends_at_the_end", || at_home(ram::appends)),
     ("file_names_move_and_go", || at_home(ram::names)),
     ("file_directories_are_listed_once", || at_home(ram::listed)),

@@ -80,7 +80,7 @@ pub(super) fn big() -> Checked {
     leave(room)
 }
 
-pub(super) fn holes() -> Checked {
+fn holes() -> Checked {
     let room = room("holes")?;
     let path = room.join("file");
     let file = ok("create", File::create_new(&path))?;

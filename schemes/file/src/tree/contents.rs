@@ -221,7 +221,7 @@ impl<D: Disk> Tree<'_, '_, D> {
             let listing = &self.state.handle(handle)?.listing;
             let found = usize::try_from(number).ok().and_then(|at| listing.get(at));
             let Some((name, node)) = found.cloned() else { break };
-            if self.state.handle(handle)?.unlisted.contains(&node) {
+            if self.state.handle(handle)?.unlisted.contains(&name) {
                 continue;
             }
             // Of a node that is not at hand, whoever wants to know asks for all of it.
