@@ -27,8 +27,9 @@ use crate::starter::{Driver, State, program};
 const ROOT: usize = 0;
 /// The file that tells what there is.
 const INFO: &str = "info";
-/// How long the drivers may take until they have looked at their devices.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the drivers may take until they have looked at their devices. `init` waits 5 seconds for
+/// the scheme; a device that does not answer must not keep the others' disks from being there.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What the event queue calls the socket; drivers come behind it.
 const SOCKET: usize = 0;
@@ -104,7 +105,7 @@ impl Disks {
     fn look(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline && !self.drivers.iter().all(Driver::is_known) {
-            self.pass_time()?;
+            self.pass_time(Some(deadline))?;
         }
         while Instant::now() < deadline {
             self.number();
@@ -112,7 +113,7 @@ impl Disks {
             if !self.drivers.iter().any(is_waited_for) {
                 break;
             }
-            self.pass_time()?;
+            self.pass_time(Some(deadline))?;
         }
         Ok(())
     }
@@ -143,8 +144,8 @@ impl Disks {
     }
 
     /// Waits for one thing to happen that concerns drivers, and starts those whose time has come.
-    /// Returns whether it was the socket instead.
-    fn pass_time(&mut self) -> Result<bool> {
+    /// Waits no longer than until `deadline`. Returns whether it was the socket instead.
+    fn pass_time(&mut self, deadline: Option<Instant>) -> Result<bool> {
         let now = Instant::now();
         for (index, driver) in self.drivers.iter_mut().enumerate() {
             if driver.start(now) {
@@ -153,11 +154,12 @@ impl Disks {
                 }
             }
         }
-        let pauses = self.drivers.iter().filter_map(|driver| match driver.state {
-            State::Pausing(until) => Some(until.saturating_duration_since(now)),
+        let starts = self.drivers.iter().filter_map(|driver| match driver.state {
+            State::Pausing(until) => Some(until),
             _ => None,
         });
-        if let Some(pause) = pauses.min() {
+        if let Some(next) = starts.chain(deadline).min() {
+            let pause = next.saturating_duration_since(now);
             self.events.limit(pause.as_millis() as usize + 1)?;
         }
         match self.events.wait()? {
@@ -173,7 +175,7 @@ impl Disks {
 
     /// Does the next thing there is to do. Returns whether the socket is still open.
     fn turn(&mut self, server: &mut Server) -> Result<bool> {
-        if !self.pass_time()? {
+        if !self.pass_time(None)? {
             self.number();
             server.settle(self);
             return Ok(true);

@@ -227,7 +227,8 @@ impl<M: Machine> Scheme<M> for Irq {
         from: UserSlice,
         _: Position,
     ) -> Outcome {
-        let File { line, kind } = k.lines.file(number).ok_or(Errno(EISDIR))?;
+        let nothing = if number == INFO { EBADF } else { EISDIR };
+        let File { line, kind } = k.lines.file(number).ok_or(Errno(nothing))?;
         match kind {
             Kind::Message => return fail(EBADF),
             Kind::Route => return write_route(k, caller, line, from),
