@@ -4,6 +4,7 @@
 //! and its status) or part of one conversation over the serial console (`line`, `send`, `expect`,
 //! `ends`). tests/qemu/README.md describes every field.
 
+use crate::machine::Bus;
 use crate::root::{DiskStep, Wanted};
 use crate::store::{Device, Fault, StoreDisk, StoreStep};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -32,6 +33,10 @@ pub(crate) struct Story {
     pub(crate) forbid: Vec<Regex>,
     /// Whether the machines of the story have a disk, the same one.
     pub(crate) has_disk: bool,
+    /// What the disk hangs on; once for each.
+    pub(crate) buses: Vec<Bus>,
+    /// More words for QEMU.
+    pub(crate) qemu: Vec<String>,
     /// Whether firmware boots that disk, instead of QEMU the kernel.
     pub(crate) has_firmware: bool,
     /// Whether the machines have a screen and a keyboard.
@@ -132,6 +137,7 @@ impl Story {
         ensure!(!file.about.trim().is_empty(), "`about` says nothing");
         ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
         ensure!(!file.step.is_empty(), "a story needs steps");
+        ensure!(!file.bus.is_empty(), "`bus` needs names of buses");
         let needs_disk = !file.firmware || (file.disk && file.append.is_empty());
         ensure!(needs_disk, "`firmware` needs `disk`, and has no `append`");
         let steps = file.step.into_iter().enumerate().map(|(index, step)| {
@@ -147,6 +153,8 @@ impl Story {
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
             has_disk: file.disk,
+            buses: file.bus,
+            qemu: file.qemu,
             has_firmware: file.firmware,
             has_screen: file.screen,
             off: file.off,
@@ -177,6 +185,10 @@ struct File {
     forbid: Vec<String>,
     #[serde(default)]
     disk: bool,
+    #[serde(default = "virtio")]
+    bus: Vec<Bus>,
+    #[serde(default)]
+    qemu: Vec<String>,
     #[serde(default)]
     firmware: bool,
     #[serde(default)]
@@ -187,6 +199,10 @@ struct File {
 
 fn one_cpu() -> Vec<u32> {
     vec![1]
+}
+
+fn virtio() -> Vec<Bus> {
+    vec![Bus::Virtio]
 }
 
 fn memory_mib() -> u32 {
@@ -384,6 +400,8 @@ mod tests {
             "about = 'x'",
             "about = ''\n[[step]]\nexec = 'true'",
             "about = 'x'\nstep = []",
+            "about = 'x'\nbus = []\n[[step]]\nexec = 'true'",
+            "about = 'x'\nbus = ['scsi']\n[[step]]\nexec = 'true'",
             "about = 'x'\nfirmware = true\n[[step]]\nexec = 'true'",
             "about = 'x'\n[[step]]\nkeys = 'x'\nshows = 'x'",
             "about = 'x'\n[[step]]\nkeys = 'x'\nline = 'x'",

@@ -29,6 +29,7 @@ mod library;
 mod memory;
 mod pipes;
 mod processes;
+mod raw_disk;
 mod ring;
 mod sample;
 mod schemes;
@@ -62,6 +63,7 @@ Groups:
   events     event queues with many descriptors
   signals    signals to oneself
   trace      stops of a traced thread, its registers and memory
+  raw_disk   a partition of disk:, disk:0p2, which stays as it is
   library    std's threads, locks and memory
 
 Options:
@@ -83,7 +85,7 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 14] = [
+const GROUPS: [(&str, Group); 15] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
@@ -98,6 +100,7 @@ const GROUPS: [(&str, Group); 14] = [
     ("signals", signals::run),
     ("library", library::run),
     ("trace", trace::run),
+    ("raw_disk", raw_disk::run),
 ];
 
 fn main() -> ExitCode {

@@ -16,6 +16,7 @@ mod inspect;
 mod kill;
 mod limit;
 mod lsblk;
+mod lsirq;
 mod lspci;
 mod mkfs;
 mod mount;
@@ -45,7 +46,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 27] = [
+const TOOLS: [Tool; 28] = [
     inspect::core::TOOL,
     df::TOOL,
     dmesg::TOOL,
@@ -56,6 +57,7 @@ const TOOLS: [Tool; 27] = [
     hexdump::TOOL,
     kill::TOOL,
     lsblk::TOOL,
+    lsirq::TOOL,
     inspect::lsof::TOOL,
     lspci::TOOL,
     emerg::LEAK,
