@@ -354,9 +354,10 @@ impl<B: Backing> Tree<B> {
         self.find(&open.path).map(|known| known.length)
     }
 
+    /// Whether so many files are open there or below at most. Open directories do no harm.
     fn allow_removal(&self, path: &str, handles: usize) -> Result<()> {
-        let users = self.handles.iter().filter(|(number, open)| {
-            **number != ROOT_HANDLE && (is_same(&open.path, path) || is_below(&open.path, path))
+        let users = self.handles.values().filter(|open| {
+            !open.is_dir && (is_same(&open.path, path) || is_below(&open.path, path))
         });
         if users.count() > handles { error(EBUSY) } else { Ok(()) }
     }
@@ -387,8 +388,8 @@ impl<B: Backing> Tree<B> {
             () if from == to => return Ok(()),
             () => {}
         }
-        self.allow_removal(&from, 1)?;
         let is_dir = self.find(&from)?.is_dir;
+        self.allow_removal(&from, usize::from(!is_dir))?;
         if !is_same(&from, &to)
             && let Ok(known) = self.find(&to)
         {

@@ -118,12 +118,12 @@ fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()>
         });
         if let Err(error) = outcome {
             state.cache.clear();
-            if !state.was_alone() {
+            if !state.was_refused() {
                 eprintln!("filed: changes since the last sync are lost: {error}");
             }
         }
         // A change that was refused alone takes nothing else with it.
-        syncs.ended(outcome.is_ok() || state.was_alone());
+        syncs.ended(outcome.is_ok() || state.was_refused());
         if how == How::Stopped {
             return Ok(());
         }

@@ -16,7 +16,7 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use redoxfs::{Disk, Node, RECORD_SIZE, Transaction, TreeData, TreePtr};
+use redoxfs::{BLOCK_SIZE, Disk, Node, RECORD_SIZE, Transaction, TreeData, TreePtr};
 use syscall::TimeSpec;
 use syscall::error::{
     EACCES, EBADF, EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS,
@@ -163,9 +163,9 @@ impl State {
         (self.is_broken, self.records) = (false, 0);
     }
 
-    /// Whether the transaction held one change only, which has been refused if it failed.
-    pub fn was_alone(&self) -> bool {
-        self.is_alone
+    /// Whether the transaction held one change only, which has been refused.
+    pub fn was_refused(&self) -> bool {
+        self.is_alone && self.is_broken
     }
 
     fn handle(&self, number: usize) -> Result<&Open> {
@@ -191,6 +191,8 @@ pub struct Tree<'a, 'f, D: Disk> {
 
 /// A transaction with so many records is long enough: 16 MiB.
 const RECORDS_MAX: u64 = 128;
+/// Blocks that only changes may use which give blocks back: 1 MiB.
+const KEPT: u64 = 256;
 /// Records that an operation on names writes: directories have small ones, counted as structure.
 const NO_RECORDS: u64 = 0;
 
@@ -208,7 +210,19 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
     /// Makes room for a change of so many records, or has the transaction end first
     /// (`EWOULDBLOCK`: ask again in the next one). Nothing has been changed before this, and
     /// everything that may be refused has been checked.
+    ///
+    /// # Errors
+    /// `ENOSPC` near the end of the disk: the last blocks are for giving others back.
     fn prepare(&mut self, records: u64) -> Result<()> {
+        self.prepare_leaving(records, KEPT)
+    }
+
+    /// The same for a change that gives blocks back, and may use the last ones for that.
+    fn prepare_freeing(&mut self, records: u64) -> Result<()> {
+        self.prepare_leaving(records, 0)
+    }
+
+    fn prepare_leaving(&mut self, records: u64, kept: u64) -> Result<()> {
         if self.state.is_read_only {
             return Err(Error::new(EROFS));
         }
@@ -219,6 +233,10 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
             self.state.wants_commit = true;
             if self.state.is_changed {
                 return Err(Error::new(EWOULDBLOCK));
+            }
+            let wanted = records * (RECORD_SIZE / BLOCK_SIZE) + kept;
+            if kept > 0 && self.state.space.1 < wanted {
+                return Err(Error::new(ENOSPC));
             }
             // Whether it fits shows when it is done, and it is committed at once.
             self.state.is_alone = true;

@@ -159,11 +159,12 @@ impl<D: Disk> Tree<'_, '_, D> {
     }
 
     fn cut_any(&mut self, id: u32, size: u64, caller: &Caller) -> Result<()> {
-        if self.node(id)?.data().size() == size {
+        let old = self.node(id)?.data().size();
+        if old == size {
             return Ok(());
         }
         // One more for what clients wrote to the pages of the last record.
-        self.prepare(3)?;
+        if size < old { self.prepare_freeing(3) } else { self.prepare(3) }?;
         let cut = self.cut_now(id, size, caller);
         self.settle(cut)
     }

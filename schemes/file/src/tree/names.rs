@@ -29,7 +29,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         let place = found.place.ok_or(Error::new(EBUSY))?;
         self.allow_removal(&place, id, caller)?;
         self.check_removable(id, directory)?;
-        self.prepare(NO_RECORDS)?;
+        self.prepare_freeing(NO_RECORDS)?;
         let removed = self.remove(&place, id, caller);
         self.settle(removed)
     }
