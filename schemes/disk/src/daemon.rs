@@ -29,7 +29,9 @@ const ROOT: usize = 0;
 const INFO: &str = "info";
 /// How long the drivers may take until they have looked at their devices. `init` waits 5 seconds for
 /// the scheme; a device that does not answer must not keep the others' disks from being there.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_millis(3500);
+/// How long those that have found disks may then take until they serve them.
+const BEGINNING: Duration = Duration::from_secs(1);
 
 /// What the event queue calls the socket; drivers come behind it.
 const SOCKET: usize = 0;
@@ -107,6 +109,7 @@ impl Disks {
         while Instant::now() < deadline && !self.drivers.iter().all(Driver::is_known) {
             self.pass_time(Some(deadline))?;
         }
+        let deadline = Instant::now() + BEGINNING;
         while Instant::now() < deadline {
             self.number();
             let is_waited_for = |d: &Driver| matches!(d.state, State::Found(_));
