@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn profile() -> Profile {
-        let mut profile = Profile::new(ProcessKey { pid: 5, started_ns: 0 }, 2);
+        let mut profile = Profile::new(ProcessKey { place: crate::task::ProcessId(0), pid: 5, started_ns: 0 }, 2);
         profile.period_ns = 800;
         profile
     }
