@@ -1,4 +1,4 @@
-//! What is not there yet, and says so: sockets, timers, loading at run time.
+//! What is not there yet, and says so: timers, loading at run time.
 //!
 //! Each function sets `errno` to `ENOSYS` and fails. A program that can do without goes on; one that
 //! cannot tells why.
@@ -23,14 +23,11 @@ macro_rules! missing {
 }
 
 missing! {
-    accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmsg
-    sendmsg sendto setsockopt shutdown socket
     alarm getitimer setitimer timer_create timer_delete timer_settime timer_gettime sigwait sigtimedwait sigqueue
-    chroot mlock munlock mlockall munlockall msync
+    chroot mlock munlock mlockall munlockall
     sem_clockwait sem_close sem_timedwait
-    sched_getaffinity sched_setaffinity
+    sched_setaffinity
     login_tty ptsname_r grantpt unlockpt
-    times
 }
 
 /// Loading a library: programs are whole.

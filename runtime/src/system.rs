@@ -17,16 +17,16 @@ const ROOM: usize = 2048;
 const DEFAULT_NAME: &[u8] = b"lifeboat";
 
 /// Ticks of `times` per second.
-const TICKS: c_long = 100;
+pub(crate) const TICKS: c_long = 100;
 
 /// The beginning of a file.
-fn read_file<'a>(path: &[u8], buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+pub(crate) fn read_file<'a>(path: &[u8], buffer: &'a mut [u8]) -> Result<&'a [u8]> {
     let count = File::open(path, O_RDONLY | O_CLOEXEC)?.read_full(buffer)?;
     Ok(&buffer[..count])
 }
 
 /// How many CPUs there are, as `sys:cpu` says.
-fn cpus() -> Result<c_long> {
+pub(crate) fn cpus() -> Result<c_long> {
     let mut buffer = [0; ROOM];
     let count = after_key(read_file(b"/scheme/sys/cpu", &mut buffer)?, b"CPUs:");
     count.map_or_else(|| error(libc::EIO), |count| Ok(count as c_long))

@@ -63,10 +63,13 @@ impl Painter {
         Self { mode, font, origin: (0, 0) }
     }
 
-    /// With a grid of so many columns and rows in the middle of the screen, as far as they fit.
+    /// With a grid of so many columns and rows in the middle of the screen, as far as they fit. Its
+    /// cells are where those of a grid over the whole screen would be.
     pub fn centred(mode: Mode, columns: usize, rows: usize) -> Self {
         let mut painter = Self::new(mode);
-        let margin = |all: usize, cells: usize, size: usize| all.saturating_sub(cells * size) / 2;
+        let margin = |all: usize, cells: usize, size: usize| {
+            all.saturating_sub(cells * size) / 2 / size * size
+        };
         painter.origin = (
             margin(mode.width, columns, painter.font.cell_width),
             margin(mode.height, rows, painter.font.cell_height),
@@ -173,7 +176,7 @@ mod tests {
             Cell::plain('█').reversed(),
         );
         let first = picture.pixels.iter().position(|pixel| *pixel != 0).unwrap();
-        assert_eq!((first % 1280, first / 1280), ((1280 - 80 * 9) / 2, (800 - 25 * 20) / 2));
+        assert_eq!((first % 1280, first / 1280), (31 * 9, 7 * 20));
     }
 
     #[test]

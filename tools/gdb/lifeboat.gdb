@@ -31,8 +31,13 @@ document lifeboat-main
 Runs until the kernel's first Rust function.
 end
 
+source tools/gdb/lifeboat.py
+
 echo \n
 echo lifeboat-main        run to the first Rust function of the kernel\n
 echo lifeboat-cpus        what every CPU is doing\n
 echo lifeboat-registers   where this CPU is\n
+echo lifeboat-tasks       every thread and what it is doing\n
+echo lifeboat-schemes     the schemes and who serves them\n
+echo lifeboat-spaces [N]  every address space, or the ranges of one\n
 echo \n

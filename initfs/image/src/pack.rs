@@ -3,6 +3,7 @@
 use crate::manifest::{File, Link, Manifest, Mount, Program};
 use crate::{services, users};
 use anyhow::{Context, anyhow};
+use elf_files::strip::without_debug;
 use initfs_format::{Archive, Builder};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -50,7 +51,7 @@ fn add_programs(
         return Err(manifest.mistake(at, format!("not built in {programs}: {missing}")).into());
     }
     for name in names {
-        let data = read(&programs.join(name))?;
+        let data = without_debug(read(&programs.join(name))?);
         builder
             .file(&join(into, name), 0o755, data)
             .map_err(|error| manifest.mistake(at, error))?;

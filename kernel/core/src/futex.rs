@@ -15,14 +15,14 @@ pub enum FutexKey {
     Shared(Frame, usize),
 }
 
-/// The words that somebody waits for.
+/// The words that somebody waits for, or did.
 #[derive(Default)]
 pub struct Futexes {
     queues: HashMap<FutexKey, QueueId>,
 }
 
 impl Futexes {
-    /// The queue for a word, if somebody waits.
+    /// The queue for a word, if it has one. It may be empty.
     pub fn find(&self, key: FutexKey) -> Option<QueueId> {
         self.queues.get(&key).copied()
     }
@@ -42,12 +42,7 @@ impl Futexes {
         self.queues.extract_if(|_, queue| is_empty(*queue)).map(|(_, queue)| queue).collect()
     }
 
-    /// Forgets a word; returns its queue.
-    pub fn forget(&mut self, key: FutexKey) -> Option<QueueId> {
-        self.queues.remove(&key)
-    }
-
-    /// How many words are waited for.
+    /// How many words have a queue.
     pub fn len(&self) -> usize {
         self.queues.len()
     }

@@ -1,7 +1,9 @@
 //! Pipes: bytes in at one end, out at the other.
 
+use crate::handle::DescriptionId;
 use crate::table::Table;
 use crate::task::QueueId;
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -25,12 +27,89 @@ pub struct Pipe {
     pub readable: QueueId,
     /// Writers wait here.
     pub writable: QueueId,
+    /// Whether it was shut down: no bytes go in, and those that are in still come out.
+    pub is_shut: bool,
+    /// Files that travel with the bytes, first to last.
+    passed: VecDeque<Passed>,
 }
+
+/// Files that arrive with one byte.
+struct Passed {
+    /// How many bytes are before that one.
+    before: usize,
+    files: Vec<DescriptionId>,
+}
+
+/// Most groups of files that a pipe holds.
+const PASSED_MAX: usize = 256;
 
 impl Pipe {
     /// An empty pipe without ends.
     pub fn new(readable: QueueId, writable: QueueId) -> Self {
-        Self { bytes: Vec::new(), start: 0, length: 0, readers: 0, writers: 0, readable, writable }
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            length: 0,
+            readers: 0,
+            writers: 0,
+            readable,
+            writable,
+            is_shut: false,
+            passed: VecDeque::new(),
+        }
+    }
+
+    /// Whether what is written can never be read.
+    pub fn is_broken(&self) -> bool {
+        self.readers == 0 || self.is_shut
+    }
+
+    /// Whether nothing more will come.
+    pub fn has_ended(&self) -> bool {
+        self.writers == 0 || self.is_shut
+    }
+
+    /// Whether files travel with the bytes.
+    pub fn has_files(&self) -> bool {
+        !self.passed.is_empty()
+    }
+
+    /// The files that travel with the bytes.
+    pub fn files(&self) -> impl Iterator<Item = DescriptionId> + '_ {
+        self.passed.iter().flat_map(|passed| passed.files.iter().copied())
+    }
+
+    /// Whether more files may.
+    pub fn has_room_for_files(&self) -> bool {
+        self.passed.len() < PASSED_MAX
+    }
+
+    /// Has files travel with the next byte that is written.
+    pub fn pass(&mut self, files: Vec<DescriptionId>) {
+        self.passed.push_back(Passed { before: self.length, files });
+    }
+
+    /// How many files come with the next byte, and how many bytes there are before those with which
+    /// others come.
+    pub fn next_files(&self) -> (usize, usize) {
+        let mut passed = self.passed.iter();
+        match passed.next() {
+            None => (0, self.length),
+            Some(Passed { before: 0, files }) => {
+                (files.len(), passed.next().map_or(self.length, |next| next.before))
+            }
+            Some(Passed { before, .. }) => (0, *before),
+        }
+    }
+
+    /// Takes the files of the next `count` bytes, or of all.
+    pub fn take_files(&mut self, count: usize) -> Vec<DescriptionId> {
+        let mut taken = Vec::new();
+        while self.passed.front().is_some_and(|next| next.before < count) {
+            taken.extend(self.passed.pop_front().into_iter().flat_map(|next| next.files));
+        }
+        self.passed.iter_mut().for_each(|rest| rest.before -= count);
+        taken
     }
 
     /// Bytes it still takes.
@@ -98,8 +177,18 @@ impl Pipe {
 pub struct Pipes {
     /// By number.
     pub table: Table<Pipe>,
-    /// Two-way pipes: each end reads its own and writes the other's.
-    pub pairs: Table<[usize; 2]>,
+    /// Two-way pipes.
+    pub pairs: Table<Pair>,
+}
+
+/// A two-way pipe.
+pub struct Pair {
+    /// Each end reads its own and writes the other's.
+    pub pipes: [usize; 2],
+    /// What the ends are called.
+    pub names: [Vec<u8>; 2],
+    /// How often one of its ends travels through another pipe.
+    pub travels: usize,
 }
 
 #[cfg(test)]

@@ -45,6 +45,11 @@ impl Pending {
         self.mask
     }
 
+    /// What is known of a pending signal.
+    pub fn find(&self, signal: usize) -> Option<SigInfo> {
+        self.infos.get(&signal).copied()
+    }
+
     /// Takes the lowest one that `allowed` has, `SIGKILL` before all others.
     pub fn take(&mut self, allowed: u64) -> Option<SigInfo> {
         let candidates = self.mask & allowed;

@@ -119,7 +119,7 @@ fn check_threads(kernel: &Kernel<Sim>) {
     }
 }
 
-/// Every open file has at least as many references as descriptors and names lead to it; without
+/// Every open file has at least as many references as descriptors, names and mappings lead to it; without
 /// daemons, exactly as many.
 fn check_descriptions(kernel: &Kernel<Sim>) {
     let mut expected: BTreeMap<usize, u32> = BTreeMap::new();
@@ -134,6 +134,10 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
             }
         }
     }
+    for (_, space) in kernel.spaces.iter() {
+        space.held().iter().for_each(|file| count(*file));
+    }
+    kernel.pipes.table.iter().for_each(|(_, pipe)| pipe.files().for_each(&mut count));
     let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);
     for (index, description) in kernel.descriptions.iter() {
         let (have, uses) = (description.references, expected.remove(&index).unwrap_or_default());

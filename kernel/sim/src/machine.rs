@@ -140,6 +140,14 @@ impl Machine for Sim {
         }
     }
 
+    fn flush_here(&mut self, space: &SpaceNumber, pages: Pages) {
+        let own = this_cpu();
+        let core = &mut self.cpus[own.0 as usize];
+        if core.space == Some(*space) {
+            core.cache.forget(pages);
+        }
+    }
+
     fn suspend(&mut self, context: &mut SimContext) {
         context.save_float(self.this_cpu());
     }
@@ -188,8 +196,13 @@ impl Machine for Sim {
         as_hardware(|| self.unmasked.insert(line));
     }
 
-    fn message(&self, line: u8) -> Option<Message> {
-        (line >= FIRST_MESSAGE).then(|| Message { address: MESSAGE_ADDRESS, data: line.into() })
+    fn route_line(&mut self, line: u8, to: Option<CpuId>) {
+        as_hardware(|| self.routes.insert(line, to));
+    }
+
+    fn message(&self, line: u8, to: CpuId) -> Option<Message> {
+        let address = MESSAGE_ADDRESS | u64::from(to.0) << 12;
+        (line >= FIRST_MESSAGE).then(|| Message { address, data: line.into() })
     }
 
     fn cpu_facts(&self, _: CpuId) -> CpuFacts {

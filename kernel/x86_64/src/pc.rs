@@ -27,6 +27,11 @@ pub struct Pc {
 }
 
 impl Pc {
+    /// Tables that map the kernel alone.
+    pub(crate) fn kernel_root(&self) -> Frame {
+        self.kernel_root
+    }
+
     pub(crate) fn new(kernel_root: Frame, pci_windows: Vec<PciWindow>) -> Self {
         Self { kernel_root, pci_windows }
     }
@@ -137,6 +142,10 @@ impl Machine for Pc {
         flush::everywhere(space.root(), pages);
     }
 
+    fn flush_here(&mut self, space: &Space, pages: Pages) {
+        flush::here(space.root(), pages);
+    }
+
     #[inline]
     fn suspend(&mut self, context: &mut Context) {
         context.suspend(Cpu::this());
@@ -195,8 +204,12 @@ impl Machine for Pc {
         io::unmask(line);
     }
 
-    fn message(&self, line: u8) -> Option<Message> {
-        message::of(line)
+    fn route_line(&mut self, line: u8, to: Option<CpuId>) {
+        io::route(line, to.map(|cpu| Cpu::of(cpu.0).apic_id()));
+    }
+
+    fn message(&self, line: u8, to: CpuId) -> Option<Message> {
+        message::of(line, Cpu::of(to.0).apic_id())
     }
 
     fn kept_device(&self) -> Option<String> {

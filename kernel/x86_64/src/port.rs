@@ -54,6 +54,10 @@ impl Port for PcPort {
     }
 
     fn hibernate<'a>(&'a self, guard: Self::Guard<'a>) -> Self::Guard<'a> {
+        // Whoever changes a space does not have to wake this CPU for it.
+        if smp::count() > 1 {
+            flush::enter(Cpu::this(), guard.machine.kernel_root());
+        }
         drop(guard);
         if !interrupt::is_waiting(Cpu::this()) {
             smp::halt();

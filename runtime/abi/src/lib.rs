@@ -16,7 +16,7 @@
 //! | --- | --- |
 //! | `OPENAT_INTO2`, `DUP_INTO` | the wanted descriptor may be [`LOWEST_FREE`]: the kernel picks |
 //! | `FCNTL` | `F_DUPFD`, `F_GETFD` and `F_SETFD` work: the kernel keeps close-on-exec |
-//! | `FMAP` | descriptor [`ANONYMOUS`]: zero-filled memory |
+//! | `FMAP` | descriptor [`ANONYMOUS`]: zero-filled memory. Its offset, if not 0, is that of a page in it that may not be touched, a guard |
 //! | `FUTEX` | private to the address space unless the memory is mapped shared |
 //!
 //! `OPENAT_INTO` (987), which Redox itself is retiring, is not there.
@@ -30,8 +30,10 @@ pub mod lock;
 pub mod number;
 pub mod partition;
 pub mod signal;
+pub mod socket;
 pub mod trace;
 pub mod wait;
+pub mod watch;
 
 /// The types, errors and flags this interface shares with Redox.
 pub use syscall as redox;

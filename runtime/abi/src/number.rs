@@ -57,7 +57,7 @@ pub const SIGPENDING: usize = CLASS | 22;
 /// `*const u64 mask` → `EINTR` after a handler ran.
 pub const SIGSUSPEND: usize = CLASS | 23;
 /// `entry, stack, argument, fs_base, signal stack, its size` → thread id. The thread starts at
-/// `entry(argument)` with `rsp = stack`. A signal stack of size 0 is none; see [`SIGALTSTACK`].
+/// `entry(argument, thread id)` with `rsp = stack`. A signal stack of size 0 is none; see [`SIGALTSTACK`].
 pub const THREAD_NEW: usize = CLASS | 24;
 /// `address, length, *mut u32 done` → never. Ends this thread: unmaps `[address, +length)` (its
 /// own stack, nothing when 0), then stores 0 at `done` (nothing when null) and wakes one futex
@@ -77,6 +77,9 @@ pub const UMASK: usize = CLASS | 28;
 /// `SA_ONSTACK` run on. `EPERM` from a handler that runs on it, `ENOMEM` when it is too small. See
 /// [`crate::signal::SignalStack`].
 pub const SIGALTSTACK: usize = CLASS | 29;
+/// `address, length` → where the pages of the first shared file in there end, once its daemon has
+/// made safe what was written to them; 0 when there is none. `ENOMEM` where nothing is mapped.
+pub const MSYNC: usize = CLASS | 30;
 
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;

@@ -31,6 +31,8 @@ pub const STOP_EXEC: u64 = 0x40;
 pub const STOP_HARDWARE: u64 = 0x80;
 /// Written: stop as soon as possible. A thread that is stopped already stays so.
 pub const STOP_NOW: u64 = 0x2000;
+/// Written: the process outlives the session, although that was opened with `O_EXCL`.
+pub const SPARE: u64 = 0x4000;
 
 /// As the answer in a `STOP_POST_SYSCALL`: a signal handler runs first, then the call begins anew.
 pub const RESTARTS: usize = (crate::redox::error::ERESTART as usize).wrapping_neg();

@@ -31,6 +31,8 @@ mod readiness;
 #[cfg(target_os = "redox")]
 mod signals;
 #[cfg(target_os = "redox")]
+mod sockets;
+#[cfg(target_os = "redox")]
 mod threads;
 #[cfg(target_os = "redox")]
 mod time;
@@ -72,7 +74,7 @@ use {holds, same};
 
 #[cfg(target_os = "redox")]
 fn checks() -> Vec<Check> {
-    let groups: [&[Check]; 11] = [
+    let groups: [&[Check]; 12] = [
         memory::CHECKS,
         time::CHECKS,
         environment::CHECKS,
@@ -83,6 +85,7 @@ fn checks() -> Vec<Check> {
         files::CHECKS,
         directories::CHECKS,
         links::CHECKS,
+        sockets::CHECKS,
         crowd::CHECKS,
     ];
     let mut all: Vec<Check> = groups.into_iter().flatten().copied().collect();

@@ -14,6 +14,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("memory/too-much-is-refused", too_much),
     ("memory/mappings-come-and-go", mapping),
     ("memory/large-blocks-are-given-back", given_back),
+    ("memory/blocks-of-any-order-keep-to-themselves", any_order),
 ];
 
 fn vectors() -> Outcome {
@@ -124,4 +125,115 @@ fn given_back() -> Outcome {
     let after = address_space()?;
     holds!(after <= before + (2 << 20), "{before} bytes before, {after} after");
     Ok(())
+}
+
+/// Blocks as a program might ask for them in any order: allocated, made larger and smaller, freed,
+/// by several threads at once, and some freed by another thread than the one that made them.
+fn any_order() -> Outcome {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let threads: Vec<_> = (1..=4_u64)
+        .map(|seed| {
+            let sender = sender.clone();
+            std::thread::spawn(move || churn(seed, &sender))
+        })
+        .collect();
+    drop(sender);
+    for block in receiver {
+        block.check()?;
+    }
+    for thread in threads {
+        thread.join().map_err(|_| "a thread panicked")??;
+    }
+    Ok(())
+}
+
+/// A block of C's heap, filled with one byte.
+struct Block {
+    start: *mut u8,
+    size: usize,
+    byte: u8,
+}
+
+// SAFETY: a block belongs to whoever has this.
+unsafe impl Send for Block {}
+
+impl Block {
+    /// Whether it lies as it should and still has its bytes.
+    fn check(&self) -> Result<(), String> {
+        // SAFETY: the block is as long as it says.
+        let bytes = unsafe { std::slice::from_raw_parts(self.start, self.size) };
+        match (self.start as usize % 16, bytes.iter().all(|byte| *byte == self.byte)) {
+            (0, true) => Ok(()),
+            (0, false) => Err(format!("a block of {} bytes has others' bytes", self.size)),
+            (off, _) => Err(format!("a block of {} bytes is {off} off", self.size)),
+        }
+    }
+
+    /// Makes it `size` bytes long.
+    fn resize(&mut self, size: usize) -> Result<(), String> {
+        // SAFETY: the block is the heap's, and forgotten here when it moves.
+        let start = unsafe { libc::realloc(self.start.cast(), size) }.cast::<u8>();
+        if start.is_null() {
+            return Err(format!("no {size} bytes"));
+        }
+        let kept = self.size.min(size);
+        (self.start, self.size) = (start, kept);
+        self.check()?;
+        self.size = size;
+        // SAFETY: the block is that long now.
+        unsafe { start.write_bytes(self.byte, size) };
+        Ok(())
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the block is the heap's, and nobody's any more.
+        unsafe { libc::free(self.start.cast()) };
+    }
+}
+
+fn churn(seed: u64, sender: &std::sync::mpsc::Sender<Block>) -> Result<(), String> {
+    let mut state = seed;
+    // xorshift64 (Marsaglia, 2003)
+    let mut random = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below) as usize
+    };
+    let mut blocks: Vec<Block> = Vec::new();
+    for step in 0..3_000_usize {
+        let size = match random(20) {
+            0 => 1 + random(200_000),
+            1..5 => 1 + random(5_000),
+            _ => 1 + random(300),
+        };
+        match random(5) {
+            0 if !blocks.is_empty() => {
+                let block = blocks.swap_remove(random(blocks.len() as u64));
+                block.check()?;
+                if random(4) == 0 {
+                    sender.send(block).map_err(|error| error.to_string())?;
+                }
+            }
+            1 if !blocks.is_empty() => {
+                let place = random(blocks.len() as u64);
+                blocks[place].resize(size)?;
+            }
+            _ if blocks.len() < 200 => {
+                // SAFETY: any size may be asked for.
+                let start = unsafe { libc::malloc(size) }.cast::<u8>();
+                let byte = (step as u8).wrapping_mul(31) ^ seed as u8;
+                if start.is_null() {
+                    return Err(format!("no {size} bytes"));
+                }
+                // SAFETY: the block is that long.
+                unsafe { start.write_bytes(byte, size) };
+                blocks.push(Block { start, size, byte });
+            }
+            _ => blocks.truncate(100),
+        }
+    }
+    blocks.iter().try_for_each(Block::check)
 }

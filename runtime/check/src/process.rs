@@ -30,6 +30,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("process/path-is-searched", path_search),
     ("process/a-script-runs-its-interpreter", script),
     ("process/main-thread-locals-are-dropped", thread_local),
+    ("process/a-child-that-stops-is-told", stopped),
     ("process/fork-copies-memory", fork),
     ("process/children-start-while-threads-allocate", among_threads),
     ("process/too-many-arguments-are-refused", too_many),
@@ -267,4 +268,41 @@ fn too_many() -> Outcome {
     let error = child(&["print", &"x".repeat(300_000)])?.output().err().ok_or("it ran")?;
     same!(error.kind(), io::ErrorKind::ArgumentListTooLong);
     Ok(())
+}
+
+fn stopped() -> Outcome {
+    let mut process = child(&["sleep"])?.spawn()?;
+    let pid = process.id() as libc::pid_t;
+    let wait = |options: i32| {
+        let mut status = 0;
+        // SAFETY: the status is ours.
+        let found = unsafe { libc::waitpid(pid, &mut status, options) };
+        (found, status)
+    };
+    let send = |signal: i32| {
+        // SAFETY: no memory is involved.
+        unsafe { libc::kill(pid, signal) }
+    };
+    same!(send(libc::SIGSTOP), 0);
+    let (found, status) = wait(libc::WUNTRACED);
+    same!((found, libc::WIFSTOPPED(status), libc::WSTOPSIG(status)), (pid, true, libc::SIGSTOP));
+    same!(wait(libc::WUNTRACED | libc::WNOHANG).0, 0);
+    same!(send(libc::SIGCONT), 0);
+    let (found, status) = wait(libc::WCONTINUED);
+    same!((found, libc::WIFCONTINUED(status)), (pid, true));
+    process.kill()?;
+    let mut info = [0_i32; 32];
+    // SAFETY: there is room for the structure: signal, error, why, process.
+    let answer = unsafe { waitid(1, pid, info.as_mut_ptr(), libc::WEXITED) };
+    const KILLED: i32 = 2;
+    same!((answer, info[0], info[2], info[3]), (0, libc::SIGCHLD, KILLED, pid));
+    // SAFETY: as above.
+    same!(unsafe { waitid(1, pid, info.as_mut_ptr(), libc::WEXITED) }, -1);
+    same!(io::Error::last_os_error().raw_os_error(), Some(libc::ECHILD));
+    Ok(())
+}
+
+unsafe extern "C" {
+    /// The `libc` crate does not have it for this target.
+    fn waitid(kind: i32, id: libc::pid_t, info: *mut i32, options: i32) -> i32;
 }

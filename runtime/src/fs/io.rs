@@ -5,7 +5,11 @@ use crate::sys::{Result, error, file, syscall};
 use abi::redox::flag::{F_GETFL, O_NONBLOCK, StdFsCallKind};
 use abi::redox::number::{SYS_FSYNC, SYS_LSEEK, SYS_READ, SYS_READ2, SYS_WRITE, SYS_WRITE2};
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use libc::{c_int, iovec, off_t, size_t, ssize_t};
+
+/// What `writev` writes in one step: as much as a pipe takes in one piece.
+const GATHERED_MAX: usize = 4096;
 
 /// The most buffers in one call.
 const BUFFERS_MAX: usize = 1024;
@@ -96,7 +100,8 @@ impl Transfer {
     }
 
     /// Moves bytes between a descriptor and several buffers, until one of them comes up short. The
-    /// kernel has no call for this, so it is not one step for others.
+    /// kernel has no call for this: little to write is put together first, so that it goes in one
+    /// step, and everything else does not.
     ///
     /// # Safety
     ///
@@ -106,6 +111,14 @@ impl Transfer {
         let Some(count) = count else {
             return error(libc::EINVAL);
         };
+        if matches!(self, Self::Write | Self::WriteAt(_)) && count > 1 {
+            let mut room = [MaybeUninit::uninit(); GATHERED_MAX];
+            // SAFETY: as promised by the caller.
+            if let Some(length) = unsafe { gather(list, count, &mut room) } {
+                // SAFETY: the buffer is only read, and `length` bytes of it were written.
+                return unsafe { self.whole(fd, room.as_mut_ptr().cast(), length) };
+            }
+        }
         let mut total = 0;
         for index in 0..count {
             // SAFETY: as promised by the caller.
@@ -129,6 +142,31 @@ impl Transfer {
         }
         Ok(total)
     }
+}
+
+/// Puts the bytes of several buffers into one, if they fit, and says how many they are.
+///
+/// # Safety
+///
+/// `list` has `count` buffers to read.
+unsafe fn gather(
+    list: *const iovec,
+    count: usize,
+    room: &mut [MaybeUninit<u8>; GATHERED_MAX],
+) -> Option<usize> {
+    let mut length = 0;
+    for index in 0..count {
+        // SAFETY: as promised by the caller.
+        let buffer = unsafe { list.add(index).read() };
+        let place = room.get_mut(length..)?.get_mut(..buffer.iov_len)?;
+        // SAFETY: the buffer has so many bytes, and so has the place.
+        unsafe {
+            let to = place.as_mut_ptr().cast::<u8>();
+            buffer.iov_base.cast::<u8>().copy_to_nonoverlapping(to, buffer.iov_len);
+        }
+        length += buffer.iov_len;
+    }
+    (length > 0).then_some(length)
 }
 
 fn position(at: off_t) -> Result<usize> {

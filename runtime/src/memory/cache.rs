@@ -29,6 +29,8 @@ pub(crate) struct Cache {
     /// The first block of each size; each begins with the address of the next.
     first: [Cell<*mut u8>; MOST / STEP + 1],
     count: [Cell<u8>; MOST / STEP + 1],
+    /// No larger size was ever kept.
+    highest: Cell<usize>,
 }
 
 impl Cache {
@@ -78,6 +80,9 @@ pub(crate) unsafe fn keep(block: *mut u8) -> bool {
     unsafe { block.cast::<*mut u8>().write(cache.first[class].get()) };
     cache.first[class].set(block);
     cache.count[class].set(count + 1);
+    if class > cache.highest.get() {
+        cache.highest.set(class);
+    }
     true
 }
 
@@ -85,7 +90,7 @@ pub(crate) unsafe fn keep(block: *mut u8) -> bool {
 pub(crate) fn give_back() {
     let cache = &control::current().cache;
     let mut heap = HEAP.lock();
-    for class in LEAST / STEP..=MOST / STEP {
+    for class in LEAST / STEP..=cache.highest.get().min(MOST / STEP) {
         loop {
             let block = cache.pop(class);
             if block.is_null() {

@@ -43,7 +43,10 @@ pub(crate) unsafe fn create(
     if length == 0 || !offset.is_multiple_of(PAGE_SIZE) {
         return error(libc::EINVAL);
     }
-    let fd = if flags & libc::MAP_ANON != 0 { ANONYMOUS } else { file::number(fd)? };
+    let is_anonymous = flags & libc::MAP_ANON != 0;
+    let fd = if is_anonymous { ANONYMOUS } else { file::number(fd)? };
+    // The kernel takes the offset of anonymous memory for something else.
+    let offset = if is_anonymous { 0 } else { offset };
     let kept = flags & (libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_FIXED);
     let flags = protection(prot)? | MapFlags::from_bits_retain(kept as usize);
     let size = length.checked_next_multiple_of(PAGE_SIZE);
@@ -87,6 +90,18 @@ unsafe extern "C" fn mprotect(address: *mut c_void, length: size_t, prot: c_int)
         unsafe { map::protect(address as usize, length.next_multiple_of(PAGE_SIZE), flags) }
     });
     changed.zero()
+}
+
+/// Has files keep what was written to shared mappings of them. There is no asking without waiting:
+/// `MS_ASYNC` waits as well.
+#[unsafe(no_mangle)]
+extern "C" fn msync(address: *mut c_void, length: size_t, flags: c_int) -> c_int {
+    const KNOWN: c_int = libc::MS_ASYNC | libc::MS_SYNC | libc::MS_INVALIDATE;
+    let both = libc::MS_ASYNC | libc::MS_SYNC;
+    if flags & !KNOWN != 0 || flags & both == both {
+        return errno::fail(libc::EINVAL) as c_int;
+    }
+    map::sync(address as usize, length).zero()
 }
 
 /// Advice is taken note of, as POSIX allows, by doing nothing. `MADV_DONTNEED` is the exception

@@ -1,7 +1,36 @@
-//! Resource limits and use: the kernel keeps none yet, and the answers say so.
+//! Resource limits, which are the kernel's fixed ones, and use, which `proc:self` tells.
 
-use crate::errno;
-use libc::{c_int, id_t, rlimit, rusage};
+use crate::errno::{self, Answer};
+use crate::sys::{Result, error};
+use crate::system::{self, read_file};
+use core::mem::zeroed;
+use libc::{c_int, clock_t, id_t, rlimit, rusage, suseconds_t, time_t, timeval, tms};
+use logic::numbers::after_key;
+
+/// Room for `proc:self/status`.
+const ROOM: usize = 2048;
+const MICROSECOND: u64 = 1_000;
+const SECOND: u64 = 1_000_000_000;
+
+/// What a process has used so far.
+struct Use {
+    /// Nanoseconds in its own code, and in the kernel.
+    times: [u64; 2],
+    /// Bytes of memory present.
+    resident: u64,
+}
+
+impl Use {
+    fn own() -> Result<Self> {
+        let mut buffer = [0; ROOM];
+        let text = read_file(b"/scheme/proc/self/status", &mut buffer)?;
+        let value = |key: &[u8]| after_key(text, key).map_or_else(|| error(libc::EIO), Ok);
+        Ok(Self {
+            times: [value(b"UserTime:")?, value(b"KernelTime:")?],
+            resident: value(b"Resident:")?,
+        })
+    }
+}
 
 /// What a limit is: the fixed ones of the kernel, or none.
 #[unsafe(no_mangle)]
@@ -23,10 +52,75 @@ extern "C" fn setrlimit(_resource: c_int, _limit: *const rlimit) -> c_int {
     errno::fail(libc::ENOSYS) as c_int
 }
 
-/// Refused: times are in `proc:PID`.
+fn time(nanoseconds: u64) -> timeval {
+    timeval {
+        tv_sec: (nanoseconds / SECOND) as time_t,
+        tv_usec: (nanoseconds % SECOND / MICROSECOND) as suseconds_t,
+    }
+}
+
+/// The times of this process, and the memory it has; what its children used is not kept.
 #[unsafe(no_mangle)]
-extern "C" fn getrusage(_who: c_int, _place: *mut rusage) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
+unsafe extern "C" fn getrusage(who: c_int, place: *mut rusage) -> c_int {
+    let used = match who {
+        libc::RUSAGE_SELF => Use::own(),
+        libc::RUSAGE_CHILDREN => error(libc::ENOSYS),
+        _ => error(libc::EINVAL),
+    };
+    let told = used.map(|used| {
+        // SAFETY: the caller gave a place for the answer; all zero is a valid one.
+        unsafe {
+            place.write(zeroed());
+            (*place).ru_utime = time(used.times[0]);
+            (*place).ru_stime = time(used.times[1]);
+            // In KiB, as on other systems.
+            (*place).ru_maxrss = (used.resident >> 10) as libc::c_long;
+        }
+        0_isize
+    });
+    told.int()
+}
+
+/// The times of this process in ticks, and ticks since the machine started. Its children's are 0:
+/// they are not kept.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn times(place: *mut tms) -> clock_t {
+    let tick = SECOND / system::TICKS as u64;
+    let told = Use::own().and_then(|used| {
+        let now = crate::time::read(libc::CLOCK_MONOTONIC)?;
+        let now = now.seconds as u64 * SECOND + now.nanoseconds as u64;
+        let [user, kernel] = used.times.map(|time| (time / tick) as clock_t);
+        let all = tms { tms_utime: user, tms_stime: kernel, tms_cutime: 0, tms_cstime: 0 };
+        // SAFETY: the caller gave a place for the answer, or null.
+        unsafe { crate::pointer::store(place, all) };
+        Ok((now / tick) as isize)
+    });
+    told.size() as clock_t
+}
+
+/// The CPUs that a process may run on: all, one bit for each.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sched_getaffinity(
+    _pid: libc::pid_t,
+    size: libc::size_t,
+    set: *mut core::ffi::c_void,
+) -> c_int {
+    let told = system::cpus().and_then(|count| {
+        let count = count as usize;
+        if size * 8 < count {
+            return error(libc::EINVAL);
+        }
+        // SAFETY: the caller gave `size` bytes.
+        let bytes = unsafe {
+            set.cast::<u8>().write_bytes(0, size);
+            core::slice::from_raw_parts_mut(set.cast::<u8>(), size)
+        };
+        for cpu in 0..count {
+            bytes[cpu / 8] |= 1 << (cpu % 8);
+        }
+        Ok(0_isize)
+    });
+    told.int()
 }
 
 /// Refused: there are no priorities.

@@ -1,9 +1,11 @@
 //! Waiting for children.
 
-use crate::errno::{self, Answer};
+use crate::errno::Answer;
 use crate::pointer;
-use crate::sys::{Result, syscall};
+use crate::sys::{Result, error, syscall};
 use abi::number::WAIT;
+use abi::signal::SigInfo;
+use abi::wait::{Change, Ended};
 use libc::{c_int, pid_t};
 
 /// Waits for a child. Returns its pid, 0 under `WNOHANG`, and its status word.
@@ -35,13 +37,62 @@ unsafe extern "C" fn wait(status: *mut c_int) -> pid_t {
     unsafe { waitpid(-1, status, 0) }
 }
 
-/// Refused: `WAIT` knows no way to leave the child waitable.
+/// `P_ALL`, `P_PID` and `P_PGID`, which the `libc` crate does not have for this target.
+const P_ALL: c_int = 0;
+const P_PID: c_int = 1;
+const P_PGID: c_int = 2;
+
+/// Why the parent of a child hears of it: `CLD_*`.
+const EXITED: i32 = 1;
+const KILLED: i32 = 2;
+const STOPPED: i32 = 5;
+const CONTINUED: i32 = 6;
+
+/// What C is told of a child.
+fn details(child: usize, word: c_int) -> SigInfo {
+    let (code, status) = match (Change::from_status(word), Ended::from_status(word)) {
+        (Some(Change::Stopped(signal)), _) => (STOPPED, signal),
+        (Some(Change::Continued), _) => (CONTINUED, libc::SIGCONT as u8),
+        (None, Ended::Exited(status)) => (EXITED, status),
+        (None, Ended::Signalled(signal)) => (KILLED, signal),
+    };
+    SigInfo {
+        signo: libc::SIGCHLD,
+        code,
+        pid: child as i32,
+        status: i32::from(status),
+        ..SigInfo::default()
+    }
+}
+
+fn wait_id(kind: c_int, id: libc::id_t, options: c_int) -> Result<SigInfo> {
+    // The kernel reports an end in any case, and only once.
+    if options & libc::WEXITED == 0 || options & libc::WNOWAIT != 0 {
+        return error(libc::ENOSYS);
+    }
+    let pid = match kind {
+        P_ALL => -1,
+        P_PID if id > 0 => id as pid_t,
+        P_PGID => -(id as pid_t),
+        _ => return error(libc::EINVAL),
+    };
+    let (child, word) = wait_for(pid, options & !libc::WEXITED)?;
+    Ok(if child == 0 { SigInfo::default() } else { details(child, word) })
+}
+
+/// Waits for a child, and tells what became of it in the form that `SIGCHLD` has.
 #[unsafe(no_mangle)]
-extern "C" fn waitid(
-    _kind: c_int,
-    _id: libc::id_t,
-    _info: *mut libc::siginfo_t,
-    _: c_int,
+unsafe extern "C" fn waitid(
+    kind: c_int,
+    id: libc::id_t,
+    info: *mut libc::siginfo_t,
+    options: c_int,
 ) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
+    const { assert!(size_of::<SigInfo>() <= size_of::<libc::siginfo_t>()) };
+    let waited = wait_id(kind, id, options).map(|details| {
+        // SAFETY: the caller gave a place for the answer, or null.
+        unsafe { pointer::store(info.cast(), details) };
+        0_isize
+    });
+    waited.int()
 }

@@ -14,13 +14,12 @@ use crate::memory::cache;
 use crate::sys::{Result, error, futex, map, syscall};
 use abi::PAGE_SIZE;
 use abi::number::{THREAD_EXIT, THREAD_NEW};
-use abi::redox::flag::MapFlags;
 use abi::redox::number::SYS_YIELD;
 use alloc::alloc::{Layout, alloc};
 use alloc::boxed::Box;
 use core::arch::asm;
 use core::ffi::c_void;
-use core::sync::atomic::Ordering::{AcqRel, Acquire};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use libc::{c_int, pthread_attr_t, pthread_t};
 
 type Main = extern "C" fn(*mut c_void) -> *mut c_void;
@@ -39,14 +38,7 @@ fn region(stack: usize) -> Result<(usize, usize)> {
     let wanted = stack.checked_add(control::footprint() + BELOW + size_of::<Start>());
     let length = wanted.and_then(|size| size.checked_next_multiple_of(PAGE_SIZE));
     let length = length.map_or_else(|| error(libc::EAGAIN), Ok)?;
-    let start = map::zeroes(length).or_else(|_| error(libc::EAGAIN))?;
-    // SAFETY: the page is fresh, and its use is that nobody can use it.
-    let guarded = unsafe { map::protect(start + SIGNAL_STACK, PAGE_SIZE, MapFlags::PROT_NONE) };
-    if guarded.is_err() {
-        // SAFETY: nobody knows of the region.
-        unsafe { map::unmap(start, length) }?;
-        return error(libc::EAGAIN);
-    }
+    let start = map::guarded_zeroes(length, SIGNAL_STACK).or_else(|_| error(libc::EAGAIN))?;
     Ok((start, length))
 }
 
@@ -94,9 +86,8 @@ fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
 }
 
 /// Where a thread begins.
-unsafe extern "C" fn enter(start: *const Start) -> ! {
-    // Others may want to know the id, so it is asked for at once.
-    record::current_id();
+unsafe extern "C" fn enter(start: *const Start, id: u32) -> ! {
+    record::current().id.store(id, Relaxed);
     // SAFETY: `create` left it there, for this thread alone.
     let Start { main, argument } = unsafe { start.read() };
     end(main(argument))

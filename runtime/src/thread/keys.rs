@@ -32,7 +32,11 @@ pub(crate) static KEYS: Lock<Keys> =
 pub(crate) struct Keys([Key; KEYS_MAX]);
 
 /// A thread's values, each with the generation it was set under. All zero is all null.
-pub(crate) struct Values([Cell<(u32, *mut c_void)>; KEYS_MAX]);
+pub(crate) struct Values {
+    /// Whether any was ever set; most threads set none.
+    are_some: Cell<bool>,
+    by_key: [Cell<(u32, *mut c_void)>; KEYS_MAX],
+}
 
 impl Keys {
     fn used(&mut self, key: pthread_key_t) -> Option<&mut Key> {
@@ -75,14 +79,16 @@ extern "C" fn pthread_setspecific(key: pthread_key_t, value: *const c_void) -> c
     let Some(generation) = KEYS.lock().used(key).map(|key| key.generation) else {
         return libc::EINVAL;
     };
-    control::current().values.0[key].set((generation, value.cast_mut()));
+    let values = &control::current().values;
+    values.are_some.set(true);
+    values.by_key[key].set((generation, value.cast_mut()));
     0
 }
 
 /// This thread's value, null when it has none.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_getspecific(key: pthread_key_t) -> *mut c_void {
-    let Some(value) = control::current().values.0.get(key) else {
+    let Some(value) = control::current().values.by_key.get(key) else {
         return null_mut();
     };
     let (generation, value) = value.get();
@@ -97,6 +103,9 @@ extern "C" fn pthread_getspecific(key: pthread_key_t) -> *mut c_void {
 
 /// Runs the destructors of a thread that ends.
 pub(crate) fn run_destructors() {
+    if !control::current().values.are_some.get() {
+        return;
+    }
     for _ in 0..ROUNDS_MAX {
         let mut found = false;
         for key in 1..KEYS_MAX {
@@ -110,7 +119,7 @@ pub(crate) fn run_destructors() {
 
 /// Runs the destructor of one value, if it has both. The lock is not held meanwhile.
 fn run_destructor(key: pthread_key_t) -> bool {
-    let (generation, value) = control::current().values.0[key].replace((0, null_mut()));
+    let (generation, value) = control::current().values.by_key[key].replace((0, null_mut()));
     if value.is_null() {
         return false;
     }

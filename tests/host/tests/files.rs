@@ -119,7 +119,7 @@ fn every_file_of_a_process_can_be_read_and_is_in_the_list() {
         until_waiting(user, child, "time");
         let names = user.list(&format!("proc:{child}")).expect("it is a directory");
         // Lists, and files that hold no text.
-        let others = ["fd", "mem", "regs", "thread", "trace"];
+        let others = ["fd", "mem", "profile", "regs", "thread", "trace"];
         for name in names.iter().filter(|name| !others.contains(&name.as_str())) {
             let text = user.read_text(&format!("proc:{child}/{name}"));
             assert!(text.is_ok(), "proc:{child}/{name}: {text:?}");
@@ -153,7 +153,7 @@ fn a_zombie_can_still_be_looked_at() {
         let child = user.fork(|user| user.exit(3));
         user.sleep(1);
         assert_eq!(status_of(user, child, "State"), "Z (ended)");
-        for name in ["name", "exe", "cmdline", "maps", "cwd"] {
+        for name in ["name", "exe", "cmdline", "maps", "limits", "cwd"] {
             assert!(user.read_text(&format!("proc:{child}/{name}")).is_ok(), "{name}");
         }
         let open = user.open(&format!("proc:{child}/status"), O_RDONLY).expect("it is there");

@@ -1,5 +1,7 @@
 //! Pipes.
 
+use abi::redox::number::SYS_CALL;
+use abi::socket;
 use host_stories::*;
 
 #[test]
@@ -233,5 +235,113 @@ fn a_two_way_pipe_carries_bytes_both_ways() {
             user.close(one).expect("it is open");
             assert_eq!(user.wait_for(child), Ended::Exited(0));
         });
+    });
+}
+
+/// A message to a two-way pipe.
+fn ask(user: &mut User, fd: usize, payload: &[u8], metadata: &[u64]) -> Answer {
+    let words: Vec<u8> = metadata.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    user.with(payload, |user, at| {
+        user.with(&words, |user, words_at| {
+            let flags = CallFlags::READ | CallFlags::WRITE;
+            let flags = flags.bits() | metadata.len();
+            user.call(SYS_CALL, [fd, at, payload.len(), flags, words_at])
+        })
+    })
+}
+
+/// Sends bytes with files.
+fn pass(user: &mut User, fd: usize, files: &[usize], bytes: &[u8]) -> Answer {
+    let mut payload: Vec<u8> = files.iter().flat_map(|fd| (*fd as u64).to_ne_bytes()).collect();
+    payload.extend(bytes);
+    ask(user, fd, &payload, &[socket::SEND, files.len() as u64, socket::NO_WAIT])
+}
+
+/// Receives up to 64 bytes, and files: as many bytes, as many files, and the first file.
+fn take(user: &mut User, fd: usize, room: usize) -> Answer<(usize, usize, usize)> {
+    user.with_room(room * 8 + 64, |user, at| {
+        let words = [socket::RECEIVE, room as u64, socket::NO_WAIT];
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let answer = user.with(&bytes, |user, words_at| {
+            let flags = (CallFlags::READ | CallFlags::WRITE).bits() | words.len();
+            user.call(SYS_CALL, [fd, at, room * 8 + 64, flags, words_at])
+        })?;
+        let files = (answer & !socket::LOST_FILES) >> 32;
+        let first = if files > 0 { user.load_word(at) } else { 0 };
+        Ok((answer as u32 as usize, files, first))
+    })
+}
+
+#[test]
+fn files_travel_with_the_bytes_they_were_sent_with() {
+    story_on_any(|user| {
+        leaves_nothing(user, |user| {
+            let (one, other) = pair(user);
+            let (reader, writer) = user.pipe();
+            assert_eq!(user.write(one, b"before"), Ok(6));
+            assert_eq!(pass(user, one, &[writer], b"with"), Ok(4));
+            assert_eq!(user.close(writer), Ok(0));
+            assert_eq!(take(user, other, 2), Ok((6, 0, 0)));
+            let (bytes, files, writer) = take(user, other, 2).expect("it is there");
+            assert_eq!((bytes, files), (4, 1));
+            assert_eq!(user.write(writer, b"through"), Ok(7));
+            assert_eq!(user.read(reader, 9), Ok(b"through".to_vec()));
+            // On the way when everything is closed; read over; without room.
+            assert_eq!(pass(user, one, &[writer, writer], b"x"), Ok(1));
+            assert_eq!(user.read(other, 1), Ok(b"x".to_vec()));
+            assert_eq!(pass(user, one, &[writer], b"x"), Ok(1));
+            assert_eq!(take(user, other, 0), Ok((1, 0, 0)));
+            assert_eq!(pass(user, one, &[writer], b"x"), Ok(1));
+            for fd in [writer, one, other] {
+                assert_eq!(user.close(fd), Ok(0));
+            }
+            assert_eq!(user.read(reader, 1), Ok(vec![]));
+            assert_eq!(user.close(reader), Ok(0));
+        });
+    });
+}
+
+#[test]
+fn no_pipe_carries_itself() {
+    story_on_any(|user| {
+        leaves_nothing(user, |user| {
+            let (one, other) = pair(user);
+            let (far, near) = pair(user);
+            for end in [one, other] {
+                assert_eq!(pass(user, one, &[end], b"x"), error(ETOOMANYREFS));
+            }
+            assert_eq!(pass(user, one, &[far], b"x"), Ok(1));
+            assert_eq!(pass(user, near, &[one], b"x"), error(ETOOMANYREFS));
+            assert_eq!(pass(user, one, &[99], b"x"), error(EBADF));
+            assert_eq!(pass(user, one, &[near], b""), error(EINVAL));
+            for fd in [one, other, far, near] {
+                assert_eq!(user.close(fd), Ok(0));
+            }
+        });
+    });
+}
+
+#[test]
+fn one_direction_of_a_two_way_pipe_ends_alone() {
+    story_on_any(|user| {
+        let (one, other) = pair(user);
+        user.on(SIGPIPE, 0, Action::Ignore);
+        assert_eq!(user.write(one, b"last"), Ok(4));
+        let waiting = user.fork(move |user| {
+            assert_eq!(user.read(other, 9), Ok(b"last".to_vec()));
+            assert_eq!(user.read(other, 9), Ok(vec![]));
+        });
+        until_waiting(user, waiting, "readable");
+        assert_eq!(ask(user, one, &[], &[socket::SHUTDOWN, socket::SHUT_WRITE]), Ok(0));
+        assert_eq!(user.wait_for(waiting), Ended::Exited(0));
+        assert_eq!(user.write(one, b"more"), error(EPIPE));
+        assert_eq!(user.write(other, b"back"), Ok(4));
+        assert_eq!(user.read(one, 9), Ok(b"back".to_vec()));
+        assert_eq!(ask(user, one, &[], &[socket::SHUTDOWN, 0]), error(EINVAL));
+        assert_eq!(ask(user, one, &[], &[99]), error(EOPNOTSUPP));
+        assert_eq!(ask(user, one, b"name", &[socket::SET_NAME]), Ok(0));
+        assert_eq!(ask(user, one, b"name", &[socket::SET_NAME]), error(EINVAL));
+        assert_eq!(ask(user, other, &[0; 8], &[socket::NAME, socket::PEER]), Ok(4));
+        assert_eq!(ask(user, other, &[0; 8], &[socket::NAME, socket::OWN]), Ok(0));
     });
 }

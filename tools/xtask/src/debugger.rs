@@ -1,7 +1,8 @@
 //! A GDB on the host that debugs a program inside Lifeboat, for stories.
 //!
 //! It is started when `gdbserver` says that it waits, and reaches it through the guest's second
-//! serial port, which ends in a socket in the folder for logs.
+//! serial port, which ends in a socket in the folder for logs. Or it reads a core file, when the
+//! guest has ended: what the guest wrote to that port.
 
 use crate::machine::Machine;
 use crate::story::Gdb;
@@ -22,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Keeps what the guest prints, and starts GDB when it is time.
 pub(crate) struct Debugger<'a> {
     gdb: Option<&'a Gdb>,
-    socket: PathBuf,
+    /// The socket, or the core file.
+    line: PathBuf,
     /// GDB's commands, and what it prints.
     script: PathBuf,
     log: PathBuf,
@@ -35,15 +37,20 @@ impl<'a> Debugger<'a> {
     /// Gives `machine` the line that `gdb`, if there is one, comes by.
     pub(crate) fn new(gdb: Option<&'a Gdb>, machine: &mut Machine, name: &str) -> Self {
         let file = |ending: &str| machine.logs.join(format!("{name}.{ending}"));
-        let (socket, script, log) = (file("line"), file("gdb"), file("gdb.txt"));
-        if gdb.is_some() {
-            machine.debug_line = Some(format!("unix:{}", socket.display()));
+        let (line, script, log) = (file("line"), file("gdb"), file("gdb.txt"));
+        if let Some(gdb) = gdb {
+            let path = line.display();
+            machine.debug_line = Some(match gdb.reads_core {
+                true => format!("file:{path}"),
+                false => format!("unix:{path},server=on,wait=off"),
+            });
         }
-        Self { gdb, socket, script, log, child: None, output: Vec::new() }
+        Self { gdb, line, script, log, child: None, output: Vec::new() }
     }
 
     fn start(&mut self, gdb: &Gdb) -> Result<()> {
-        let target = format!("target remote {}\n", self.socket.display());
+        let target = if gdb.reads_core { "core-file" } else { "target remote" };
+        let target = format!("{target} {}\n", self.line.display());
         std::fs::write(&self.script, format!("{BEGINNING}{target}{}", gdb.commands))?;
         let log = File::create(&self.log)?;
         let mut command = Command::new("gdb");
@@ -55,6 +62,9 @@ impl<'a> Debugger<'a> {
 
     /// Waits for GDB and returns what it printed.
     pub(crate) fn finish(&mut self) -> Result<String> {
+        if let Some(gdb) = self.gdb.filter(|gdb| gdb.reads_core) {
+            self.start(gdb)?;
+        }
         let Some(child) = &mut self.child else { return Ok(String::new()) };
         let deadline = Instant::now() + PATIENCE;
         while child.try_wait()?.is_none() {
@@ -74,7 +84,7 @@ impl Write for Debugger<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.output.extend_from_slice(bytes);
         let is_ready = self.output.windows(READY.len()).any(|window| window == READY);
-        if let Some(gdb) = self.gdb
+        if let Some(gdb) = self.gdb.filter(|gdb| !gdb.reads_core)
             && self.child.is_none()
             && is_ready
         {

@@ -18,6 +18,8 @@ const SETTLED: Duration = Duration::from_millis(30);
 /// Between two pictures of the screen, and two keys of the keyboard.
 const PICTURE: Duration = Duration::from_millis(250);
 const KEY: Duration = Duration::from_millis(40);
+/// How long a key's echo may take.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// One conversation.
 pub(crate) struct Dialogue {
@@ -75,7 +77,10 @@ impl Dialogue {
     /// Presses keys of the keyboard together, by QEMU's names.
     pub(crate) fn press(&mut self, keys: &[&str]) -> Result<()> {
         self.guest.qmp()?.press(keys)?;
-        // QEMU lets them go later; the next one must not come before that.
+        // The keyboard holds sixteen bytes, and drops what a busy guest does not take: most keys
+        // make the guest say something. And QEMU lets them go later; the next one must not come
+        // before that.
+        self.hears_more(Instant::now() + ECHO)?;
         self.listen(KEY)
     }
 

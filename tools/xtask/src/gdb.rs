@@ -33,7 +33,36 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A QEMU that ends with us.
+/// Has GDB do `commands` to a machine that is stopped at its first instruction, and returns what it
+/// prints. The guest runs `true` and shuts down, if it is let go.
+pub(crate) fn ask(
+    machine: &Machine,
+    commands: &str,
+    limit: Duration,
+    name: &str,
+) -> Result<String> {
+    std::fs::create_dir_all(&machine.logs)?;
+    let file = |ending: &str| machine.logs.join(format!("{name}.{ending}"));
+    let (socket, script, heard) = (file("socket"), file("gdb"), file("gdb.txt"));
+    let _stale = std::fs::remove_file(&socket);
+    let machine = machine.with("quiet").with("exec=74727565");
+    let _qemu = start_stopped(&machine, &file("log"), &socket)?;
+    let target = format!("target remote {}\n", socket.display());
+    std::fs::write(&script, format!("source {SCRIPT}\n{target}{commands}"))?;
+    let out = std::fs::File::create(&heard)?;
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-x"]).arg(&script).arg(&machine.kernel).stdin(Stdio::null());
+    let mut gdb =
+        Stopped(gdb.stderr(out.try_clone()?).stdout(out).spawn().context("starting gdb")?);
+    let deadline = Instant::now() + limit;
+    while gdb.0.try_wait()?.is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(gdb);
+    Ok(String::from_utf8_lossy(&std::fs::read(&heard)?).into_owned())
+}
+
+/// A program that ends with us.
 struct Stopped(Child);
 
 impl Drop for Stopped {

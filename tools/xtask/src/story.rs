@@ -4,6 +4,8 @@
 //! and its status) or part of one conversation over the serial console (`line`, `send`, `expect`,
 //! `ends`). tests/qemu/README.md describes every field.
 
+use crate::machine::Bus;
+use crate::root::{DiskStep, Wanted};
 use crate::store::{Device, Fault, StoreDisk, StoreStep};
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::{Regex, RegexBuilder};
@@ -31,6 +33,10 @@ pub(crate) struct Story {
     pub(crate) forbid: Vec<Regex>,
     /// Whether the machines of the story have a disk, the same one.
     pub(crate) has_disk: bool,
+    /// What the disk hangs on; once for each.
+    pub(crate) buses: Vec<Bus>,
+    /// More words for QEMU.
+    pub(crate) qemu: Vec<String>,
     /// Whether firmware boots that disk, instead of QEMU the kernel.
     pub(crate) has_firmware: bool,
     /// Whether the machines have a screen and a keyboard.
@@ -69,8 +75,12 @@ pub(crate) enum Step {
     Cut,
     /// Do nothing for a while, as a person does.
     Pause(Duration),
+    /// A GDB on the host does this to the kernel, from its first instruction on, and prints that.
+    KernelGdb(String, Vec<Regex>),
     /// Look into the emergency store, change it, or take it away.
     Store(StoreStep),
+    /// Look at the disk from the host, or write to it, while no machine runs.
+    Disk(DiskStep),
 }
 
 /// A command line and what must come of it.
@@ -99,6 +109,8 @@ pub(crate) struct Gdb {
     pub(crate) symbols: String,
     /// All of these match what it prints.
     pub(crate) matches: Vec<Regex>,
+    /// It reads a core file that the guest writes to the port.
+    pub(crate) reads_core: bool,
 }
 
 /// How a guest may end.
@@ -125,6 +137,7 @@ impl Story {
         ensure!(!file.about.trim().is_empty(), "`about` says nothing");
         ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
         ensure!(!file.step.is_empty(), "a story needs steps");
+        ensure!(!file.bus.is_empty(), "`bus` needs names of buses");
         let needs_disk = !file.firmware || (file.disk && file.append.is_empty());
         ensure!(needs_disk, "`firmware` needs `disk`, and has no `append`");
         let steps = file.step.into_iter().enumerate().map(|(index, step)| {
@@ -140,6 +153,8 @@ impl Story {
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
             has_disk: file.disk,
+            buses: file.bus,
+            qemu: file.qemu,
             has_firmware: file.firmware,
             has_screen: file.screen,
             off: file.off,
@@ -170,6 +185,10 @@ struct File {
     forbid: Vec<String>,
     #[serde(default)]
     disk: bool,
+    #[serde(default = "virtio")]
+    bus: Vec<Bus>,
+    #[serde(default)]
+    qemu: Vec<String>,
     #[serde(default)]
     firmware: bool,
     #[serde(default)]
@@ -180,6 +199,10 @@ struct File {
 
 fn one_cpu() -> Vec<u32> {
     vec![1]
+}
+
+fn virtio() -> Vec<Bus> {
+    vec![Bus::Virtio]
 }
 
 fn memory_mib() -> u32 {
@@ -206,6 +229,9 @@ struct FileStep {
     gdb_symbols: Option<String>,
     #[serde(default)]
     gdb_matches: Vec<String>,
+    #[serde(default)]
+    gdb_core: bool,
+    kernel_gdb: Option<String>,
     line: Option<String>,
     send: Option<String>,
     expect: Option<String>,
@@ -225,10 +251,17 @@ struct FileStep {
     nmi: Option<String>,
     esp_remove: Option<String>,
     esp_write: Option<String>,
+    disk_holds: Option<Wanted>,
+    disk_put: Option<Wanted>,
 }
 
 impl FileStep {
     fn check(self) -> Result<Step> {
+        if let Some(commands) = self.kernel_gdb {
+            let says_more = self.exec.is_some() || self.line.is_some() || self.gdb.is_some();
+            ensure!(!says_more, "`kernel_gdb` stands alone");
+            return Ok(Step::KernelGdb(commands, patterns(&self.gdb_matches)?));
+        }
         let judges = self.status.is_some()
             || self.stdout.is_some()
             || !self.stdout_contains.is_empty()
@@ -249,9 +282,10 @@ impl FileStep {
         }
         let gdb = match (self.gdb, self.gdb_symbols) {
             (Some(commands), Some(symbols)) => {
-                Some(Gdb { commands, symbols, matches: patterns(&self.gdb_matches)? })
+                let (matches, reads_core) = (patterns(&self.gdb_matches)?, self.gdb_core);
+                Some(Gdb { commands, symbols, matches, reads_core })
             }
-            (None, None) if self.gdb_matches.is_empty() => None,
+            (None, None) if self.gdb_matches.is_empty() && !self.gdb_core => None,
             _ => bail!("`gdb` and `gdb_symbols` belong together"),
         };
         ensure!(self.exec.is_some() || gdb.is_none(), "`gdb` belongs to `exec`");
@@ -276,6 +310,15 @@ impl FileStep {
             ensure!(is_alone, "what is done to the store stands alone");
             return Ok(Step::Store(step));
         }
+        let mut disk_steps =
+            [self.disk_holds.map(DiskStep::Holds), self.disk_put.map(DiskStep::Put)]
+                .into_iter()
+                .flatten();
+        if let Some(step) = disk_steps.next() {
+            let is_alone = !says_more && !self.cut && disk_steps.next().is_none();
+            ensure!(is_alone, "what is done to the disk stands alone");
+            return Ok(Step::Disk(step));
+        }
         if self.cut {
             ensure!(!says_more, "`cut` stands alone");
             return Ok(Step::Cut);
@@ -299,7 +342,7 @@ impl FileStep {
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
                  `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`, \
-                 `esp_remove`, `esp_write`"
+                 `esp_remove`, `esp_write`, `disk_*`"
             ),
         }
     }
@@ -357,6 +400,8 @@ mod tests {
             "about = 'x'",
             "about = ''\n[[step]]\nexec = 'true'",
             "about = 'x'\nstep = []",
+            "about = 'x'\nbus = []\n[[step]]\nexec = 'true'",
+            "about = 'x'\nbus = ['scsi']\n[[step]]\nexec = 'true'",
             "about = 'x'\nfirmware = true\n[[step]]\nexec = 'true'",
             "about = 'x'\n[[step]]\nkeys = 'x'\nshows = 'x'",
             "about = 'x'\n[[step]]\nkeys = 'x'\nline = 'x'",
@@ -370,6 +415,8 @@ mod tests {
             "about = 'x'\n[[step]]\ncut = true\nline = 'x'",
             "about = 'x'\n[[step]]\nstore_flip = 1\nline = 'x'",
             "about = 'x'\n[[step]]\nstore_holds = 'x'\nmonitor = 'x'",
+            "about = 'x'\n[[step]]\ndisk_holds = { path = 'x' }",
+            "about = 'x'\n[[step]]\ncut = true\ndisk_put = { path = 'x', text = 'x' }",
             "about = 'x'\nstore_device = 'floppy'\n[[step]]\nexec = 'x'",
             "about = 'x'\nstore_faults = ['erase 1..2']\n[[step]]\nexec = 'x'",
         ] {

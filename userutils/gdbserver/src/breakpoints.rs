@@ -48,9 +48,15 @@ impl Planted {
         }
     }
 
-    /// The program is another.
-    pub(crate) fn forget(&mut self) {
-        self.0.clear();
+    /// The same in a copy of the program, whose `borrowed` memory is to take them back.
+    pub(crate) fn moved(&self, memory: &Memory, borrowed: &Memory) -> Self {
+        self.clean(memory);
+        let mut planted = Self::default();
+        for address in self.0.keys() {
+            // What cannot be planted there does not stop it there.
+            let _ = planted.add(borrowed, *address);
+        }
+        planted
     }
 }
 

@@ -3,12 +3,15 @@
 use crate::breakpoints::{Planted, Watches};
 use crate::files::Files;
 use crate::line::Line;
+use crate::packets::Book;
 use abi::redox::error::ESRCH;
 use abi::signal::SIGKILL;
-use abi::trace::{STOP_EXEC, STOP_HARDWARE, STOP_NOW};
+use abi::trace::{SPARE, STOP_EXEC, STOP_HARDWARE, STOP_NOW};
 use abi::wait::Ended;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::rc::Rc;
 use tracer::{Memory, PtraceEvent, PtraceFlags, Queue, Registers, Session, Start, launch};
 
 const PRE: PtraceFlags = PtraceFlags::PTRACE_STOP_PRE_SYSCALL;
@@ -35,11 +38,43 @@ pub(crate) struct Resume {
     pub(crate) signal: usize,
 }
 
+/// One process: the program, or one that it has made.
+pub(crate) struct Process {
+    pub(crate) memory: Memory,
+    /// Takes back what was written through it when this program ends.
+    pub(crate) borrowed: Memory,
+    pub(crate) planted: Planted,
+    pub(crate) watches: Watches,
+    ended: Option<Ended>,
+}
+
+impl Process {
+    fn open(pid: u32) -> io::Result<Self> {
+        Ok(Self {
+            memory: Memory::open(pid)?,
+            borrowed: Memory::open_borrowed(pid)?,
+            planted: Planted::default(),
+            watches: Watches::default(),
+            ended: None,
+        })
+    }
+
+    /// It has become another program.
+    fn renew(&mut self, pid: u32) {
+        // One that is gone is told of by its threads.
+        if let Ok(new) = Self::open(pid) {
+            *self = new;
+        }
+    }
+}
+
 /// One thread.
 pub(crate) struct Thread {
     session: Session,
     pub(crate) registers: Registers,
     is_stopped: bool,
+    /// GDB expects it to run: only then it may have news.
+    is_expected: bool,
     /// What it has stopped for, as long as GDB does not know.
     news: Option<PtraceEvent>,
     /// The signal it has stopped for.
@@ -58,26 +93,33 @@ pub(crate) enum Stop {
     /// The call, and whether it has been made.
     Call(u32, usize, bool),
     Exec(u32),
+    /// It has made the process whose first thread is the other.
+    Fork(u32, u32),
     Interrupted,
+    /// A process has ended. Others are still there.
+    Gone(u32, Ended),
+    /// The last process has ended.
     Ended(Ended),
 }
 
-/// The program.
+/// The program, and the processes it has made.
 pub(crate) struct Debuggee {
+    /// The program's process.
     pub(crate) pid: u32,
+    pub(crate) processes: BTreeMap<u32, Process>,
     pub(crate) threads: BTreeMap<u32, Thread>,
-    pub(crate) memory: Memory,
-    /// Takes back what was written through it when this program ends.
-    pub(crate) borrowed: Memory,
-    pub(crate) planted: Planted,
-    pub(crate) watches: Watches,
     pub(crate) files: Files,
+    /// What GDB has been told of processes.
+    pub(crate) book: Rc<RefCell<Book>>,
     /// Calls to stop at: all when it is empty.
     pub(crate) caught: Option<BTreeSet<usize>>,
     /// Threads that are not told to go on stay where they are.
     pub(crate) is_locked: bool,
     queue: Queue,
-    ended: Option<Ended>,
+    /// Who has made a process, and its first thread, as long as GDB does not know.
+    forks: VecDeque<(u32, u32)>,
+    /// Processes that have ended, as long as GDB does not know.
+    gone: VecDeque<(u32, Ended)>,
 }
 
 impl Debuggee {
@@ -109,25 +151,36 @@ impl Debuggee {
             None => return Err(io::ErrorKind::NotFound.into()),
         }
         // The memory is another since.
-        debuggee.memory = Memory::open(debuggee.pid)?;
-        debuggee.borrowed = Memory::open_borrowed(debuggee.pid)?;
+        debuggee.processes.insert(debuggee.pid, Process::open(debuggee.pid)?);
         Ok(debuggee)
     }
 
     fn new(pid: u32) -> io::Result<Self> {
+        let book = Book { current: pid, ..Book::default() };
         Ok(Self {
             pid,
+            processes: BTreeMap::from([(pid, Process::open(pid)?)]),
             threads: BTreeMap::new(),
-            memory: Memory::open(pid)?,
-            borrowed: Memory::open_borrowed(pid)?,
-            planted: Planted::default(),
-            watches: Watches::default(),
             files: Files::default(),
+            book: Rc::new(RefCell::new(book)),
             caught: None,
             is_locked: false,
             queue: Queue::new()?,
-            ended: None,
+            forks: VecDeque::new(),
+            gone: VecDeque::new(),
         })
+    }
+
+    /// The process that GDB speaks of.
+    pub(crate) fn current(&mut self) -> Option<&mut Process> {
+        let pid = self.book.borrow().current;
+        self.processes.get_mut(&pid)
+    }
+
+    /// The process of a thread.
+    pub(crate) fn process_of(&mut self, tid: u32) -> Option<&mut Process> {
+        let pid = self.threads.get(&tid)?.session.pid();
+        self.processes.get_mut(&pid)
     }
 
     /// Waiting for the program wakes up for GDB too.
@@ -139,7 +192,16 @@ impl Debuggee {
         let tid = session.tid();
         self.queue.watch(&session, tid as usize)?;
         let registers = session.registers()?;
-        let thread = Thread { session, registers, is_stopped, news: None, signal: 0, resume: None };
+        self.book.borrow_mut().threads.insert(tid, session.pid());
+        let thread = Thread {
+            session,
+            registers,
+            is_stopped,
+            is_expected: !is_stopped,
+            news: None,
+            signal: 0,
+            resume: None,
+        };
         self.threads.insert(tid, thread);
         Ok(())
     }
@@ -151,25 +213,32 @@ impl Debuggee {
         flags
     }
 
-    /// Lets all threads go on, each as it is meant to. One that has news stays.
+    /// Lets all threads go on, each as it is meant to: those of all processes, or of the one that
+    /// GDB has named. One that has news stays.
     pub(crate) fn resume(&mut self) {
         let flags = self.flags();
-        let (addresses, control) = self.watches.registers();
-        for thread in self.threads.values_mut().filter(|t| t.is_stopped && t.news.is_none()) {
-            let resume = match thread.resume.take() {
-                Some(resume) => resume,
-                None if self.is_locked => continue,
-                None => Resume { steps: false, signal: 0 },
-            };
+        let only = self.book.borrow_mut().only.take();
+        for thread in self.threads.values_mut() {
+            let pid = thread.session.pid();
+            let resume = thread.resume.take();
+            let is_meant = only.is_none_or(|only| only == pid);
+            thread.is_expected = is_meant && (resume.is_some() || !self.is_locked);
+            if !thread.is_expected || !thread.is_stopped || thread.news.is_some() {
+                continue;
+            }
+            let resume = resume.unwrap_or(Resume { steps: false, signal: 0 });
             let mut flags = flags;
             flags.set(STEP, resume.steps);
             let has_signal = std::mem::take(&mut thread.signal);
             flags.set(IGNORE, has_signal != 0 && resume.signal != has_signal);
             if resume.signal != 0 && resume.signal != has_signal {
-                send(self.pid, resume.signal);
+                send(pid, resume.signal);
             }
-            // It may have been killed: then its end is told.
-            let _ = thread.registers.set_debug(addresses, control);
+            if let Some(process) = self.processes.get(&pid) {
+                let (addresses, control) = process.watches.registers();
+                // It may have been killed: then its end is told.
+                let _ = thread.registers.set_debug(addresses, control);
+            }
             thread.is_stopped = thread.session.go(flags).is_err();
         }
     }
@@ -192,13 +261,21 @@ impl Debuggee {
 
     /// What GDB does not know yet. All threads have stopped then.
     fn news(&mut self) -> io::Result<Option<Stop>> {
-        if self.threads.is_empty() {
-            return Ok(Some(Stop::Ended(self.ended.unwrap_or(Ended::Exited(0)))));
+        if let Some((maker, made)) = self.forks.pop_front() {
+            self.stop_all()?;
+            let are_there = [maker, made].iter().all(|tid| self.threads.contains_key(tid));
+            return Ok(are_there.then_some(Stop::Fork(maker, made)));
         }
-        let Some(tid) = self.threads.iter().find(|(_, t)| t.news.is_some()).map(|(tid, _)| *tid)
-        else {
-            return Ok(None);
-        };
+        if let Some((pid, ended)) = self.gone.pop_front() {
+            if self.threads.is_empty() {
+                return Ok(Some(Stop::Ended(ended)));
+            }
+            self.stop_all()?;
+            return Ok(Some(Stop::Gone(pid, ended)));
+        }
+        let has_news = |thread: &Thread| thread.is_expected && thread.news.is_some();
+        let found = self.threads.iter().find(|(_, thread)| has_news(thread));
+        let Some(tid) = found.map(|(tid, _)| *tid) else { return Ok(None) };
         self.stop_all()?;
         let event = self.threads.get_mut(&tid).and_then(|thread| thread.news.take());
         Ok(event.and_then(|event| self.stop_of(tid, &event)))
@@ -240,15 +317,18 @@ impl Debuggee {
                 Ok(None) => return,
                 Err(error) => {
                     debug_assert_eq!(error.raw_os_error(), Some(ESRCH));
-                    self.threads.remove(&tid);
+                    self.bury(tid);
                     return;
                 }
             };
+            let pid = thread.session.pid();
             match event.cause {
                 NOW => thread.is_stopped = true,
                 CLONE => self.adopt(tid, event.a as u32, event.b as u32),
                 EXIT => {
-                    self.ended = Some(Ended::from_status(event.a as i32));
+                    if let Some(process) = self.processes.get_mut(&pid) {
+                        process.ended = Some(Ended::from_status(event.a as i32));
+                    }
                     // Nothing is to be seen any more: it may end.
                     let _ = thread.session.go(EXIT);
                 }
@@ -262,40 +342,93 @@ impl Debuggee {
                     thread.is_stopped = true;
                     thread.signal = if cause == SIGNAL { event.a } else { 0 };
                     thread.news = Some(event);
-                    if cause == EXEC {
-                        self.planted.forget();
+                    if cause == EXEC
+                        && let Some(process) = self.processes.get_mut(&pid)
+                    {
+                        process.renew(pid);
                     }
                 }
             }
         }
     }
 
-    /// A thread has made another one, or a process, which goes its own way without our
-    /// breakpoints.
-    fn adopt(&mut self, maker: u32, tid: u32, pid: u32) {
-        let flags = self.flags();
-        if pid != self.pid {
-            if let Ok(memory) = Memory::open(pid) {
-                self.planted.clean(&memory);
-            }
-            if let Some(thread) = self.threads.get(&maker)
-                && !thread.is_stopped
-            {
-                let _ = thread.session.go(flags);
-            }
-            return;
-        }
-        // One that is gone already is no loss.
-        if let Ok(session) = Session::open(pid, tid, Start::default())
-            && session.go(flags).is_ok()
+    /// A thread is gone, and its process with the last one.
+    fn bury(&mut self, tid: u32) {
+        let Some(thread) = self.threads.remove(&tid) else { return };
+        self.book.borrow_mut().threads.remove(&tid);
+        let pid = thread.session.pid();
+        if self.threads.values().all(|thread| thread.session.pid() != pid)
+            && let Some(process) = self.processes.remove(&pid)
         {
-            let _ = self.add(session, false);
+            self.gone.push_back((pid, process.ended.unwrap_or(Ended::Exited(0))));
         }
     }
 
-    /// Ends the program.
+    /// A thread has made another one, or a process, which stays where it is until GDB has decided
+    /// what becomes of it.
+    fn adopt(&mut self, maker: u32, tid: u32, pid: u32) {
+        let is_fork = self.threads.get(&maker).is_some_and(|maker| maker.session.pid() != pid);
+        // While one thread is to run alone, new ones wait. One that is gone already is no loss.
+        let stops = is_fork || self.is_locked;
+        let Ok(session) = Session::open(pid, tid, Start { stops, is_deadly: false }) else {
+            return;
+        };
+        if !is_fork && self.is_locked {
+            let _ = self.add(session, true);
+            return;
+        }
+        if !is_fork {
+            if session.go(self.flags()).is_ok() {
+                let _ = self.add(session, false);
+            }
+            return;
+        }
+        let Ok(mut process) = Process::open(pid) else { return };
+        if let Some(maker) = self.process_of(maker) {
+            process.planted = maker.planted.moved(&process.memory, &process.borrowed);
+        }
+        self.processes.insert(pid, process);
+        if self.add(session, true).is_ok() {
+            self.forks.push_back((maker, tid));
+        }
+    }
+
+    /// One of several processes goes its own way, without our breakpoints.
+    pub(crate) fn let_go(&mut self, pid: u32) {
+        if let Some(process) = self.processes.remove(&pid) {
+            process.planted.clean(&process.memory);
+        }
+        let tids: Vec<u32> = self.threads_of(pid).collect();
+        for tid in tids {
+            if let Some(thread) = self.threads.remove(&tid) {
+                // One that is gone needs no mercy.
+                let _ = thread.session.go(PtraceFlags::from_bits_retain(SPARE));
+            }
+            self.book.borrow_mut().threads.remove(&tid);
+        }
+    }
+
+    fn threads_of(&self, pid: u32) -> impl Iterator<Item = u32> {
+        self.threads.iter().filter(move |(_, t)| t.session.pid() == pid).map(|(tid, _)| *tid)
+    }
+
+    /// Ends one of several processes.
+    pub(crate) fn kill_one(&mut self, pid: u32) {
+        if self.processes.contains_key(&pid) {
+            send(pid, SIGKILL);
+            self.let_go(pid);
+        }
+    }
+
+    /// Leaves all processes alone.
+    pub(crate) fn let_all_go(&mut self) {
+        let pids: Vec<u32> = self.processes.keys().copied().collect();
+        pids.into_iter().for_each(|pid| self.let_go(pid));
+    }
+
+    /// Ends all processes.
     pub(crate) fn kill(&mut self) {
-        send(self.pid, SIGKILL);
+        self.processes.keys().for_each(|pid| send(*pid, SIGKILL));
     }
 }
 

@@ -1,13 +1,16 @@
 //! `gdbserver` — lets a GDB on another machine debug programs here.
 //!
 //! The remote protocol is crate `gdbstub`'s; what it asks for is done through `proc:`. All threads
-//! of the program stop together and go on together.
+//! of the program stop together and go on together. What the crate lacks of processes is in
+//! [`packets`].
 
 mod breakpoints;
 mod debuggee;
 mod files;
 mod line;
+mod monitor;
 mod options;
+mod packets;
 mod registers;
 mod signals;
 mod target;
@@ -40,7 +43,6 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Options) -> Result<(), String> {
-    let line = Line::open(&options.line).map_err(|error| format!("{}: {error}", options.line))?;
     let mut debuggee = match &options.program {
         Program::Attach(pid) => {
             Debuggee::attach(*pid).map_err(|error| format!("process {pid}: {error}"))?
@@ -49,10 +51,15 @@ fn serve(options: &Options) -> Result<(), String> {
             Debuggee::start(words).map_err(|error| format!("{}: {error}", words[0]))?
         }
     };
+    let line = Line::open(&options.line, debuggee.book.clone())
+        .map_err(|error| format!("{}: {error}", options.line))?;
     debuggee.listen_to(&line).map_err(|error| error.to_string())?;
     eprintln!("gdbserver: process {}; waiting for GDB at {}", debuggee.pid, options.line);
     match GdbStub::new(line).run_blocking::<target::Loop>(&mut debuggee) {
-        Ok(DisconnectReason::Disconnect) => eprintln!("gdbserver: detached"),
+        Ok(DisconnectReason::Disconnect) => {
+            debuggee.let_all_go();
+            eprintln!("gdbserver: detached");
+        }
         Ok(DisconnectReason::Kill) => {
             debuggee.kill();
             eprintln!("gdbserver: killed");

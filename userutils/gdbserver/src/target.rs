@@ -1,7 +1,7 @@
 //! What GDB asks for, done.
 
 use crate::breakpoints::Watch;
-use crate::debuggee::{Debuggee, Resume, Stop, Thread};
+use crate::debuggee::{Debuggee, Process, Resume, Stop, Thread};
 use crate::line::Line;
 use crate::{registers, signals};
 use abi::wait::Ended;
@@ -15,6 +15,7 @@ use gdbstub::target::ext::breakpoints::*;
 use gdbstub::target::ext::catch_syscalls::*;
 use gdbstub::target::ext::exec_file::{ExecFile, ExecFileOps};
 use gdbstub::target::ext::host_io::HostIoOps;
+use gdbstub::target::ext::monitor_cmd::MonitorCmdOps;
 use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
 use gdbstub::target::{Target, TargetError, TargetResult};
 use gdbstub_arch::x86::X86_64_SSE;
@@ -46,6 +47,14 @@ impl Target for Debuggee {
     fn support_host_io(&mut self) -> Option<HostIoOps<'_, Self>> {
         Some(self)
     }
+
+    fn support_monitor_cmd(&mut self) -> Option<MonitorCmdOps<'_, Self>> {
+        Some(self)
+    }
+
+    fn use_fork_stop_reason(&self) -> bool {
+        true
+    }
 }
 
 impl Debuggee {
@@ -67,16 +76,18 @@ impl MultiThreadBase for Debuggee {
         &mut self,
         start_addr: u64,
         data: &mut [u8],
-        _tid: Tid,
+        tid: Tid,
     ) -> TargetResult<usize, Self> {
         let at = start_addr as usize;
-        let count = self.memory.read(at, data).map_err(|_| TargetError::NonFatal)?;
-        self.planted.hide(at, &mut data[..count]);
+        let process = self.process_of(tid.get() as u32).ok_or(TargetError::NonFatal)?;
+        let count = process.memory.read(at, data).map_err(|_| TargetError::NonFatal)?;
+        process.planted.hide(at, &mut data[..count]);
         Ok(count)
     }
 
-    fn write_addrs(&mut self, start_addr: u64, data: &[u8], _tid: Tid) -> TargetResult<(), Self> {
-        match self.memory.write(start_addr as usize, data) {
+    fn write_addrs(&mut self, start_addr: u64, data: &[u8], tid: Tid) -> TargetResult<(), Self> {
+        let process = self.process_of(tid.get() as u32).ok_or(TargetError::NonFatal)?;
+        match process.memory.write(start_addr as usize, data) {
             Ok(count) if count == data.len() => Ok(()),
             _ => Err(TargetError::NonFatal),
         }
@@ -98,8 +109,9 @@ impl MultiThreadBase for Debuggee {
 
 impl ThreadExtraInfo for Debuggee {
     fn thread_extra_info(&self, tid: Tid, buf: &mut [u8]) -> Result<usize, io::Error> {
-        let call = tracer::text(self.pid, &format!("thread/{tid}/syscall")).unwrap_or_default();
-        let name = tracer::text(self.pid, "name").unwrap_or_default();
+        let pid = self.book.borrow().threads.get(&(tid.get() as u32)).copied().unwrap_or(self.pid);
+        let call = tracer::text(pid, &format!("thread/{tid}/syscall")).unwrap_or_default();
+        let name = tracer::text(pid, "name").unwrap_or_default();
         let text = format!("{} {}", name.trim_end(), call.trim_end());
         let count = text.len().min(buf.len());
         buf[..count].copy_from_slice(&text.as_bytes()[..count]);
@@ -180,21 +192,25 @@ impl Breakpoints for Debuggee {
 
 impl SwBreakpoint for Debuggee {
     fn add_sw_breakpoint(&mut self, addr: u64, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.planted.add(&self.borrowed, addr as usize).is_ok())
+        let Some(Process { planted, borrowed, .. }) = self.current() else { return Ok(false) };
+        Ok(planted.add(borrowed, addr as usize).is_ok())
     }
 
     fn remove_sw_breakpoint(&mut self, addr: u64, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.planted.remove(&self.borrowed, addr as usize).is_ok())
+        let Some(Process { planted, borrowed, .. }) = self.current() else { return Ok(false) };
+        Ok(planted.remove(borrowed, addr as usize).is_ok())
     }
 }
 
 impl HwBreakpoint for Debuggee {
     fn add_hw_breakpoint(&mut self, addr: u64, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.watches.add(Watch { address: addr as usize, length: 1, kind: None }))
+        let watch = Watch { address: addr as usize, length: 1, kind: None };
+        Ok(self.current().is_some_and(|process| process.watches.add(watch)))
     }
 
     fn remove_hw_breakpoint(&mut self, addr: u64, _kind: usize) -> TargetResult<bool, Self> {
-        Ok(self.watches.remove(Watch { address: addr as usize, length: 1, kind: None }))
+        let watch = Watch { address: addr as usize, length: 1, kind: None };
+        Ok(self.current().is_some_and(|process| process.watches.remove(watch)))
     }
 }
 
@@ -206,7 +222,7 @@ impl HwWatchpoint for Debuggee {
         kind: WatchKind,
     ) -> TargetResult<bool, Self> {
         let watch = Watch { address: addr as usize, length: len as usize, kind: Some(kind) };
-        Ok(self.watches.add(watch))
+        Ok(self.current().is_some_and(|process| process.watches.add(watch)))
     }
 
     fn remove_hw_watchpoint(
@@ -216,7 +232,7 @@ impl HwWatchpoint for Debuggee {
         kind: WatchKind,
     ) -> TargetResult<bool, Self> {
         let watch = Watch { address: addr as usize, length: len as usize, kind: Some(kind) };
-        Ok(self.watches.remove(watch))
+        Ok(self.current().is_some_and(|process| process.watches.remove(watch)))
     }
 }
 
@@ -239,12 +255,13 @@ impl CatchSyscalls for Debuggee {
 impl ExecFile for Debuggee {
     fn get_exec_file(
         &self,
-        _pid: Option<Pid>,
+        pid: Option<Pid>,
         offset: u64,
         length: usize,
         buf: &mut [u8],
     ) -> TargetResult<usize, Self> {
-        let path = tracer::text(self.pid, "exe").map_err(|_| TargetError::NonFatal)?;
+        let pid = pid.map_or(self.book.borrow().current, |pid| pid.get() as u32);
+        let path = tracer::text(pid, "exe").map_err(|_| TargetError::NonFatal)?;
         let rest = path.trim_end().as_bytes().get(offset as usize..).unwrap_or_default();
         let count = rest.len().min(length).min(buf.len());
         buf[..count].copy_from_slice(&rest[..count]);
@@ -282,18 +299,40 @@ impl BlockingEventLoop for Loop {
 }
 
 /// A stop in GDB's words.
-fn reason(target: &Debuggee, stop: Stop) -> Reason {
+fn reason(target: &mut Debuggee, stop: Stop) -> Reason {
     let thread = |tid: u32| Tid::new(tid as usize).unwrap_or(Tid::MIN);
     let signal = |tid, signal| Reason::SignalWithThread { tid: thread(tid), signal };
     match stop {
-        Stop::Step(tid) | Stop::Exec(tid) => signal(tid, Signal::SIGTRAP),
+        Stop::Step(tid) => signal(tid, Signal::SIGTRAP),
+        Stop::Exec(tid) => {
+            let pid = target.book.borrow().threads.get(&tid).copied().unwrap_or(target.pid);
+            let path = tracer::text(pid, "exe").unwrap_or_default();
+            let path: String = path.trim_end().bytes().map(|byte| format!("{byte:02x}")).collect();
+            let reply = format!("T05thread:p{pid:x}.{tid:x};exec:{path};");
+            target.book.borrow_mut().next_stop = Some(reply);
+            signal(tid, Signal::SIGTRAP)
+        }
+        Stop::Fork(maker, made) => Reason::Fork { cur_tid: thread(maker), new_tid: thread(made) },
+        Stop::Gone(pid, ended) => {
+            let reply = match ended {
+                Ended::Exited(code) => format!("W{code:02x};process:{pid:x}"),
+                Ended::Signalled(number) => {
+                    format!("X{:02x};process:{pid:x}", signals::to_gdb(number.into()).0)
+                }
+            };
+            target.book.borrow_mut().next_stop = Some(reply);
+            let left = target.threads.keys().next().copied().unwrap_or(0);
+            signal(left, Signal::SIGTRAP)
+        }
         Stop::Breakpoint(tid) => Reason::SwBreak(thread(tid)),
-        Stop::Hardware(tid, place) => match target.watches.get(place) {
-            Some(Watch { kind: Some(kind), address, .. }) => {
-                Reason::Watch { tid: thread(tid), kind, addr: address as u64 }
+        Stop::Hardware(tid, place) => {
+            match target.process_of(tid).and_then(|p| p.watches.get(place)) {
+                Some(Watch { kind: Some(kind), address, .. }) => {
+                    Reason::Watch { tid: thread(tid), kind, addr: address as u64 }
+                }
+                _ => Reason::HwBreak(thread(tid)),
             }
-            _ => Reason::HwBreak(thread(tid)),
-        },
+        }
         Stop::Signal(tid, number) => signal(tid, signals::to_gdb(number)),
         Stop::Call(tid, number, is_over) => Reason::CatchSyscall {
             tid: Some(thread(tid)),

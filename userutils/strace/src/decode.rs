@@ -6,7 +6,7 @@ use abi::exec::ExecArgs;
 use abi::redox::data::{Map, Stat, TimeSpec};
 use abi::redox::flag::O_FCNTL_MASK;
 use abi::signal::{SIG_DFL, SIG_IGN, SigAction};
-use abi::wait::Ended;
+use abi::wait::{Change, Ended};
 use std::mem::offset_of;
 use tracer::Memory;
 
@@ -129,10 +129,7 @@ impl Decoder<'_> {
             }
             Kind::Status => {
                 let status = i32::from_ne_bytes(self.memory.array(at)?);
-                match Ended::from_status(status) {
-                    Ended::Exited(code) => format!("[exited {code}]"),
-                    Ended::Signalled(signal) => format!("[{}]", flags::signal(signal.into())),
-                }
+                format!("[{{{}}}]", how_it_is(status))
             }
             Kind::ActionIn | Kind::ActionOut => {
                 let words = self.memory.words(at, size_of::<SigAction>() / 8)?;
@@ -194,6 +191,21 @@ impl Decoder<'_> {
     }
 }
 
+/// A status word, in the words of the macros that take it apart.
+fn how_it_is(status: i32) -> String {
+    let name = |signal: u8| flags::signal(signal.into());
+    match (Change::from_status(status), Ended::from_status(status)) {
+        (Some(Change::Continued), _) => "WIFCONTINUED(s)".into(),
+        (Some(Change::Stopped(signal)), _) => {
+            format!("WIFSTOPPED(s) && WSTOPSIG(s) == {}", name(signal))
+        }
+        (None, Ended::Exited(code)) => format!("WIFEXITED(s) && WEXITSTATUS(s) == {code}"),
+        (None, Ended::Signalled(signal)) => {
+            format!("WIFSIGNALED(s) && WTERMSIG(s) == {}", name(signal))
+        }
+    }
+}
+
 fn part<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..at + N)?.try_into().ok()
 }
@@ -243,6 +255,16 @@ mod tests {
         assert_eq!(quoted(b"plain", 32), "\"plain\"");
         assert_eq!(quoted(b"a\n\"\\\0\xFF", 32), "\"a\\n\\\"\\\\\\0\\377\"");
         assert_eq!(quoted(b"abcdef", 3), "\"abc\"...");
+    }
+
+    #[test]
+    fn status_words_are_taken_apart() {
+        let status = [Ended::Exited(7).status(), Ended::Signalled(9).status()];
+        assert_eq!(how_it_is(status[0]), "WIFEXITED(s) && WEXITSTATUS(s) == 7");
+        assert_eq!(how_it_is(status[1]), "WIFSIGNALED(s) && WTERMSIG(s) == SIGKILL");
+        let stopped = Change::Stopped(19).status();
+        assert_eq!(how_it_is(stopped), "WIFSTOPPED(s) && WSTOPSIG(s) == SIGSTOP");
+        assert_eq!(how_it_is(Change::Continued.status()), "WIFCONTINUED(s)");
     }
 
     #[test]

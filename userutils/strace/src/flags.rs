@@ -1,6 +1,7 @@
 //! Bits and numbers with names.
 
-use abi::number::{O_CLOEXEC, WNOHANG};
+use abi::EVENT_HANGUP;
+use abi::number::{O_CLOEXEC, WCONTINUED, WNOHANG, WUNTRACED};
 use abi::redox::flag::*;
 
 /// Named bits, and what is left of a number in hexadecimal.
@@ -39,7 +40,9 @@ pub(crate) fn unlink(value: usize) -> String {
 
 pub(crate) fn event(value: usize) -> String {
     let names = [EventFlags::EVENT_READ, EventFlags::EVENT_WRITE].map(|flag| flag.bits());
-    bits(value, &[(names[0], "EVENT_READ"), (names[1], "EVENT_WRITE")], "EVENT_NONE")
+    let names =
+        [(names[0], "EVENT_READ"), (names[1], "EVENT_WRITE"), (EVENT_HANGUP, "EVENT_HANGUP")];
+    bits(value, &names, "EVENT_NONE")
 }
 
 pub(crate) fn protection(value: usize) -> String {
@@ -65,6 +68,10 @@ pub(crate) fn call(value: usize) -> String {
         (CallFlags::STD_FS.bits(), "STD_FS"),
         (CallFlags::CONSUME.bits(), "CONSUME"),
         (CallFlags::FD.bits(), "FD"),
+        (CallFlags::FD_EXCLUSIVE.bits(), "FD_EXCLUSIVE"),
+        (CallFlags::FD_CLONE.bits(), "FD_CLONE"),
+        (CallFlags::FD_UPPER.bits(), "FD_UPPER"),
+        (CallFlags::FD_CLOEXEC.bits(), "FD_CLOEXEC"),
     ];
     let words = value & 0xFF;
     let flags = bits(value & !0xFF, NAMES, "0");
@@ -72,7 +79,7 @@ pub(crate) fn call(value: usize) -> String {
 }
 
 pub(crate) fn wait(value: usize) -> String {
-    bits(value, named!(WNOHANG), "0")
+    bits(value, named!(WNOHANG WUNTRACED WCONTINUED), "0")
 }
 
 /// A number that has a name, or the number.
@@ -118,7 +125,7 @@ pub(crate) fn signals(mask: u64) -> String {
 
 pub(crate) fn action(value: usize) -> String {
     use abi::signal::*;
-    bits(value, named!(SA_NOCLDSTOP SA_RESTART SA_NODEFER SA_RESETHAND), "0")
+    bits(value, named!(SA_NOCLDSTOP SA_ONSTACK SA_RESTART SA_NODEFER SA_RESETHAND), "0")
 }
 
 pub(crate) fn mode(value: u16) -> String {

@@ -2,6 +2,7 @@
 
 use crate::decode::{Decoder, error_of, is_given_back};
 use crate::flags;
+use crate::interrupt;
 use crate::options::Options;
 use crate::printer::Printer;
 use crate::summary::Summary;
@@ -125,7 +126,11 @@ impl Follower {
     }
 
     fn follow(&mut self) -> io::Result<()> {
+        interrupt::watch();
         while !self.tracees.is_empty() {
+            if interrupt::is_asked() && self.child.is_none() {
+                return self.let_go();
+            }
             let tid = match self.queue.next() {
                 Ok(name) => name as u32,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -139,6 +144,17 @@ impl Follower {
                     Err(_) => drop(self.tracees.remove(&tid)),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Leaves everybody alone: sessions end when they are dropped.
+    fn let_go(&mut self) -> io::Result<()> {
+        for (tid, tracee) in std::mem::take(&mut self.tracees) {
+            if tracee.begun.is_some() {
+                self.printer.cut()?;
+            }
+            self.say(tid, &format!("strace: Process {tid} detached"));
         }
         Ok(())
     }

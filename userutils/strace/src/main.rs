@@ -6,6 +6,7 @@
 mod decode;
 mod flags;
 mod follow;
+mod interrupt;
 mod options;
 mod printer;
 mod summary;

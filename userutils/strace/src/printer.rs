@@ -78,7 +78,8 @@ impl Printer {
         self.write(text)
     }
 
-    fn cut(&mut self) -> io::Result<()> {
+    /// Ends a line whose call goes on.
+    pub(crate) fn cut(&mut self) -> io::Result<()> {
         match self.open.take() {
             Some(_) => self.write(" <unfinished ...>\n"),
             None => Ok(()),

@@ -5,16 +5,20 @@
 
 mod arguments;
 mod columns;
+mod df;
 mod dmesg;
 mod emerg;
 mod failure;
 mod free;
 mod grep;
 mod hexdump;
+mod inspect;
 mod kill;
 mod limit;
 mod lsblk;
+mod lsirq;
 mod lspci;
+mod mkfs;
 mod mount;
 mod process;
 mod ps;
@@ -42,7 +46,9 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 20] = [
+const TOOLS: [Tool; 28] = [
+    inspect::core::TOOL,
+    df::TOOL,
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -51,11 +57,17 @@ const TOOLS: [Tool; 20] = [
     hexdump::TOOL,
     kill::TOOL,
     lsblk::TOOL,
+    lsirq::TOOL,
+    inspect::lsof::TOOL,
     lspci::TOOL,
     emerg::LEAK,
     limit::TOOL,
+    mkfs::TOOL,
     mount::TOOL,
+    inspect::pmap::TOOL,
+    inspect::prof::TOOL,
     ps::TOOL,
+    inspect::pstack::TOOL,
     stop::REBOOT,
     schemes::TOOL,
     stop::SHUTDOWN,

@@ -11,7 +11,7 @@ mod session;
 pub use launch::{Launched, launch};
 pub use memory::Memory;
 pub use queue::Queue;
-pub use registers::Registers;
+pub use registers::{Registers, extended_state};
 pub use session::{Session, Start};
 
 pub use abi::redox::data::PtraceEvent;

@@ -12,10 +12,36 @@ pub struct Registers {
     float: File,
     bases: File,
     debug: File,
+    extended: File,
+}
+
+/// XCR0: which parts of the registers [`Registers::extended`] has. Nothing on a processor without
+/// `xsave`.
+pub fn extended_state() -> Option<u64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "xsave")]
+        fn read() -> u64 {
+            // SAFETY: `xgetbv` reads XCR0, which there is where there is `xsave`.
+            unsafe { core::arch::x86_64::_xgetbv(0) }
+        }
+        // SDM 1, 13.3: the system has switched it on.
+        const OSXSAVE: u32 = 1 << 27;
+        let features = core::arch::x86_64::__cpuid(1).ecx;
+        // SAFETY: the processor has `xsave`, and user code may ask.
+        (features & OSXSAVE != 0).then(|| unsafe { read() })
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    None
 }
 
 impl Registers {
-    pub(crate) fn open(pid: u32, tid: u32) -> io::Result<Self> {
+    /// Opens a thread's registers. They can be read while no CPU has the thread, and written by
+    /// its tracer while it is stopped.
+    ///
+    /// # Errors
+    /// When the caller may not, when it is gone.
+    pub fn open(pid: u32, tid: u32) -> io::Result<Self> {
         let open = |name: &str| {
             let path = format!("/scheme/proc/{pid}/thread/{tid}/regs/{name}");
             OpenOptions::new().read(true).write(true).open(path)
@@ -25,7 +51,20 @@ impl Registers {
             float: open("float")?,
             bases: open("env")?,
             debug: open("debug")?,
+            extended: open("xsave")?,
         })
+    }
+
+    /// All floating-point and vector registers, as `xsave` stores them.
+    ///
+    /// # Errors
+    /// While the thread runs, when it is gone, when the processor has no `xsave`.
+    pub fn extended(&self) -> io::Result<Vec<u8>> {
+        // Larger than any processor's (SDM 1, 13.5).
+        let mut bytes = vec![0; 16 << 10];
+        let count = self.extended.read_at(&mut bytes, 0)?;
+        bytes.truncate(count);
+        Ok(bytes)
     }
 
     /// The integer registers.

@@ -150,6 +150,9 @@ impl<M: Machine> Kernel<M> {
                     if signal != SIGKILL && self.report_end(task, ended) {
                         continue;
                     }
+                    if self.keep_crashed(task, signal) {
+                        continue;
+                    }
                     self.end_process(process, ended);
                     return false;
                 }
@@ -418,6 +421,11 @@ impl<M: Machine> Kernel<M> {
             "fault",
             format_args!("{name}[{pid}] ended by {signal_name}: {what}, at {at:#x}"),
         );
+        if self.would_keep(process, signal) {
+            let info =
+                SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
+            return self.force_signal(task, info);
+        }
         self.end_process(process, Ended::Signalled(signal as u8));
     }
 

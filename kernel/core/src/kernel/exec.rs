@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
         use abi::redox::flag::O_RDWR;
         let caller = Caller { task, process, space };
         for _ in 0..3 {
-            let description = self.open_path(caller, "debug:", O_RDWR)?;
+            let description = self.open_path(caller, "debug:".to_owned(), O_RDWR)?;
             self.install(process, description, abi::LOWEST_FREE, 0)?;
         }
         Ok(())
@@ -201,7 +201,7 @@ impl<M: Machine> Kernel<M> {
         }
         let pages = Pages::covering(STACK_TOP - STACK_SIZE, STACK_SIZE);
         let access = Access::READ | Access::WRITE;
-        self.spaces[space.0].add(Region { pages, access, kind: Kind::Private });
+        self.spaces[space.0].add(Region::new(pages, access, Kind::Private));
         self.spaces[space.0].note_origin(pages, &STACK.into(), 0);
         let (stack, block) = start_block(plan, strings);
         let slice = UserSlice::new(stack, block.len())?;
@@ -226,7 +226,7 @@ impl<M: Machine> Kernel<M> {
             Protection::ReadWrite => Access::READ | Access::WRITE,
             Protection::ReadExecute => Access::READ | Access::EXECUTE,
         };
-        self.spaces[space.0].add(Region { pages, access, kind: Kind::Private });
+        self.spaces[space.0].add(Region::new(pages, access, Kind::Private));
         let file_end = segment.address + segment.file_size;
         let file_pages = Pages::covering(segment.address, segment.file_size);
         if file_pages.count() > 0 {

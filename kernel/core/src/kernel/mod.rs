@@ -6,11 +6,13 @@
 
 mod copy;
 mod cpus;
+mod crash;
 mod deliver;
 mod emergency;
 mod exec;
 mod files;
 mod life;
+mod profile;
 mod run;
 mod start;
 mod timers;
@@ -21,6 +23,7 @@ pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
 use crate::boot::{KernelState, Pipeline};
+use crate::crash::Crashes;
 use crate::display::Display;
 use crate::emergency::Emergency;
 use crate::event::{Events, Key};
@@ -31,6 +34,7 @@ use crate::machine::Machine;
 use crate::memory::{Frame, Frames, Space, SpaceId};
 use crate::namespace::{Namespace, NamespaceId, Root};
 use crate::pipe::Pipes;
+use crate::profile::Profiles;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
@@ -133,6 +137,10 @@ pub struct Kernel<M: Machine> {
     pub timers: Timers,
     /// What tracers have open.
     pub traces: Traces,
+    /// Processes that have crashed, and who writes them down.
+    pub crashes: Crashes,
+    /// Who wants samples of what runs.
+    pub profiles: Profiles,
     /// Threads waiting for a word of memory.
     pub futexes: Futexes,
     /// Who runs next.
@@ -189,6 +197,7 @@ impl<M: Machine> Kernel<M> {
         let mut waits = WaitQueues::default();
         let console = Console::new(waits.create());
         let second = Console::new(waits.create());
+        let crashes = Crashes::new(waits.create());
         let keyboard = Console::new(waits.create());
         let mut display = Display::new(machine.screen(), waits.create());
         display.begin(&mut machine);
@@ -217,6 +226,8 @@ impl<M: Machine> Kernel<M> {
             user_schemes: Table::new(),
             timers: Timers::default(),
             traces: Traces::default(),
+            crashes,
+            profiles: Profiles::new(),
             futexes: Futexes::default(),
             policy: RoundRobin::default(),
             cpus,

@@ -467,6 +467,9 @@ impl<M: Machine> Kernel<M> {
         self.cpus[cpu].timer = u64::MAX;
         let now = self.now();
         self.expire_timers(now);
+        if !self.profiles.is_empty() {
+            self.take_samples(cpu, now);
+        }
         let record = &mut self.cpus[cpu];
         if now >= record.turn_ends {
             record.must_yield = record.has_thread;

@@ -4,6 +4,7 @@ use super::Kernel;
 use crate::machine::Machine;
 use crate::scheme::place;
 use crate::task::TaskId;
+use crate::trace::ProcessKey;
 use abi::redox::flag::EventFlags;
 use alloc::collections::BTreeMap;
 
@@ -21,10 +22,16 @@ pub enum Waiter {
     TimeFile(usize),
     /// The clock that ticks while memory is short.
     Pressure,
+    /// A profile's clock.
+    Profile(usize),
+    /// The last moment of a crashed process.
+    Crash(ProcessKey),
     /// The jobs that save their work: their time is over.
     Saving,
     /// The job that comes back from the store: its next step.
     Resume,
+    /// The daemon's lease in an emergency.
+    Lease,
 }
 
 /// All timers.
@@ -102,8 +109,11 @@ impl<M: Machine> Kernel<M> {
                 }
                 Waiter::EventQueue(number) => self.expire_event_queue(number),
                 Waiter::Pressure => self.pressure_ticked(),
+                Waiter::Profile(number) => self.wind_profile(number),
+                Waiter::Crash(process) => self.crash_expired(process),
                 Waiter::Saving => self.saving_over(),
                 Waiter::Resume => self.resume_step(),
+                Waiter::Lease => self.end_lease(crate::emergency::daemon::Reply::Late),
                 Waiter::TimeFile(number) => {
                     self.clocks.expire(number);
                     self.raise((place::TIME, number), EventFlags::EVENT_READ);

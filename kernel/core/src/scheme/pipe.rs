@@ -1,9 +1,12 @@
 //! `pipe:` — opening makes a pipe and gives its read end; `dup(fd, "write")` gives a write end.
-//! `pipe:pair` makes a two-way pipe and gives one end; `dup(fd, "peer")` gives the other.
+//! `pipe:pair` makes a two-way pipe and gives one end; `dup(fd, "peer")` gives the other. What else
+//! such a pipe can do, as a socket, is in `socket.rs`.
 //!
 //! A write of up to 4,096 bytes goes in whole or not at all. Reading an empty pipe parks while
 //! there is a write end, and is the end of the file when there is none. Writing without a read
 //! end is `EPIPE` and `SIGPIPE`.
+
+mod socket;
 
 use super::{Opened, Position, Scheme, place};
 use crate::error::*;
@@ -11,7 +14,7 @@ use crate::event::HANGUP;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
-use crate::pipe::{ATOMIC, Pipe as Buffer};
+use crate::pipe::{ATOMIC, Pair, Pipe as Buffer};
 use crate::task::{Reason, Wait};
 use abi::redox::data::Stat;
 use abi::redox::flag::{EventFlags, MODE_FIFO, MODE_SOCK};
@@ -53,7 +56,9 @@ impl End {
         match self {
             End::Read(pipe) => Some((pipe, End::Write(pipe))),
             End::Write(_) => None,
-            End::Both(pair, side) => Some((k.pipes.pairs[pair][side], End::Both(pair, 1 - side))),
+            End::Both(pair, side) => {
+                Some((k.pipes.pairs[pair].pipes[side], End::Both(pair, 1 - side)))
+            }
         }
     }
 
@@ -63,7 +68,7 @@ impl End {
             End::Read(_) => None,
             End::Write(pipe) => Some((pipe, End::Read(pipe))),
             End::Both(pair, side) => {
-                Some((k.pipes.pairs[pair][1 - side], End::Both(pair, 1 - side)))
+                Some((k.pipes.pairs[pair].pipes[1 - side], End::Both(pair, 1 - side)))
             }
         }
     }
@@ -95,7 +100,8 @@ impl<M: Machine> Scheme<M> for Pipe {
             "" => End::Read(create(k)).open(k),
             "pair" => {
                 let pipes = [create(k), create(k)];
-                End::Both(k.pipes.pairs.insert(pipes), 0).open(k)
+                let pair = Pair { pipes, names: Default::default(), travels: 0 };
+                End::Both(k.pipes.pairs.insert(pair), 0).open(k)
             }
             _ => fail(ENOENT),
         }
@@ -120,19 +126,16 @@ impl<M: Machine> Scheme<M> for Pipe {
         let (index, writer) = End::from_number(number).source(k).ok_or(Errno(EBADF))?;
         let pipe = &k.pipes.table[index];
         if pipe.length == 0 && into.length > 0 {
-            return match (pipe.writers, at.is_nonblocking) {
-                (0, _) => Ok(0),
+            return match (pipe.has_ended(), at.is_nonblocking) {
+                (true, _) => Ok(0),
                 (_, true) => fail(EAGAIN),
                 (_, false) => Err(Stop::Park(Wait::on(Reason::Readable, pipe.readable))),
             };
         }
         let count = pipe.length.min(into.length);
-        let mut done = 0;
-        while done < count {
-            let (to, room) = k.writable_at(caller.space, into.part(done, count - done))?;
-            let piece = k.pipes.table[index].filled(done, room);
-            k.machine.write(to, piece);
-            done += piece.len();
+        copy_out(k, caller, index, into, count)?;
+        if k.pipes.table[index].has_files() {
+            socket::drop_files(k, index, count);
         }
         let pipe = &mut k.pipes.table[index];
         pipe.consume(count);
@@ -152,7 +155,7 @@ impl<M: Machine> Scheme<M> for Pipe {
     ) -> Outcome {
         let (index, reader) = End::from_number(number).sink(k).ok_or(Errno(EBADF))?;
         let pipe = &mut k.pipes.table[index];
-        if pipe.readers == 0 {
+        if pipe.is_broken() {
             return broken(k, caller);
         }
         if from.length == 0 {
@@ -166,20 +169,27 @@ impl<M: Machine> Scheme<M> for Pipe {
             };
         }
         let count = from.length.min(pipe.room());
-        pipe.reserve(count);
-        let mut done = 0;
-        while done < count {
-            let (bytes, room) = k.readable_at(caller.space, from.part(done, count - done))?;
-            let piece = k.pipes.table[index].free(done, room);
-            k.machine.read(bytes, piece);
-            done += piece.len();
-        }
+        copy_in(k, caller, index, from, count)?;
         let pipe = &mut k.pipes.table[index];
         pipe.produce(count);
         let readable = pipe.readable;
         k.wake_all(readable);
         k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
         Ok(count)
+    }
+
+    fn call(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        payload: UserSlice,
+        words: &[usize],
+    ) -> Outcome {
+        match End::from_number(number) {
+            End::Both(pair, side) => socket::call(k, caller, (pair, side), payload, words),
+            _ => fail(EOPNOTSUPP),
+        }
     }
 
     fn close(&self, k: &mut Kernel<M>, number: usize) {
@@ -195,7 +205,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         }
         if let End::Both(pair, side) = end {
             // Each end is in both pipes, so they go together.
-            if !k.pipes.table.contains(k.pipes.pairs[pair][side]) {
+            if !k.pipes.table.contains(k.pipes.pairs[pair].pipes[side]) {
                 k.pipes.pairs.remove(pair);
             }
         }
@@ -206,12 +216,12 @@ impl<M: Machine> Scheme<M> for Pipe {
         let mut flags = EventFlags::empty();
         if let Some((pipe, _)) = end.source(k) {
             let pipe = &k.pipes.table[pipe];
-            flags.set(EventFlags::EVENT_READ, pipe.length > 0 || pipe.writers == 0);
+            flags.set(EventFlags::EVENT_READ, pipe.length > 0 || pipe.has_ended());
             flags.set(HANGUP, pipe.writers == 0);
         }
         if let Some((pipe, _)) = end.sink(k) {
             let pipe = &k.pipes.table[pipe];
-            flags.set(EventFlags::EVENT_WRITE, pipe.room() >= ATOMIC || pipe.readers == 0);
+            flags.set(EventFlags::EVENT_WRITE, pipe.room() >= ATOMIC || pipe.is_broken());
             flags.set(HANGUP, flags.contains(HANGUP) || pipe.readers == 0);
         }
         flags
@@ -240,11 +250,53 @@ fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End)
     if readers == 0 {
         k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE | HANGUP);
     }
+    if readers == 0 && k.pipes.table[index].has_files() {
+        socket::drop_files(k, index, usize::MAX);
+    }
     if readers == 0 && writers == 0 {
         k.pipes.table.remove(index);
         k.end_queue(readable);
         k.end_queue(writable);
     }
+}
+
+/// Copies the next `count` bytes of a pipe to the caller, and leaves them in.
+#[inline(always)]
+fn copy_out<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    index: usize,
+    into: UserSlice,
+    count: usize,
+) -> Outcome<()> {
+    let mut done = 0;
+    while done < count {
+        let (to, room) = k.writable_at(caller.space, into.part(done, count - done))?;
+        let piece = k.pipes.table[index].filled(done, room);
+        k.machine.write(to, piece);
+        done += piece.len();
+    }
+    Ok(())
+}
+
+/// Copies `count` of the caller's bytes behind those of a pipe that has room; they are not in yet.
+#[inline(always)]
+fn copy_in<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    index: usize,
+    from: UserSlice,
+    count: usize,
+) -> Outcome<()> {
+    k.pipes.table[index].reserve(count);
+    let mut done = 0;
+    while done < count {
+        let (bytes, room) = k.readable_at(caller.space, from.part(done, count - done))?;
+        let piece = k.pipes.table[index].free(done, room);
+        k.machine.read(bytes, piece);
+        done += piece.len();
+    }
+    Ok(())
 }
 
 fn broken<M: Machine>(k: &mut Kernel<M>, caller: Caller) -> Outcome {

@@ -265,10 +265,12 @@ pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argum
     context.set_thread_pointer(thread_pointer);
     let mask = k.tasks[caller.task.0].signals.mask;
     let task = k.add_thread(caller.process, context);
+    let tid = k.tasks[task.0].tid as usize;
+    k.tasks[task.0].context().set_argument(1, tid);
     let signals = &mut k.tasks[task.0].signals;
     (signals.mask, signals.alternate) = (mask, alternate);
     k.made_thread(caller.task, task);
-    Ok(k.tasks[task.0].tid as usize)
+    Ok(tid)
 }
 
 /// `address, length, *done`
@@ -286,9 +288,8 @@ pub(super) fn thread_exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argu
         && end <= USER_END;
     if is_good {
         let pages = Pages::covering(address, length);
-        let space = &mut k.spaces[caller.space.0];
-        if !space.is_reserved(pages) {
-            space.remove(&mut k.machine, &mut k.frames, pages);
+        if !k.spaces[caller.space.0].is_reserved(pages) {
+            k.unmap_pages(caller.space, pages);
         }
     }
     k.end_thread(caller.task);

@@ -134,8 +134,10 @@ fn wait<M: Machine>(
     if k.tasks[caller.task.0].unfinished.woken {
         return Ok(0);
     }
+    // Aligned, so in one page.
+    let (at, _) = k.readable_at(caller.space, UserSlice::new(address, size)?)?;
     let mut word = [0; 8];
-    k.copy_in(caller.space, UserSlice::new(address, size)?, &mut word[..size])?;
+    k.machine.read(at, &mut word[..size]);
     let deadline = match timeout {
         0 => None,
         timeout => {
@@ -149,7 +151,10 @@ fn wait<M: Machine>(
     if deadline.is_some_and(|deadline| k.now() >= deadline) {
         return fail(ETIMEDOUT);
     }
-    let key = key(k, caller, address)?;
+    let key = match is_shared(k, caller, address) {
+        true => FutexKey::Shared(at.frame(), address % PAGE_SIZE),
+        false => FutexKey::Private(caller.space, address),
+    };
     if !k.futexes.has_room() {
         return fail(ENOMEM);
     }
@@ -165,14 +170,17 @@ fn wake<M: Machine>(k: &mut Kernel<M>, caller: Caller, address: usize, count: us
 
 fn key<M: Machine>(k: &mut Kernel<M>, caller: Caller, address: usize) -> Outcome<FutexKey> {
     let slice = UserSlice::new(address, 4)?;
-    let space = &k.spaces[caller.space.0];
-    let region = space.region(Page::containing(address));
-    let is_shared = region.is_some_and(|r| matches!(r.kind, Kind::Shared | Kind::Wired));
-    if !is_shared {
+    if !is_shared(k, caller, address) {
         return Ok(FutexKey::Private(caller.space, address));
     }
     let (at, _) = k.readable_at(caller.space, slice)?;
     Ok(FutexKey::Shared(at.frame(), address % PAGE_SIZE))
+}
+
+/// Whether other spaces may have the memory at an address, too.
+fn is_shared<M: Machine>(k: &Kernel<M>, caller: Caller, address: usize) -> bool {
+    let region = k.spaces[caller.space.0].region(Page::containing(address));
+    region.is_some_and(|region| matches!(region.kind, Kind::Shared | Kind::Wired))
 }
 
 impl<M: Machine> Kernel<M> {
@@ -180,7 +188,7 @@ impl<M: Machine> Kernel<M> {
         if let Some(queue) = self.futexes.find(key) {
             return queue;
         }
-        // Waits that ended by a timeout or a signal leave empty queues behind.
+        // Words keep their queues for the next wait; those without waiters go when there are many.
         if self.futexes.len() > 2 * self.tasks.len() {
             let waits = &self.waits;
             for queue in self.futexes.sweep(|queue| waits.is_empty(queue)) {
@@ -192,20 +200,21 @@ impl<M: Machine> Kernel<M> {
         queue
     }
 
-    /// Wakes waiters of a word, and forgets the word when none is left.
+    /// Wakes waiters of a word.
     pub(crate) fn wake_futex(&mut self, key: FutexKey, count: usize) -> usize {
         let Some(queue) = self.futexes.find(key) else { return 0 };
         let mut woken = 0;
         while woken < count
-            && let Some(task) = self.waits.first(queue)
+            && let Some((task, are_more)) = self.waits.pop(&mut self.tasks, queue)
         {
-            self.tasks[task.0].unfinished.woken = true;
-            self.wake_task(task);
+            let thread = &mut self.tasks[task.0];
+            thread.unfinished.woken = true;
+            let timer = thread.unpark();
+            self.run_soon(task, timer);
             woken += 1;
-        }
-        if self.waits.is_empty(queue) {
-            self.futexes.forget(key);
-            self.waits.destroy(queue);
+            if !are_more {
+                break;
+            }
         }
         woken
     }

@@ -174,25 +174,29 @@ impl Space {
         pages: Pages,
         copy_on_write: bool,
     ) -> Result<usize, NoMemory> {
-        let lost = if copy_on_write { WRITE } else { 0 };
-        let mut target: Result<(usize, *mut Table), NoMemory> =
-            Ok((usize::MAX, core::ptr::null_mut()));
+        let kept = if copy_on_write { !WRITE } else { u64::MAX };
+        // The table of `to` that takes the entries, and which pages it covers.
+        let (mut table, mut covered) = (core::ptr::null_mut(), usize::MAX);
+        let mut has_memory = true;
         let mut count = 0;
         self.visit(pages, |page, entry| {
-            if let Ok((covered, _)) = target
-                && covered != page.0 >> 9
-            {
-                target = to.make_last_table(frames, page).map(|table| (page.0 >> 9, table));
+            if covered != page.0 >> 9 {
+                match to.make_last_table(frames, page) {
+                    Ok(made) => (table, covered) = (made, page.0 >> 9),
+                    Err(NoMemory) => {
+                        has_memory = false;
+                        return false;
+                    }
+                }
             }
-            let Ok((_, table)) = target else { return false };
-            *entry &= !lost;
+            *entry &= kept;
             frames.add_reference(frame_of(*entry));
             // SAFETY: the table is one of `to`, borrowed mutably.
             unsafe { write(table, page, *entry) };
             count += 1;
             true
         });
-        target.map(|_| count)
+        if has_memory { Ok(count) } else { Err(NoMemory) }
     }
 
     /// Calls `act` for each mapped page of `pages`, lowest first, until it says false.

@@ -55,12 +55,17 @@ pub(crate) fn answer(cpu: &Cpu) {
     REQUEST.waiting.fetch_sub(1, Ordering::Release);
 }
 
+/// Makes this CPU forget `pages`, if it has the tables at `root` loaded.
+pub(crate) fn here(root: Frame, pages: Pages) {
+    if Cpu::this().space.load(Ordering::Relaxed) == root.start().0 {
+        forget(pages);
+    }
+}
+
 /// Makes every CPU that has the tables at `root` loaded forget `pages`.
 pub(crate) fn everywhere(root: Frame, pages: Pages) {
     let cpu = Cpu::this();
-    if cpu.space.load(Ordering::Relaxed) == root.start().0 {
-        forget(pages);
-    }
+    here(root, pages);
     REQUEST.first.store(pages.start.0, Ordering::Relaxed);
     REQUEST.count.store(pages.count(), Ordering::Relaxed);
     ask(cpu, root, 0);

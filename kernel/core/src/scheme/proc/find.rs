@@ -9,12 +9,17 @@ use crate::machine::Machine;
 use crate::scheme::text::{Subject, parse_number};
 use crate::task::{ProcessId, TaskId};
 
+/// The one file that is no process's.
+pub(super) const CRASHES: &str = "crashes";
+
 /// What a path names.
 pub(super) enum Found {
     /// What everybody may look at.
     Open(Subject),
     /// What only those may open who may trace the thread.
     Guarded(TaskId, Wanted),
+    /// For one alone, who collects what has crashed.
+    Crashes,
 }
 
 /// What a path inside the scheme names. `ENOENT`; `ESRCH` for a thread's file of a process that
@@ -22,6 +27,9 @@ pub(super) enum Found {
 pub(super) fn find<M: Machine>(k: &Kernel<M>, caller: Caller, path: &str) -> Outcome<Found> {
     if path.is_empty() {
         return Ok(Found::Open(Subject::ProcessList));
+    }
+    if path == CRASHES {
+        return Ok(Found::Crashes);
     }
     let (who, rest) = path.split_once('/').unwrap_or((path, ""));
     let pid = match who {
@@ -84,6 +92,7 @@ fn wanted<M: Machine>(name: &str) -> Option<Wanted> {
     match name {
         "trace" => Some(Wanted::Trace),
         "mem" => Some(Wanted::Memory),
+        "profile" => Some(Wanted::Profile),
         "regs" => Some(Wanted::RegisterList),
         _ => match name.strip_prefix("regs/") {
             Some(set) => Set::ALL.iter().find(|have| have.name() == set).copied().map(Wanted::Set),

@@ -3,11 +3,13 @@
 //!
 //! `proc:PID/thread/TID/` is about one thread; its files are in `proc:PID/` too, for the process's
 //! first one. Through `trace`, `regs/` and `mem` a tracer takes a process apart: those who may not
-//! are refused when they open.
+//! are refused when they open. `proc:crashes` is for the one who writes down what crashes.
 
+mod crashes;
 mod find;
 mod limits;
 mod memory;
+mod profile;
 mod registers;
 mod rows;
 mod session;
@@ -40,6 +42,8 @@ impl<M: Machine> Scheme<M> for Proc {
     fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, flags: usize) -> Outcome<Opened> {
         let subject = match find(k, caller, path)? {
             Found::Open(subject) => subject,
+            Found::Crashes if flags & O_STAT != 0 => Subject::Crashes,
+            Found::Crashes => return crashes::open(k, caller),
             Found::Guarded(task, _) if flags & O_STAT != 0 => {
                 // Looking at the outside begins no session.
                 Subject::Outside(k.thread_key(task))
@@ -71,6 +75,10 @@ impl<M: Machine> Scheme<M> for Proc {
             Subject::Trace(id) => session::read(k, caller, id, into, at.is_nonblocking),
             Subject::Memory(memory) => memory::read(k, caller, memory, into, at.offset as usize),
             Subject::Registers(key, set) => registers::read(k, caller, key, set, into, at.offset),
+            Subject::Profile(profile) => profile::read(k, caller, profile, into),
+            Subject::Crashes if k.crashes.collector == Some(number) => {
+                crashes::read(k, caller, into, at.is_nonblocking)
+            }
             _ => k.read_text(caller, number, into, at.offset, |k, subject| match subject {
                 Subject::ProcessRow(pid, row) => {
                     let process = k.find_process(pid).ok_or(Errno(ESRCH))?;
@@ -98,6 +106,7 @@ impl<M: Machine> Scheme<M> for Proc {
             Subject::Trace(id) => session::write(k, caller, id, from),
             Subject::Memory(memory) => memory::write(k, caller, memory, from, at.offset as usize),
             Subject::Registers(key, set) => registers::write(k, caller, key, set, from),
+            Subject::Profile(profile) => profile::write(k, caller, profile, from),
             Subject::ProcessRow(pid, row) => {
                 let write = Rows::<M>::ALL[row].write.ok_or(Errno(EBADF))?;
                 let command = k.copy_in_command(caller, from)?;
@@ -131,6 +140,8 @@ impl<M: Machine> Scheme<M> for Proc {
         match subject {
             Ok(Subject::Trace(id)) => k.end_session(id),
             Ok(Subject::Memory(memory)) => memory::close(k, memory),
+            Ok(Subject::Profile(profile)) => k.end_profile(profile),
+            Ok(Subject::Crashes) if k.crashes.collector == Some(number) => k.end_collector(),
             _ => {}
         }
     }
@@ -138,6 +149,7 @@ impl<M: Machine> Scheme<M> for Proc {
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
         match k.texts.subject(number) {
             Ok(Subject::Trace(id)) => session::ready(k, id),
+            Ok(Subject::Crashes) => crashes::ready(k),
             _ => EventFlags::EVENT_READ,
         }
     }
@@ -154,6 +166,7 @@ impl<M: Machine> Scheme<M> for Proc {
             Ok(Subject::Registers(key, set)) => {
                 format!("{}/thread/{}/regs/{}", key.pid, key.tid, set.name())
             }
+            Ok(Subject::Crashes) => find::CRASHES.to_string(),
             Ok(Subject::ThreadRow(key, row)) => {
                 format!("{}/thread/{}/{}", key.pid, key.tid, ThreadRows::<M>::ALL[row].name)
             }
@@ -164,7 +177,9 @@ impl<M: Machine> Scheme<M> for Proc {
     fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
         let subject = k.texts.subject(number)?;
         let (owner, st_mode) = match subject {
-            Subject::Trace(_) | Subject::Memory(_) => (None, MODE_FILE | 0o600),
+            Subject::Trace(_) | Subject::Memory(_) | Subject::Profile(_) | Subject::Crashes => {
+                (None, MODE_FILE | 0o600)
+            }
             Subject::Registers(key, _) | Subject::Outside(key) => {
                 (k.find_process(key.pid), MODE_FILE | 0o600)
             }
@@ -221,7 +236,7 @@ impl<M: Machine> Scheme<M> for Proc {
 }
 
 fn is_directory(subject: Subject) -> bool {
-    !matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..))
+    !matches!(subject, Subject::ProcessRow(..) | Subject::Descriptor(..) | Subject::Crashes)
 }
 
 /// The entry at a place of a fixed list.

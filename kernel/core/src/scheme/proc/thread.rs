@@ -19,6 +19,7 @@ use alloc::vec::Vec;
 pub(super) enum Wanted {
     Trace,
     Memory,
+    Profile,
     RegisterList,
     Set(Set),
     Row(usize),
@@ -46,11 +47,12 @@ impl<M: Machine> ThreadRows<M> {
     ];
 }
 
-/// The names of a thread's files, and whether each is a directory. Memory belongs to the process.
+/// The names of a thread's files, and whether each is a directory. Memory belongs to the process,
+/// and so do samples.
 pub(super) fn names<M: Machine>(is_process: bool) -> impl Iterator<Item = (&'static str, bool)> {
     let rows = ThreadRows::<M>::ALL.iter().map(|row| (row.name, false));
-    let memory = is_process.then_some(("mem", false));
-    rows.chain(memory).chain([("trace", false), ("regs", true)])
+    let whole = if is_process { &["mem", "profile"][..] } else { &[] };
+    rows.chain(whole.iter().map(|name| (*name, false))).chain([("trace", false), ("regs", true)])
 }
 
 /// Whether the caller may take a process apart: root, or the same owner through and through.
@@ -100,6 +102,7 @@ pub(super) fn open<M: Machine>(
             let memory = k.traces.memories.insert(memory);
             Opened::positioned(k.texts.open(Subject::Memory(memory)))
         }
+        Wanted::Profile => super::profile::open(k, k.tasks[task.0].process),
         Wanted::Set(set) => Opened::positioned(k.texts.open(Subject::Registers(key, set))),
         Wanted::Row(_) if flags & O_WRONLY != 0 => fail(EACCES),
         Wanted::Row(row) => Opened::positioned(k.texts.open(Subject::ThreadRow(key, row))),

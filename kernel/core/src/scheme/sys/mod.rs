@@ -6,6 +6,7 @@
 mod boot;
 mod context;
 mod cpu;
+mod crash;
 mod env;
 mod exe;
 mod help;
@@ -57,6 +58,7 @@ impl<M: Machine> Rows<M> {
     const ALL: &'static [Row<M>] = &[
         boot::row(),
         context::row(),
+        crash::row(),
         cpu::row(),
         env::row(),
         exe::row(),

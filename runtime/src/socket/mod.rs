@@ -1,0 +1,217 @@
+//! Sockets of `AF_UNIX`: streams, over two-way pipes of the kernel.
+//!
+//! `socketpair` opens `pipe:pair`. A socket on its own is a file of `unix:` until it is connected;
+//! then its descriptor names an end of a two-way pipe. The path that a socket is bound to is an
+//! ordinary file, in which stands what leads to it, so that file's permissions decide who may
+//! connect.
+
+mod address;
+mod message;
+mod option;
+
+use crate::errno::Answer;
+use crate::fs::name::remove;
+use crate::fs::open::{masked, open_path};
+use crate::fs::path::Given;
+use crate::sys::file::{self, File};
+use crate::sys::{Result, error};
+use abi::number::O_CLOEXEC;
+use abi::redox::flag::{F_GETFD, F_GETFL, F_SETFL, O_CREAT, O_EXCL, O_NONBLOCK, O_RDWR};
+use abi::socket::{BIND, LISTEN, SHUT_READ, SHUT_WRITE, SHUTDOWN, TOKEN};
+use address::Name;
+use libc::{c_int, sockaddr, socklen_t};
+
+/// What stands before the token in a socket's file.
+const PREFIX: &[u8; 8] = b"unix:to/";
+
+/// The flags of a socket to be: for `open`. Only streams of `AF_UNIX`.
+fn flags(family: c_int, kind: c_int, protocol: c_int) -> Result<usize> {
+    let flags = kind & (libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+    if family != libc::AF_UNIX {
+        return error(libc::EAFNOSUPPORT);
+    }
+    if kind & !flags != libc::SOCK_STREAM || protocol != 0 {
+        return error(libc::EPROTONOSUPPORT);
+    }
+    let status = if flags & libc::SOCK_NONBLOCK != 0 { O_NONBLOCK } else { 0 };
+    let on_exec = if flags & libc::SOCK_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
+    Ok(O_RDWR | status | on_exec)
+}
+
+/// Two ends of a two-way pipe.
+fn pair(flags: usize) -> Result<(File, File)> {
+    let one = File::open(b"pipe:pair", flags)?;
+    // The other end inherits the status flags, but not close-on-exec.
+    let other = File::adopt(file::dup(one.fd(), b"peer")?);
+    if flags & O_CLOEXEC != 0 {
+        file::set_close_on_exec(other.fd())?;
+    }
+    Ok((one, other))
+}
+
+/// Makes two connected sockets. Only streams of `AF_UNIX`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn socketpair(
+    family: c_int,
+    kind: c_int,
+    protocol: c_int,
+    places: *mut c_int,
+) -> c_int {
+    let made = flags(family, kind, protocol).and_then(pair).map(|(one, other)| {
+        // SAFETY: the caller gave two places.
+        unsafe {
+            places.write(one.into_fd() as c_int);
+            places.add(1).write(other.into_fd() as c_int);
+        }
+        0_isize
+    });
+    made.int()
+}
+
+/// Makes a socket. Only streams of `AF_UNIX`.
+#[unsafe(no_mangle)]
+extern "C" fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
+    let made = flags(family, kind, protocol).and_then(|flags| File::open(b"unix:new", flags));
+    made.map(File::into_fd).int()
+}
+
+fn bind_to(fd: c_int, name: &Name) -> Result<usize> {
+    let fd = file::number(fd)?;
+    let mut payload = [0; abi::socket::NAME_MAX];
+    payload[..name.bytes().len()].copy_from_slice(name.bytes());
+    let length = name.bytes().len().max(TOKEN);
+    let Some(path) = name.path() else {
+        return file::message(fd, &mut payload[..length], &[BIND]);
+    };
+    Given::new(path).with(|path| {
+        let flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | masked(0o777);
+        let node = open_path(path, flags).map_err(|error| match error.errno {
+            libc::EEXIST => crate::sys::Error::new(libc::EADDRINUSE),
+            _ => error,
+        })?;
+        let mut text = [0; PREFIX.len() + TOKEN];
+        text[..PREFIX.len()].copy_from_slice(PREFIX);
+        let bound = file::message(fd, &mut payload[..length], &[BIND]).and_then(|_| {
+            text[PREFIX.len()..].copy_from_slice(&payload[..TOKEN]);
+            node.write(&text)
+        });
+        if bound.is_err() {
+            // The name is free again; there is nothing more to do when that fails, too.
+            let _ = remove(path.as_bytes(), 0);
+        }
+        bound
+    })
+}
+
+/// Gives a socket its name: a path that is not there yet, or, after a NUL, any bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bind(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
+    // SAFETY: the caller gave `length` bytes.
+    unsafe { Name::read(address, length) }.and_then(|name| bind_to(fd, &name)).zero()
+}
+
+/// Lets others connect.
+#[unsafe(no_mangle)]
+extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
+    let most = u64::try_from(backlog).unwrap_or_default();
+    file::number(fd).and_then(|fd| file::message(fd, &mut [], &[LISTEN, most])).zero()
+}
+
+/// An end of a new connection to whoever listens under a name.
+fn open_connection(name: &Name, flags: usize) -> Result<File> {
+    let mut text = [0; PREFIX.len() + TOKEN];
+    let Some(path) = name.path() else {
+        let name = name.bytes().get(1..).unwrap_or_default();
+        let mut path = [0; 6 + abi::socket::NAME_MAX];
+        path[..6].copy_from_slice(b"unix:@");
+        path[6..6 + name.len()].copy_from_slice(name);
+        return File::open(&path[..6 + name.len()], flags);
+    };
+    Given::new(path).with(|path| {
+        // Whoever may not read and write the file may not connect, and hears it here.
+        let node = open_path(path, O_RDWR | O_CLOEXEC)?;
+        let length = node.read_full(&mut text)?;
+        if length != text.len() || !text.starts_with(PREFIX) {
+            return error(libc::ECONNREFUSED);
+        }
+        File::open(&text, flags)
+    })
+}
+
+fn connect_to(fd: c_int, name: &Name) -> Result<usize> {
+    let fd = file::number(fd)?;
+    let status = file::fcntl(fd, F_GETFL, 0)?;
+    let on_exec = file::fcntl(fd, F_GETFD, 0)?;
+    if file::stat(fd)?.st_mode & libc::S_IFMT as u16 != libc::S_IFSOCK as u16 {
+        return error(libc::ENOTSOCK);
+    }
+    if address::is_connected(fd) {
+        return error(libc::EISCONN);
+    }
+    let end = open_connection(name, O_RDWR | O_CLOEXEC | status & O_NONBLOCK)?;
+    file::fcntl(end.fd(), F_SETFL, status)?;
+    file::dup2(end.fd(), fd, &[])?;
+    if on_exec & O_CLOEXEC != 0 {
+        file::set_close_on_exec(fd)?;
+    }
+    Ok(0)
+}
+
+/// Connects a socket to the one with a name. Other descriptors for the same socket stay as they are.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
+    // SAFETY: the caller gave `length` bytes.
+    unsafe { Name::read(address, length) }.and_then(|name| connect_to(fd, &name)).zero()
+}
+
+fn accept_one(fd: c_int, flags: c_int) -> Result<File> {
+    if flags & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) != 0 {
+        return error(libc::EINVAL);
+    }
+    let fd = file::number(fd)?;
+    let is_nonblocking = file::fcntl(fd, F_GETFL, 0)? & O_NONBLOCK != 0;
+    let what: &[u8] = if is_nonblocking { b"accept-now" } else { b"accept" };
+    let end = File::adopt(file::dup(fd, what)?);
+    if flags & libc::SOCK_CLOEXEC != 0 {
+        file::set_close_on_exec(end.fd())?;
+    }
+    file::set_status_flag(end.fd(), O_NONBLOCK, flags & libc::SOCK_NONBLOCK != 0)?;
+    Ok(end)
+}
+
+/// The oldest connection that waits, close-on-exec and non-blocking if asked for.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn accept4(
+    fd: c_int,
+    address: *mut sockaddr,
+    length: *mut socklen_t,
+    flags: c_int,
+) -> c_int {
+    let accepted = accept_one(fd, flags);
+    if accepted.is_ok() && !address.is_null() && !length.is_null() {
+        // Who connects has no name.
+        // SAFETY: the caller gave `length` bytes.
+        unsafe { address::write(&[], address, length) };
+    }
+    accepted.map(File::into_fd).int()
+}
+
+/// The oldest connection that waits.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn accept(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { accept4(fd, address, length, 0) }
+}
+
+/// Ends one direction of a connection, or both.
+#[unsafe(no_mangle)]
+extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
+    let how = match how {
+        libc::SHUT_RD => Ok(SHUT_READ),
+        libc::SHUT_WR => Ok(SHUT_WRITE),
+        libc::SHUT_RDWR => Ok(SHUT_READ | SHUT_WRITE),
+        _ => error(libc::EINVAL),
+    };
+    let shut = how.and_then(|how| address::ask(file::number(fd)?, &mut [], &[SHUTDOWN, how]));
+    shut.zero()
+}

@@ -1,0 +1,281 @@
+//! Joins the sockets to the scheme protocol, and makes the connections.
+
+use abi::socket::{BIND, LISTEN, NAME, OWN, PEER, SET_NAME, TOKEN};
+use libredox::Fd;
+use libredox::flag::{O_CLOEXEC, O_RDONLY, O_RDWR};
+use redox_scheme::scheme::SchemeSync;
+use redox_scheme::{CallerCtx, OpenResult};
+use scheme::command::{Failure, no_arguments};
+use scheme::{Daemon, Server, device, file_call};
+use slab::Slab;
+use syscall::error::{
+    EAGAIN, EBADF, EINVAL, EIO, EISDIR, ENOENT, ENOTCONN, EWOULDBLOCK, Error, Result,
+};
+use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, MODE_SOCK, StdFsCallKind};
+use syscall::schemev2::NewFdFlags;
+use syscall::{Stat, StdFsCallMeta};
+use unixd::{Sockets, Token, UNKNOWN};
+
+/// Serves until the kernel closes the socket.
+pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
+    no_arguments(arguments)?;
+    let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
+    let mut unix = Unix::default();
+    let root = unix.handles.insert(Handle::Root);
+    server.register("unix", root).map_err(|error| Failure::fatal("unix", error))?;
+    server.run(&mut unix).map_err(|error| Failure::fatal("serving", error))
+}
+
+/// An open handle.
+enum Handle {
+    /// Where paths start.
+    Root,
+    /// The text of `unix:list`, as it was when it was opened.
+    List(String),
+    /// A socket.
+    Socket(usize),
+}
+
+#[derive(Default)]
+struct Unix {
+    sockets: Sockets<Fd>,
+    handles: Slab<Handle>,
+    /// Ends that were given away: to be closed once the kernel has passed them on.
+    given: Vec<Fd>,
+}
+
+impl Unix {
+    fn socket(&self, id: usize) -> Result<usize> {
+        match self.handles.get(id) {
+            Some(Handle::Socket(socket)) => Ok(*socket),
+            Some(_) => Err(Error::new(EINVAL)),
+            None => Err(Error::new(EBADF)),
+        }
+    }
+
+    fn give(&mut self, end: Fd) -> OpenResult {
+        let fd = end.raw();
+        self.given.push(end);
+        OpenResult::OtherScheme { fd }
+    }
+
+    fn open(&mut self, handle: Handle) -> OpenResult {
+        let number = self.handles.insert(handle);
+        OpenResult::ThisScheme { number, flags: NewFdFlags::POSITIONED }
+    }
+
+    /// Makes a connection to whoever listens there, and gives one end away.
+    fn connect(&mut self, to: &[u8]) -> Result<OpenResult> {
+        let (listener, name) = self.sockets.find(to)?;
+        let far = Fd::open("/scheme/pipe/pair", O_RDWR | O_CLOEXEC, 0)?;
+        let near = Fd::new(far.dup(b"peer")?);
+        let mut name = name.to_vec();
+        far.call_wo(&mut name, syscall::CallFlags::empty(), &[SET_NAME])?;
+        self.sockets.connect(listener, far);
+        Ok(self.give(near))
+    }
+}
+
+/// 32 hexadecimal digits that nobody can guess.
+fn token() -> Result<Token> {
+    let mut random = [0; TOKEN / 2];
+    let source = Fd::open("/scheme/rand", O_RDONLY | O_CLOEXEC, 0)?;
+    if source.read(&mut random)? != random.len() {
+        return Err(Error::new(EIO));
+    }
+    let mut token = [0; TOKEN];
+    for (pair, byte) in token.chunks_exact_mut(2).zip(random) {
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    Ok(token)
+}
+
+impl Daemon for Unix {
+    fn progress(&mut self) -> bool {
+        self.sockets.progress()
+    }
+
+    fn sent(&mut self) {
+        self.given.clear();
+    }
+
+    fn next_event(&mut self) -> Option<(usize, EventFlags)> {
+        let socket = self.sockets.next_ready()?;
+        let is_it = |handle: &Handle| matches!(handle, Handle::Socket(it) if *it == socket);
+        let (id, _) = self.handles.iter().find(|(_, handle)| is_it(handle))?;
+        Some((id, EventFlags::EVENT_READ))
+    }
+}
+
+impl SchemeSync for Unix {
+    fn openat(
+        &mut self,
+        start: usize,
+        path: &str,
+        _flags: usize,
+        _fcntl_flags: u32,
+        ctx: &CallerCtx,
+    ) -> Result<OpenResult> {
+        match self.handles.get(start) {
+            Some(Handle::Root) => {}
+            Some(_) => return Err(Error::new(ENOENT)),
+            None => return Err(Error::new(EBADF)),
+        }
+        match path.trim_matches('/') {
+            "" => Ok(self.open(Handle::Root)),
+            "list" => {
+                let text = self.sockets.list();
+                Ok(self.open(Handle::List(text)))
+            }
+            "new" => {
+                let socket = self.sockets.create(ctx.pid);
+                let number = self.handles.insert(Handle::Socket(socket));
+                Ok(OpenResult::ThisScheme { number, flags: NewFdFlags::empty() })
+            }
+            path => match path.strip_prefix("to/") {
+                Some(token) => self.connect(token.as_bytes()),
+                // A path has no NUL in it, which such a name begins with.
+                None => match path.strip_prefix("@") {
+                    Some(name) => self.connect(&[b"\0", name.as_bytes()].concat()),
+                    None => Err(Error::new(ENOENT)),
+                },
+            },
+        }
+    }
+
+    fn dup(&mut self, id: usize, what: &[u8], _ctx: &CallerCtx) -> Result<OpenResult> {
+        let socket = self.socket(id)?;
+        let may_wait = match what {
+            b"accept" => true,
+            b"accept-now" => false,
+            _ => return Err(Error::new(EINVAL)),
+        };
+        match self.sockets.accept(socket) {
+            Err(Error { errno: EWOULDBLOCK }) if !may_wait => Err(Error::new(EAGAIN)),
+            accepted => accepted.map(|end| self.give(end)),
+        }
+    }
+
+    fn call(
+        &mut self,
+        id: usize,
+        payload: &mut [u8],
+        metadata: &[u64],
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let socket = self.socket(id)?;
+        match *metadata {
+            [BIND, ..] if payload.len() >= TOKEN => {
+                let end = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                let token = self.sockets.bind(socket, &payload[..end], token()?)?;
+                payload[..TOKEN].copy_from_slice(&token);
+                Ok(0)
+            }
+            [BIND, ..] => Err(Error::new(EINVAL)),
+            [LISTEN, most, ..] => self.sockets.listen(socket, most as usize).map(|()| 0),
+            [NAME, OWN, ..] => {
+                let name = self.sockets.name(socket)?;
+                let length = name.len().min(payload.len());
+                payload[..length].copy_from_slice(&name[..length]);
+                Ok(name.len())
+            }
+            [NAME, PEER, ..] => Err(Error::new(ENOTCONN)),
+            _ => Err(UNKNOWN),
+        }
+    }
+
+    fn read(
+        &mut self,
+        id: usize,
+        buffer: &mut [u8],
+        offset: u64,
+        _flags: u32,
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        match self.handles.get(id) {
+            Some(Handle::List(text)) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+                let rest = &text.as_bytes()[start..];
+                let length = rest.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&rest[..length]);
+                Ok(length)
+            }
+            Some(Handle::Root) => Err(Error::new(EISDIR)),
+            Some(Handle::Socket(_)) => Err(Error::new(ENOTCONN)),
+            None => Err(Error::new(EBADF)),
+        }
+    }
+
+    fn write(
+        &mut self,
+        id: usize,
+        _buffer: &[u8],
+        _offset: u64,
+        _flags: u32,
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        self.socket(id)?;
+        Err(Error::new(ENOTCONN))
+    }
+
+    fn fsize(&mut self, id: usize, _ctx: &CallerCtx) -> Result<u64> {
+        match self.handles.get(id) {
+            Some(Handle::List(text)) => Ok(text.len() as u64),
+            Some(_) => Ok(0),
+            None => Err(Error::new(EBADF)),
+        }
+    }
+
+    fn fcntl(&mut self, id: usize, _cmd: usize, _arg: usize, _ctx: &CallerCtx) -> Result<usize> {
+        if self.handles.contains(id) { Ok(0) } else { Err(Error::new(EBADF)) }
+    }
+
+    fn fevent(&mut self, id: usize, wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
+        let socket = self.socket(id)?;
+        let is_ready = self.sockets.watch(socket, wanted.contains(EventFlags::EVENT_READ))?;
+        let ready = if is_ready { EventFlags::EVENT_READ } else { EventFlags::empty() };
+        Ok(ready & wanted)
+    }
+
+    fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
+        match self.handles.get(id) {
+            Some(Handle::Root) => Ok(device::write_path("unix", "", buffer)),
+            Some(Handle::List(_)) => Ok(device::write_path("unix", "list", buffer)),
+            Some(Handle::Socket(_)) => Ok(device::write_path("unix", "new", buffer)),
+            None => Err(Error::new(EBADF)),
+        }
+    }
+
+    fn fstat(&mut self, id: usize, stat: &mut Stat, _ctx: &CallerCtx) -> Result<()> {
+        let st_mode = match self.handles.get(id) {
+            Some(Handle::Root) => MODE_DIR | 0o555,
+            Some(Handle::List(_)) => MODE_FILE | 0o444,
+            Some(Handle::Socket(_)) => MODE_SOCK | 0o600,
+            None => return Err(Error::new(EBADF)),
+        };
+        *stat = Stat { st_mode, st_nlink: 1, ..Stat::default() };
+        Ok(())
+    }
+
+    fn on_close(&mut self, id: usize) {
+        // The root is registered for as long as the daemon lives.
+        if id == 0 {
+            return;
+        }
+        if let Some(Handle::Socket(socket)) = self.handles.try_remove(id) {
+            self.sockets.close(socket);
+        }
+    }
+
+    fn translate_std_fs_call(
+        &mut self,
+        ids: &[usize],
+        kind: StdFsCallKind,
+        payload: &mut [u8],
+        metadata: StdFsCallMeta,
+        ctx: &CallerCtx,
+    ) -> Result<usize> {
+        file_call::unpack(self, ids, kind, payload, metadata, ctx)
+    }
+}
