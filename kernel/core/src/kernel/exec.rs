@@ -355,7 +355,7 @@ impl<M: Machine> Kernel<M> {
 /// pointers, auxiliary vector, strings (System V x86-64 ABI, 3.4.1). Takes of the kernel's heap
 /// exactly what it needs.
 fn start_block(plan: &Plan, strings: &Strings) -> (usize, Vec<u8>) {
-    let Strings { args, envs } = strings;
+    let Strings { args, envs, .. } = strings;
     let count = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == 0).count();
     let (arg_count, env_count) = (count(args), count(envs));
     let auxiliary = [
