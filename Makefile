@@ -13,6 +13,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 SMP     ?= 2#    CPUs
 MEM     ?= 512#  MiB of memory
 DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.disk)
+BUS     ?=#      what disks hang on: virtio (the default), nvme or ahci
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
 STORE   ?=#      1: a disk for the emergency store
@@ -39,7 +40,7 @@ USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library 
 # Cargo builds std from the source this names; the variable is cargo's own for testing that.
 USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled diskd filed pcid logd nulld ramd randd unixd
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd fatd filed pcid logd nulld oomd ramd randd unixd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -62,7 +63,7 @@ QEMU_DISK   := $(BUILD)/qemu.disk
 DISK_IMAGE  := $(BUILD)/disk.img
 MACHINE = --smp $(strip $(SMP)) --mem $(strip $(MEM)) $(if $(filter 1,$(KVM)),--kvm) \
 	$(if $(strip $(GDBSERVER)),--debug-port $(strip $(GDBSERVER))) \
-	$(addprefix --disk ,$(strip $(DISK))) \
+	$(addprefix --disk ,$(strip $(DISK))) $(addprefix --bus ,$(strip $(BUS))) \
 	$(if $(filter 1,$(STORE)),--store) \
 	$(if $(strip $(APPEND)),--append '$(strip $(APPEND))')
 
@@ -131,6 +132,14 @@ test-host: setup
 test-qemu: # The stories in tests/qemu, each on its own machine
 test-qemu: setup-gdb kernel image disk
 	@$(XTASK) test $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
+
+.PHONY: soak soak-power
+soak: # What takes long: each part alone as soak-NAME
+soak: soak-power
+
+soak-power: # 2,000 power cuts under the file system, on the host
+soak-power: setup
+	@$(setup_env); LIFEBOAT_CUTS=2000 cargo test --release --package filed --test power
 
 test-runner: # A stranger's crate through `cargo lifeboat`
 test-runner: run-parts

@@ -23,8 +23,9 @@ fn main(boot: Boot) -> ! {
     let Boot { command_line, reserve, disk, .. } = boot;
     let handover = Handover { frames, archive, command_line, reserve };
     let mut kernel: Kernel<Pc> = Kernel::new(boot.machine, handover);
-    if let Some(disk) = disk {
-        kernel.register_block_io(disk);
+    match disk {
+        Ok(disk) => kernel.register_block_io(disk),
+        Err(why) => kernel.emergency.store.why_not = why,
     }
     if let Some(complaint) = complaint {
         kernel.log(Level::Error, "boot", format_args!("{complaint}"));

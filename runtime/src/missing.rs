@@ -24,7 +24,7 @@ macro_rules! missing {
 
 missing! {
     alarm getitimer setitimer timer_create timer_delete timer_settime timer_gettime sigwait sigtimedwait sigqueue
-    chroot mlock munlock mlockall munlockall msync
+    chroot mlock munlock mlockall munlockall
     sem_clockwait sem_close sem_timedwait
     sched_setaffinity
     login_tty ptsname_r grantpt unlockpt

@@ -328,9 +328,11 @@ pub trait Machine: Sized + 'static {
     fn next_interrupt(&mut self) -> Option<Interrupt>;
     /// Lets a line interrupt again.
     fn unmask_line(&mut self, line: u8);
-    /// How a device makes `line` fire by writing to memory; `None` for lines that are wires, or
-    /// that the machine does not have.
-    fn message(&self, line: u8) -> Option<Message>;
+    /// Leads a line that is a wire to a CPU, or to all of them.
+    fn route_line(&mut self, line: u8, to: Option<CpuId>);
+    /// How a device makes `line` fire on a CPU by writing to memory; `None` for lines that are
+    /// wires, or that the machine does not have.
+    fn message(&self, line: u8, to: CpuId) -> Option<Message>;
     /// Where drivers find PCI configuration space.
     fn pci_windows(&self) -> Vec<PciWindow> {
         Vec::new()

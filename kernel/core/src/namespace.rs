@@ -6,10 +6,10 @@
 use crate::error::{EEXIST, EINVAL, ENOENT, Errno};
 use crate::handle::DescriptionId;
 use crate::scheme::SchemeId;
-use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
+use hashbrown::HashMap;
 
 /// The index of a namespace in the kernel's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,15 +26,15 @@ pub enum Root {
 
 /// A path taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Target {
+pub enum Target<'a> {
     /// `rest` of the scheme with this root; never starts with `/`.
     Scheme {
         /// Where the name leads.
         root: Root,
         /// The scheme's name.
-        name: String,
-        /// The path inside it.
-        rest: String,
+        name: Cow<'a, str>,
+        /// The path inside it: the end of the path, unless a mount led here.
+        rest: Cow<'a, str>,
     },
     /// The list of scheme names itself.
     List,
@@ -43,7 +43,7 @@ pub enum Target {
 /// Names and mounts.
 #[derive(Default)]
 pub struct Namespace {
-    schemes: BTreeMap<String, Root>,
+    schemes: HashMap<String, Root>,
     /// Longest prefix first.
     mounts: Vec<(String, String)>,
 }
@@ -66,12 +66,17 @@ impl Namespace {
 
     /// Removes every name that leads to one of the roots that `is_gone` picks, and returns them.
     pub fn unregister(&mut self, is_gone: impl Fn(Root) -> bool) -> Vec<(String, Root)> {
-        self.schemes.extract_if(.., |_, root| is_gone(*root)).collect()
+        let mut gone: Vec<_> = self.schemes.extract_if(|_, root| is_gone(*root)).collect();
+        gone.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        gone
     }
 
     /// The names, in order.
     pub fn schemes(&self) -> impl Iterator<Item = (&str, Root)> {
-        self.schemes.iter().map(|(name, root)| (name.as_str(), *root))
+        let mut all: Vec<_> =
+            self.schemes.iter().map(|(name, root)| (name.as_str(), *root)).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all.into_iter()
     }
 
     /// The mounts, longest prefix first.
@@ -105,7 +110,7 @@ impl Namespace {
 
     /// Finds out where an absolute path leads. `ENOENT` for an unknown scheme or mount, `EINVAL`
     /// for a path that is not absolute.
-    pub fn resolve(&self, path: &str) -> Result<Target, Errno> {
+    pub fn resolve<'a>(&self, path: &'a str) -> Result<Target<'a>, Errno> {
         if let Some((name, rest)) = split_scheme(path) {
             return self.in_scheme(name, rest);
         }
@@ -125,16 +130,22 @@ impl Namespace {
         });
         let (target, rest) = found.ok_or(Errno(ENOENT))?;
         let (name, inside) = split_scheme(target).ok_or(Errno(ENOENT))?;
-        let mut joined = inside.to_owned();
-        joined.push('/');
+        let mut joined = inside.trim_start_matches('/').to_owned();
+        if !joined.is_empty() {
+            joined.push('/');
+        }
         joined.push_str(rest);
-        self.in_scheme(name, &joined)
+        let root = self.root_of(name)?;
+        Ok(Target::Scheme { root, name: name.to_owned().into(), rest: joined.into() })
     }
 
-    fn in_scheme(&self, name: &str, rest: &str) -> Result<Target, Errno> {
-        let root = *self.schemes.get(name).ok_or(Errno(ENOENT))?;
-        let rest = rest.trim_start_matches('/').to_owned();
-        Ok(Target::Scheme { root, name: name.to_owned(), rest })
+    fn in_scheme<'a>(&self, name: &'a str, rest: &'a str) -> Result<Target<'a>, Errno> {
+        let rest = rest.trim_start_matches('/').into();
+        Ok(Target::Scheme { root: self.root_of(name)?, name: name.into(), rest })
+    }
+
+    fn root_of(&self, name: &str) -> Result<Root, Errno> {
+        self.schemes.get(name).copied().ok_or(Errno(ENOENT))
     }
 }
 
@@ -166,7 +177,7 @@ mod tests {
 
     fn rest(path: &str) -> Result<(String, String), Errno> {
         match namespace().resolve(path)? {
-            Target::Scheme { name, rest, .. } => Ok((name, rest)),
+            Target::Scheme { name, rest, .. } => Ok((name.into_owned(), rest.into_owned())),
             Target::List => Ok(("".into(), "".into())),
         }
     }

@@ -3,7 +3,7 @@
 //! This file keeps the books. Stopping threads and letting them go on is in `kernel/trace.rs`.
 
 use crate::table::Table;
-use crate::task::{Pid, QueueId, TaskId};
+use crate::task::{Pid, ProcessId, QueueId, TaskId};
 use abi::redox::data::PtraceEvent;
 use abi::redox::flag::PtraceFlags;
 use abi::trace::{SPARE, STOP_EXEC, STOP_HARDWARE, STOP_NOW};
@@ -63,6 +63,8 @@ pub struct Session {
     pub held: Vec<u32>,
     /// The call it stopped before.
     pub call: usize,
+    /// The call that came to its end while it was stopped, which its tracer does not know yet.
+    pub ended_call: Option<usize>,
     /// The signal that the tracer knows of and that has not been taken yet.
     pub reported: Option<usize>,
     /// The tracer knows that the thread ends.
@@ -83,6 +85,7 @@ impl Session {
             file: 0,
             held: Vec::new(),
             call: 0,
+            ended_call: None,
             reported: None,
             is_end_told: false,
         }
@@ -155,6 +158,8 @@ pub struct MemoryFile {
 /// A process for good: its number may be given out again, together with its moment it is not.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProcessKey {
+    /// Its place in the kernel's table.
+    pub place: ProcessId,
     /// Its number.
     pub pid: Pid,
     /// When it started.
@@ -164,9 +169,11 @@ pub struct ProcessKey {
 /// A thread for good.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ThreadKey {
+    /// Its place in the kernel's table.
+    pub place: TaskId,
     /// The number of its process.
     pub pid: Pid,
-    /// Its number.
+    /// Its number when the key was made.
     pub tid: u32,
     /// What no other thread has.
     pub serial: u64,

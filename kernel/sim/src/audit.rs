@@ -119,7 +119,7 @@ fn check_threads(kernel: &Kernel<Sim>) {
     }
 }
 
-/// Every open file has at least as many references as descriptors and names lead to it; without
+/// Every open file has at least as many references as descriptors, names and mappings lead to it; without
 /// daemons, exactly as many.
 fn check_descriptions(kernel: &Kernel<Sim>) {
     let mut expected: BTreeMap<usize, u32> = BTreeMap::new();
@@ -133,6 +133,9 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
                 count(id);
             }
         }
+    }
+    for (_, space) in kernel.spaces.iter() {
+        space.held().iter().for_each(|file| count(*file));
     }
     kernel.pipes.table.iter().for_each(|(_, pipe)| pipe.files().for_each(&mut count));
     let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);

@@ -45,6 +45,17 @@ struct State {
     flips: Vec<(u64, usize)>,
     /// Slots written since the last fault was added.
     written: Vec<bool>,
+    /// What was done to the disk, if somebody wants to know.
+    journal: Option<Vec<Entry>>,
+}
+
+/// Something that was done to a disk.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// These bytes were written, from this page on.
+    Write(u64, Vec<u8>),
+    /// Everything written before stays.
+    Flush,
 }
 
 impl Disk {
@@ -57,6 +68,7 @@ impl Disk {
             flight: None,
             flips: Vec::new(),
             written: vec![false; pages],
+            journal: None,
         })))
     }
 
@@ -78,6 +90,16 @@ impl Disk {
     pub fn flipping(self, page: u64, bit: usize) -> Self {
         self.state().flips.push((page, bit));
         self
+    }
+
+    /// Notes from now on what is done to it.
+    pub fn keep_journal(&self) {
+        self.state().journal = Some(Vec::new());
+    }
+
+    /// What was done to it since it was to note that.
+    pub fn journal(&self) -> Vec<Entry> {
+        self.state().journal.clone().unwrap_or_default()
     }
 
     /// What is on it.
@@ -141,6 +163,14 @@ impl State {
             }
             Operation::Read(run) => machine.write(run.frame.start(), &self.bytes[Self::range(run)]),
             Operation::Flush => {}
+        }
+        let Some(journal) = &mut self.journal else { return };
+        match operation {
+            Operation::Write(run) => {
+                journal.push(Entry::Write(run.page, self.bytes[Self::range(run)].to_vec()));
+            }
+            Operation::Flush => journal.push(Entry::Flush),
+            Operation::Read(_) => {}
         }
     }
 }

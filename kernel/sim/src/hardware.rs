@@ -140,6 +140,8 @@ pub struct Sim {
     pub(crate) heap: Option<Heap>,
     /// Lines that may interrupt.
     pub(crate) unmasked: BTreeSet<u8>,
+    /// Where lines were led that were led anywhere; `None` is to all CPUs.
+    pub(crate) routes: BTreeMap<u8, Option<CpuId>>,
     pub(crate) outside: Arc<Outside>,
     /// How it was switched off.
     pub off: Option<PowerOff>,
@@ -161,6 +163,7 @@ impl Sim {
             codes: VecDeque::new(),
             screen: None,
             unmasked: BTreeSet::new(),
+            routes: BTreeMap::new(),
             outside: Arc::default(),
             off: None,
         }
@@ -177,6 +180,16 @@ impl Sim {
             self.cpus[0].interrupts.push_back(Interrupt::Line(line));
             self.outside.stirred.notify_all();
         }
+    }
+
+    /// Whether a device line may fire.
+    pub fn is_unmasked(&self, line: u8) -> bool {
+        self.unmasked.contains(&line)
+    }
+
+    /// Where a line was led, if it was: `None` in it is to all CPUs.
+    pub fn route_of(&self, line: u8) -> Option<Option<CpuId>> {
+        self.routes.get(&line).copied()
     }
 
     /// Somebody will type `bytes` at the console `after` nanoseconds from now.

@@ -36,7 +36,7 @@ pub use allocations::{note_allocation, note_bytes};
 pub use audit::audit;
 pub use computer::Computer;
 pub use context::SimContext;
-pub use disk::{Disk, Fault};
+pub use disk::{Disk, Entry, Fault};
 pub use hardware::{Sim, SpaceNumber};
 pub use image::image;
 pub use report::describe;

@@ -196,8 +196,13 @@ impl Machine for Sim {
         as_hardware(|| self.unmasked.insert(line));
     }
 
-    fn message(&self, line: u8) -> Option<Message> {
-        (line >= FIRST_MESSAGE).then(|| Message { address: MESSAGE_ADDRESS, data: line.into() })
+    fn route_line(&mut self, line: u8, to: Option<CpuId>) {
+        as_hardware(|| self.routes.insert(line, to));
+    }
+
+    fn message(&self, line: u8, to: CpuId) -> Option<Message> {
+        let address = MESSAGE_ADDRESS | u64::from(to.0) << 12;
+        (line >= FIRST_MESSAGE).then(|| Message { address, data: line.into() })
     }
 
     fn cpu_facts(&self, _: CpuId) -> CpuFacts {

@@ -204,8 +204,12 @@ impl Machine for Pc {
         io::unmask(line);
     }
 
-    fn message(&self, line: u8) -> Option<Message> {
-        message::of(line)
+    fn route_line(&mut self, line: u8, to: Option<CpuId>) {
+        io::route(line, to.map(|cpu| Cpu::of(cpu.0).apic_id()));
+    }
+
+    fn message(&self, line: u8, to: CpuId) -> Option<Message> {
+        message::of(line, Cpu::of(to.0).apic_id())
     }
 
     fn kept_device(&self) -> Option<String> {

@@ -202,6 +202,7 @@ calls! {
         SYS_FMAP, "mmap" (WantedFd, Map, Length) Address;
         SYS_FUNMAP, "munmap" (Address, Length) Number;
         SYS_MPROTECT, "mprotect" (Address, Length, Protection) Number;
+        own::MSYNC, "msync" (Address, Length) Address;
     }
     Time {
         SYS_FUTEX, "futex" (Address, FutexOperation, Number, Address, Address) Number;

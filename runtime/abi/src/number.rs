@@ -77,6 +77,9 @@ pub const UMASK: usize = CLASS | 28;
 /// `SA_ONSTACK` run on. `EPERM` from a handler that runs on it, `ENOMEM` when it is too small. See
 /// [`crate::signal::SignalStack`].
 pub const SIGALTSTACK: usize = CLASS | 29;
+/// `address, length` → where the pages of the first shared file in there end, once its daemon has
+/// made safe what was written to them; 0 when there is none. `ENOMEM` where nothing is mapped.
+pub const MSYNC: usize = CLASS | 30;
 
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;

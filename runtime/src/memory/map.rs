@@ -92,6 +92,18 @@ unsafe extern "C" fn mprotect(address: *mut c_void, length: size_t, prot: c_int)
     changed.zero()
 }
 
+/// Has files keep what was written to shared mappings of them. There is no asking without waiting:
+/// `MS_ASYNC` waits as well.
+#[unsafe(no_mangle)]
+extern "C" fn msync(address: *mut c_void, length: size_t, flags: c_int) -> c_int {
+    const KNOWN: c_int = libc::MS_ASYNC | libc::MS_SYNC | libc::MS_INVALIDATE;
+    let both = libc::MS_ASYNC | libc::MS_SYNC;
+    if flags & !KNOWN != 0 || flags & both == both {
+        return errno::fail(libc::EINVAL) as c_int;
+    }
+    map::sync(address as usize, length).zero()
+}
+
 /// Advice is taken note of, as POSIX allows, by doing nothing. `MADV_DONTNEED` is the exception
 /// that programs rely on for its effect, and is refused.
 #[unsafe(no_mangle)]

@@ -4,7 +4,7 @@ use super::{Result, syscall};
 use abi::redox::data::Map;
 use abi::redox::flag::MapFlags;
 use abi::redox::number::{SYS_FMAP, SYS_FUNMAP, SYS_MPROTECT};
-use abi::{ANONYMOUS, PAGE_SIZE};
+use abi::{ANONYMOUS, PAGE_SIZE, number as own};
 
 /// Maps a file, or zeroes with [`ANONYMOUS`].
 ///
@@ -47,6 +47,20 @@ pub(crate) unsafe fn unmap(address: usize, length: usize) -> Result<usize> {
 pub(crate) unsafe fn protect(address: usize, length: usize, flags: MapFlags) -> Result<usize> {
     // SAFETY: as promised by the caller.
     unsafe { syscall(SYS_MPROTECT, [address, length, flags.bits()]) }
+}
+
+/// Has the files that are shared in there keep what was written to them.
+pub(crate) fn sync(address: usize, length: usize) -> Result<usize> {
+    let end = address.saturating_add(length.next_multiple_of(PAGE_SIZE));
+    let mut at = address;
+    while at < end {
+        // SAFETY: no memory is changed.
+        match unsafe { syscall(own::MSYNC, [at, end - at]) }? {
+            0 => break,
+            synced => at = synced,
+        }
+    }
+    Ok(0)
 }
 
 /// Anonymous memory that is given back when it goes out of scope.

@@ -2,6 +2,7 @@
 
 mod console;
 mod devices;
+mod file;
 mod log;
 mod ram;
 
@@ -18,7 +19,7 @@ type Check = (&'static str, fn() -> Checked);
 /// Runs the checks whose name has the first argument in it.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let wanted = arguments.first().map_or("", String::as_str);
-    let parts = [devices::CHECKS, ram::CHECKS, log::CHECKS, console::CHECKS];
+    let parts = [devices::CHECKS, ram::CHECKS, file::CHECKS, log::CHECKS, console::CHECKS];
     let chosen = parts.into_iter().flatten().filter(|(name, _)| name.contains(wanted));
     let (mut count, mut failed) = (0, 0);
     for (name, check) in chosen {

@@ -9,7 +9,7 @@ use scheme::command::only_on_lifeboat as run;
 #[cfg(target_os = "redox")]
 mod daemon;
 #[cfg(target_os = "redox")]
-mod virtio;
+mod starter;
 #[cfg(target_os = "redox")]
 use daemon::run;
 
@@ -22,14 +22,16 @@ diskd - serves disk:, the disks and their partitions
 Usage: diskd
        diskd --help | --version
 
-It drives every virtio block device that pci: has and nobody else has claimed.
+For every disk controller that pci: has and nobody else has claimed it starts a
+driver, virtio-blkd, nvmed or ahcid, and starts it again when it ends. Whoever
+opens a disk gets the driver's own file.
 
 Examples:
   diskd &
   cat disk:info
   hexdump -n 64 disk:0
 
-See also: lsblk, docs/schemes/disk.md
+See also: lsblk, lspci, docs/schemes/disk.md
 ",
 };
 

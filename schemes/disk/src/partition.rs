@@ -6,7 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use gpt::GptConfig;
 use gpt::disk::LogicalBlockSize;
 
-use crate::drive::Drive;
+use crate::device::Broken;
+use crate::requests::Requests;
 use crate::volume::Extent;
 
 /// A partition.
@@ -22,56 +23,63 @@ pub struct Partition {
     pub label: String,
 }
 
-/// The partitions of a disk by number. Those that do not lie on the disk are left out.
-pub fn read(drive: &mut dyn Drive) -> Vec<Partition> {
-    let blocks = drive.blocks();
-    let config = GptConfig::new().writable(false).logical_block_size(LogicalBlockSize::Lb512);
-    let Ok(table) = config.only_valid_headers(false).open_from_device(Device { drive, at: 0 })
-    else {
-        return Vec::new();
-    };
-    let used = table.partitions().iter().filter(|(_, partition)| partition.is_used());
-    used.filter_map(|(number, partition)| {
-        let count = partition.last_lba.checked_sub(partition.first_lba)?.checked_add(1)?;
-        let fits = partition.last_lba < blocks && partition.first_lba > 0;
-        fits.then(|| Partition {
-            number: *number,
-            extent: Extent { first: partition.first_lba, count },
-            kind: partition.part_type_guid.guid.to_string().to_uppercase(),
-            label: partition.name.trim_end_matches('\0').to_owned(),
-        })
-    })
-    .collect()
+/// The partitions of a disk by number, while no request to it has begun. Those that do not lie on
+/// the disk are left out.
+pub fn read<K: Copy + Eq>(requests: &mut Requests<K>) -> Result<Vec<Partition>, Broken> {
+    let block = requests.facts().block as u64;
+    let blocks = requests.facts().blocks;
+    let size = if block == 4096 { LogicalBlockSize::Lb4096 } else { LogicalBlockSize::Lb512 };
+    let mut broken = None;
+    let device = Device { requests, at: 0, broken: &mut broken };
+    let config = GptConfig::new().writable(false).logical_block_size(size);
+    let table = config.only_valid_headers(false).open_from_device(device);
+    let mut partitions = Vec::new();
+    if let Ok(table) = table {
+        let used = table.partitions().iter().filter(|(_, partition)| partition.is_used());
+        partitions.extend(used.filter_map(|(number, partition)| {
+            let count = partition.last_lba.checked_sub(partition.first_lba)?.checked_add(1)?;
+            let fits = partition.last_lba < blocks && partition.first_lba > 0;
+            fits.then(|| Partition {
+                number: *number,
+                extent: Extent { start: partition.first_lba * block, size: count * block },
+                kind: partition.part_type_guid.guid.to_string().to_uppercase(),
+                label: partition.name.trim_end_matches('\0').to_owned(),
+            })
+        }));
+    }
+    broken.map_or(Ok(partitions), Err)
 }
 
 /// A disk as the crate wants it.
-struct Device<'a> {
-    drive: &'a mut dyn Drive,
+struct Device<'a, K> {
+    requests: &'a mut Requests<K>,
     at: u64,
+    /// Set when the disk stops working meanwhile.
+    broken: &'a mut Option<Broken>,
 }
 
-impl std::fmt::Debug for Device<'_> {
+impl<K> std::fmt::Debug for Device<'_, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("disk")
     }
 }
 
-impl Device<'_> {
-    fn all(&self) -> Extent {
-        Extent { first: 0, count: self.drive.blocks() }
-    }
-}
-
-impl Read for Device<'_> {
+impl<K: Copy + Eq> Read for Device<'_, K> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let all = self.all();
-        let read = all.read(self.drive, self.at, into).map_err(|_| io::ErrorKind::Other)?;
-        self.at += read as u64;
-        Ok(read)
+        let count = self.requests.all().clip(self.at, into.len());
+        match self.requests.read_now(self.at, &mut into[..count]) {
+            Ok(outcome) => outcome.map_err(|_| io::ErrorKind::Other)?,
+            Err(broken) => {
+                *self.broken = Some(broken);
+                return Err(io::ErrorKind::Other.into());
+            }
+        }
+        self.at += count as u64;
+        Ok(count)
     }
 }
 
-impl Write for Device<'_> {
+impl<K> Write for Device<'_, K> {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::PermissionDenied.into())
     }
@@ -81,11 +89,11 @@ impl Write for Device<'_> {
     }
 }
 
-impl Seek for Device<'_> {
+impl<K: Copy + Eq> Seek for Device<'_, K> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let moved = match to {
             SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(back) => self.all().size().checked_add_signed(back),
+            SeekFrom::End(back) => self.requests.all().size.checked_add_signed(back),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
         self.at = moved.ok_or(io::ErrorKind::InvalidInput)?;

@@ -39,10 +39,11 @@ impl Partition {
         for _ in 0..TRIES {
             match act(&self.file) {
                 Ok(()) => return Ok(()),
+                // Opening waits for the driver that comes, so only a failure to open takes time.
                 Err(error) if error.raw_os_error() == Some(ENODEV) => {
-                    sleep(BETWEEN);
-                    if let Ok(file) = open(&self.path, !self.is_read_only) {
-                        self.file = file;
+                    match open(&self.path, !self.is_read_only) {
+                        Ok(file) => self.file = file,
+                        Err(_) => sleep(BETWEEN),
                     }
                 }
                 Err(_) => return Err(Error::new(EIO)),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use filed::budget::Budget;
 use filed::cache::Cache;
-use filed::store::Store;
+use filed::store::{Backing, Store};
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use libredox::flag::CLOCK_REALTIME;
 use redox_scheme::scheme::SchemeSync;
@@ -14,15 +14,16 @@ use redoxfs::{BLOCK_SIZE, Disk, FileSystem, RECORD_SIZE};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
 use scheme::locks::Locks;
-use scheme::{Daemon, Server, Turn, device, file_call};
+use scheme::options::Options;
+use scheme::{Daemon, Server, Turn, device, file_call, stop};
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{EINVAL, EIO, ENODEV, ENOENT, EWOULDBLOCK, Error, Result};
-use syscall::flag::{AT_REMOVEDIR, EventFlags, O_APPEND, StdFsCallKind};
+use syscall::flag::{AT_REMOVEDIR, EventFlags, MapFlags, O_APPEND, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StatVfs, StdFsCallMeta, TimeSpec};
 
 use crate::backing::Partition;
-use crate::stop;
+use crate::damaged;
 
 /// How long changes wait for more of them.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,14 +35,37 @@ const STOP: usize = 1;
 
 /// Serves until it is told to stop.
 pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
-    let device = match arguments {
-        [] => find_root(),
-        [device] => Some(device.clone()),
-        [_, extra, ..] => return Err(Failure::Usage(format!("unexpected argument '{extra}'"))),
+    let options = Options::parse(arguments, "file")?;
+    if options.is_damaged {
+        return serve_nothing(&options.scheme, EIO);
+    }
+    damaged::on_panic(&options.scheme);
+    let is_root = options.device.is_none();
+    let Some(device) = options.device.or_else(find_root) else {
+        return serve_nothing(&options.scheme, ENODEV);
     };
-    let Some(device) = device else { return serve_nothing() };
-    let system = mount(&device).map_err(|reason| Failure::fatal(&device, reason))?;
-    serve(system).map_err(|error| Failure::fatal("serving", error))
+    if options.makes {
+        return make(&device).map_err(|reason| Failure::fatal(&device, reason));
+    }
+    match mount(&device, &options.scheme) {
+        Ok(system) => serve(system, options.scheme),
+        Err(reason) if is_root => {
+            eprintln!("filed: {device}: {reason}");
+            return serve_nothing(&options.scheme, EIO);
+        }
+        Err(reason) => return Err(Failure::fatal(&device, reason)),
+    }
+    .map_err(|error| Failure::fatal("serving", error))
+}
+
+/// Makes an empty file system.
+fn make(device: &str) -> std::result::Result<(), String> {
+    let partition = Partition::open(device.to_owned()).map_err(|error| error.to_string())?;
+    let now = now();
+    let made =
+        FileSystem::create(Store::new(partition), None, now.tv_sec as u64, now.tv_nsec as u32);
+    let flushed = made.and_then(|mut system| system.disk.backing().flush());
+    flushed.map_err(|error| error.to_string())
 }
 
 /// The first partition of the root type.
@@ -54,25 +78,26 @@ fn find_root() -> Option<String> {
     })
 }
 
-fn mount(device: &str) -> std::result::Result<FileSystem<Store<Partition>>, String> {
+fn mount(device: &str, scheme: &str) -> std::result::Result<FileSystem<Store<Partition>>, String> {
     let partition = Partition::open(device.to_owned()).map_err(|error| error.to_string())?;
     let is_read_only = partition.is_read_only;
-    let mut store = Store::new(partition);
-    let header = store.find_header().map_err(|error| match error.errno {
+    let _running = damaged::on_timeout(scheme);
+    filed::store::mount(partition, !is_read_only).map_err(|error| match error.errno {
         ENOENT => "no RedoxFS there".to_owned(),
+        EIO => "the file system is damaged, or longer than the disk".to_owned(),
         _ => error.to_string(),
-    })?;
-    FileSystem::open(store, None, Some(header), !is_read_only).map_err(|error| error.to_string())
+    })
 }
 
-fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
+fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()> {
     let told = stop::watch().map_err(|_| Error::new(EIO))?;
     let mut server = Server::nonblocking()?;
     let events = Events::new()?;
     events.watch(server.descriptor(), REQUESTS)?;
     events.watch(stop::descriptor(&told), STOP)?;
-    server.register("file", ROOT_HANDLE)?;
+    server.register(&scheme, ROOT_HANDLE)?;
     let mut state = State::new(Budget::new(system.allocator()), (0, 0));
+    state.scheme = scheme;
     state.cache = Cache::new(cached_records());
     state.is_read_only = system.disk.backing().is_read_only;
     let mut syncs = Syncs::default();
@@ -93,12 +118,12 @@ fn serve(mut system: FileSystem<Store<Partition>>) -> Result<()> {
         });
         if let Err(error) = outcome {
             state.cache.clear();
-            if !state.was_alone() {
+            if !state.was_refused() {
                 eprintln!("filed: changes since the last sync are lost: {error}");
             }
         }
         // A change that was refused alone takes nothing else with it.
-        syncs.ended(outcome.is_ok() || state.was_alone());
+        syncs.ended(outcome.is_ok() || state.was_refused());
         if how == How::Stopped {
             return Ok(());
         }
@@ -154,6 +179,7 @@ struct Served<'a, 'f, D: Disk> {
 impl<D: Disk> Served<'_, '_, D> {
     /// Serves until the transaction has to end.
     fn one_transaction(&mut self, server: &mut Server, events: &Events) -> Result<How> {
+        self.tree.close_waiting();
         server.settle(self);
         let mut since = None;
         loop {
@@ -173,6 +199,7 @@ impl<D: Disk> Served<'_, '_, D> {
                 }
             }
             if events.wait()? == Happened::Ready(STOP) {
+                self.tree.finish();
                 return Ok(How::Stopped);
             }
         }
@@ -289,7 +316,8 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
     }
 
     fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
-        self.tree.state().path(id).map(|path| device::write_path("file", path, buffer))
+        let state = self.tree.state();
+        state.path(id).map(|path| device::write_path(&state.scheme, path, buffer))
     }
 
     fn fstat(&mut self, id: usize, stat: &mut Stat, _ctx: &CallerCtx) -> Result<()> {
@@ -313,7 +341,7 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
             let is_lost = self.syncs.lost.is_some_and(|lost| lost >= transaction);
             return if is_lost { Err(Error::new(EIO)) } else { Ok(()) };
         }
-        if !self.tree.wants_sync() {
+        if !self.tree()?.tree.wants_sync()? {
             return Ok(());
         }
         self.syncs.waiting.insert(ctx.id, self.syncs.ended);
@@ -355,6 +383,17 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
         }
     }
 
+    fn mmap_prep(
+        &mut self,
+        id: usize,
+        offset: u64,
+        length: usize,
+        flags: MapFlags,
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        self.tree()?.tree.map(id, offset, length, flags)
+    }
+
     fn call(
         &mut self,
         id: usize,
@@ -388,8 +427,8 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
     }
 }
 
-/// What `file:` is without a disk.
-struct Nothing;
+/// What a scheme is without a disk that can be used: this error number.
+struct Nothing(i32);
 
 impl Daemon for Nothing {}
 
@@ -402,16 +441,16 @@ impl SchemeSync for Nothing {
         _fcntl_flags: u32,
         _ctx: &CallerCtx,
     ) -> Result<OpenResult> {
-        Err(Error::new(ENODEV))
+        Err(Error::new(self.0))
     }
 
     fn unlinkat(&mut self, _: usize, _: &str, _: usize, _: &CallerCtx) -> Result<()> {
-        Err(Error::new(ENODEV))
+        Err(Error::new(self.0))
     }
 }
 
-fn serve_nothing() -> std::result::Result<(), Failure> {
+fn serve_nothing(scheme: &str, errno: i32) -> std::result::Result<(), Failure> {
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
-    server.register("file", ROOT_HANDLE).map_err(|error| Failure::fatal("file", error))?;
-    server.run(&mut Nothing).map_err(|error| Failure::fatal("serving", error))
+    server.register(scheme, ROOT_HANDLE).map_err(|error| Failure::fatal(scheme, error))?;
+    server.run(&mut Nothing(errno)).map_err(|error| Failure::fatal("serving", error))
 }

@@ -11,7 +11,7 @@ mod backing;
 #[cfg(target_os = "redox")]
 mod daemon;
 #[cfg(target_os = "redox")]
-mod stop;
+mod damaged;
 #[cfg(target_os = "redox")]
 use daemon::run;
 
@@ -21,8 +21,16 @@ const PROGRAM: Program = Program {
     help: "\
 filed - serves file:, the RedoxFS on a disk
 
-Usage: filed [DEVICE]
+Usage: filed [--scheme NAME] [DEVICE]
+       filed --make DEVICE
+       filed --damaged
        filed --help | --version
+
+Options:
+  --scheme NAME  serve NAME: instead of file:
+  --make         make an empty file system on DEVICE, and end
+  --damaged      answer everything with EIO; filed turns into this when it
+                 stumbles over what is on the disk
 
 Without DEVICE it takes the first partition of the root type. When there is
 none, file: exists, but opening anything in it says that there is no device.
@@ -31,7 +39,7 @@ Examples:
   filed disk:0p2 &
   echo kept > file:/home/note; sync
 
-See also: lsblk, sync, docs/schemes/file.md
+See also: mount, mkfs, lsblk, sync, docs/schemes/file.md
 ",
 };
 

@@ -8,8 +8,8 @@
 //! before it must have reached the disk, and whoever asked for the commit may hear of it only
 //! when the header has.
 
-use redoxfs::{BLOCK_SIZE, Disk, HEADER_RING, Header};
-use syscall::error::{EINVAL, EIO, ENOENT, Error, Result};
+use redoxfs::{BLOCK_SIZE, Disk, FileSystem, HEADER_RING, Header};
+use syscall::error::{EINVAL, EIO, ENOENT, ENOSPC, Error, Result};
 
 use crate::cache::Lately;
 
@@ -150,6 +150,27 @@ impl<B: Backing> Store<B> {
         (self.ahead.bytes, self.ahead.at) = (bytes, block);
         Ok(())
     }
+}
+
+/// Opens the file system that is on a disk; with `cleanup`, what was removed and still open when it
+/// was last used goes.
+///
+/// # Errors
+/// `ENOENT`: there is none. `EIO`: it is damaged, or longer than the disk.
+pub fn mount<B: Backing>(backing: B, cleanup: bool) -> Result<FileSystem<Store<B>>> {
+    let mut store = Store::new(backing);
+    let header = store.find_header()?;
+    let size = store.backing.size()?;
+    let system = FileSystem::open(store, None, Some(header), false)
+        .map_err(|error| if error.errno == ENOSPC { error } else { Error::new(EIO) });
+    let mut system = system?;
+    if system.header.size() > size {
+        return Err(Error::new(EIO));
+    }
+    if cleanup {
+        system.cleanup()?;
+    }
+    Ok(system)
 }
 
 impl<B: Backing> Disk for Store<B> {

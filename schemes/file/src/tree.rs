@@ -2,19 +2,21 @@
 //!
 //! [`names`](self) links, moves and removes; [`contents`](self) reads, writes and lists;
 //! [`attributes`](self) tells and changes what is known about a node; `walk` goes from a path to a
-//! node; `cached` stands between all of them and RedoxFS. What outlives the transaction is in
+//! node; `cached` stands between all of them and RedoxFS, and `mapped` keeps the pages of files that
+//! clients have mapped. What outlives the transaction is in
 //! [`State`].
 
 mod attributes;
 mod cached;
 mod contents;
+mod mapped;
 mod names;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use redoxfs::{Disk, Node, RECORD_SIZE, Transaction, TreeData, TreePtr};
+use redoxfs::{BLOCK_SIZE, Disk, Node, RECORD_SIZE, Transaction, TreeData, TreePtr};
 use syscall::TimeSpec;
 use syscall::error::{
     EACCES, EBADF, EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS,
@@ -28,6 +30,7 @@ use syscall::flag::{
 use crate::budget::Budget;
 use crate::cache::Cache;
 pub use contents::Listed;
+use mapped::Mapped;
 use walk::{Found, Last};
 
 /// Who asks, and when.
@@ -78,7 +81,7 @@ struct Open {
     /// Names of a directory, as they were when its listing began.
     listing: Vec<(String, u32)>,
     /// Those of them that have been removed since.
-    unlisted: BTreeSet<u32>,
+    unlisted: BTreeSet<String>,
 }
 
 /// The handle that paths start from; it is never closed.
@@ -97,6 +100,8 @@ pub struct State {
     next: usize,
     /// Room left in the transaction that is open.
     pub budget: Budget,
+    /// The name of the scheme.
+    pub scheme: String,
     /// The file system cannot be written.
     pub is_read_only: bool,
     /// The transaction has changes.
@@ -113,6 +118,10 @@ pub struct State {
     pub space: (u64, u64),
     /// What was used lately, and what the transaction does not have yet.
     pub cache: Cache,
+    /// Files that clients have mapped, by node.
+    mapped: BTreeMap<u32, Mapped>,
+    /// Handles that are closed as soon as there is room for what clients wrote to their pages.
+    closing: Vec<usize>,
 }
 
 impl State {
@@ -133,6 +142,7 @@ impl State {
             handles: BTreeMap::from([(ROOT_HANDLE, root)]),
             next: ROOT_HANDLE + 1,
             budget,
+            scheme: "file".to_owned(),
             is_read_only: false,
             is_changed: false,
             is_alone: false,
@@ -141,6 +151,8 @@ impl State {
             is_broken: false,
             space,
             cache: Cache::default(),
+            mapped: BTreeMap::new(),
+            closing: Vec::new(),
         }
     }
 
@@ -151,9 +163,9 @@ impl State {
         (self.is_broken, self.records) = (false, 0);
     }
 
-    /// Whether the transaction held one change only, which has been refused if it failed.
-    pub fn was_alone(&self) -> bool {
-        self.is_alone
+    /// Whether the transaction held one change only, which has been refused.
+    pub fn was_refused(&self) -> bool {
+        self.is_alone && self.is_broken
     }
 
     fn handle(&self, number: usize) -> Result<&Open> {
@@ -179,6 +191,8 @@ pub struct Tree<'a, 'f, D: Disk> {
 
 /// A transaction with so many records is long enough: 16 MiB.
 const RECORDS_MAX: u64 = 128;
+/// Blocks that only changes may use which give blocks back: 1 MiB.
+const KEPT: u64 = 256;
 /// Records that an operation on names writes: directories have small ones, counted as structure.
 const NO_RECORDS: u64 = 0;
 
@@ -196,7 +210,19 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
     /// Makes room for a change of so many records, or has the transaction end first
     /// (`EWOULDBLOCK`: ask again in the next one). Nothing has been changed before this, and
     /// everything that may be refused has been checked.
+    ///
+    /// # Errors
+    /// `ENOSPC` near the end of the disk: the last blocks are for giving others back.
     fn prepare(&mut self, records: u64) -> Result<()> {
+        self.prepare_leaving(records, KEPT)
+    }
+
+    /// The same for a change that gives blocks back, and may use the last ones for that.
+    fn prepare_freeing(&mut self, records: u64) -> Result<()> {
+        self.prepare_leaving(records, 0)
+    }
+
+    fn prepare_leaving(&mut self, records: u64, kept: u64) -> Result<()> {
         if self.state.is_read_only {
             return Err(Error::new(EROFS));
         }
@@ -207,6 +233,10 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
             self.state.wants_commit = true;
             if self.state.is_changed {
                 return Err(Error::new(EWOULDBLOCK));
+            }
+            let wanted = records * (RECORD_SIZE / BLOCK_SIZE) + kept;
+            if kept > 0 && self.state.space.1 < wanted {
+                return Err(Error::new(ENOSPC));
             }
             // Whether it fits shows when it is done, and it is committed at once.
             self.state.is_alone = true;
@@ -341,6 +371,11 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         }
         let Some(open) = self.state.handles.remove(&number) else { return };
         let is_last = !self.state.handles.values().any(|other| other.node == open.node);
+        if is_last && self.end_mapping(open.node) == Err(Error::new(EWOULDBLOCK)) {
+            self.state.handles.insert(number, open);
+            self.state.closing.push(number);
+            return;
+        }
         let pointer = TreePtr::new(open.node);
         let has_name = !is_last || self.node(open.node).is_ok_and(|node| node.data().links() > 0);
         if has_name {
@@ -353,6 +388,13 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         let emptied = self.empty(open.node);
         let closed = emptied.and_then(|()| self.tx.on_close_node(pointer));
         let _broken = self.settle(closed);
+    }
+
+    /// Closes what had to wait for the last transaction to end.
+    pub fn close_waiting(&mut self) {
+        for number in std::mem::take(&mut self.state.closing) {
+            self.close(number);
+        }
     }
 
     /// Frees all records of a node. (What RedoxFS does by itself forgets the last one, when that

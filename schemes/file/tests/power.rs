@@ -59,9 +59,7 @@ fn disk(bytes: Vec<u8>) -> Logged {
 }
 
 fn mount(disk: &Logged) -> FileSystem<Store<Logged>> {
-    let mut store = Store::new(disk.clone());
-    let header = store.find_header().expect("there is a file system");
-    FileSystem::open(store, None, Some(header), true).expect("it can be opened")
+    filed::store::mount(disk.clone(), true).expect("it can be opened")
 }
 
 fn root() -> Caller {

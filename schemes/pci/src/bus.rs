@@ -89,7 +89,10 @@ fn look(access: &impl ConfigRegionAccess, address: PciAddress) -> Info {
     endpoint.update_command(access, |_| before);
     for capability in endpoint.capabilities(access).take(CAPABILITIES_MAX) {
         match capability {
-            PciCapability::MsiX(msix) => info.msix = msix.table_size(),
+            PciCapability::MsiX(msix) => {
+                info.msix = msix.table_size();
+                info.table = Some((usize::from(msix.table_bar()), msix.table_offset().into()));
+            }
             PciCapability::Msi(_) => info.has_msi = true,
             _ => {}
         }

@@ -1,42 +1,56 @@
 //! A function in the hands of a driver: what it was given, and how all of it is taken back.
 //!
 //! The daemon keeps a descriptor for everything that it hands out. So memory that the device may
-//! still write to is not freed with the driver, but only after the device has been taken off the
-//! bus here.
+//! still write to is not freed with the driver: the device is taken off the bus here, and as it may
+//! have begun something before, its memory is kept until the next driver has set it back.
 
 use libredox::Fd;
-use libredox::flag::{O_CLOEXEC, O_RDWR};
+use libredox::flag::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
 use pci_types::capability::{MsiCapability, MsixCapability, PciCapability};
 use pci_types::{CommandRegister, EndpointHeader, PciHeader};
 use pcid::bus::Function;
+use pcid::info::ENTRY;
 use pcid::mapping::Mapping;
 use syscall::error::{EBUSY, EINVAL, ENODEV, ENOENT, Error, Result};
 
 use crate::window::Windows;
 
 const PAGE: u64 = 4096;
-/// Bytes of an entry of the MSI-X table (PCI Local Bus Specification 3.0, 6.8.2).
-const ENTRY: usize = 16;
 
 /// A claimed function.
 pub(crate) struct Claim {
     function: Function,
-    /// Everything that was handed out.
+    /// What its driver calls itself.
+    driver: String,
+    /// Registers and interrupts that were handed out.
     lent: Vec<Fd>,
+    /// Memory that was.
+    memory: Vec<Fd>,
     /// The MSI-X table and where in the mapping it begins, once an interrupt was asked for.
     table: Option<(Mapping, usize)>,
-    /// The numbers of the interrupts that were handed out.
-    has_interrupt: Vec<u16>,
+    /// The interrupts that were handed out: number and line.
+    interrupts: Vec<(u16, u16)>,
 }
 
 impl Claim {
     /// Lets the device answer and reach memory.
-    pub(crate) fn new(windows: &Windows, function: &Function) -> Result<Self> {
+    pub(crate) fn new(windows: &Windows, function: &Function, driver: &str) -> Result<Self> {
         let mut endpoint = endpoint(windows, function)?;
         let wanted = CommandRegister::MEMORY_ENABLE | CommandRegister::BUS_MASTER_ENABLE;
         endpoint.update_command(windows, |command| command | wanted);
-        let function = function.clone();
-        Ok(Self { function, lent: Vec::new(), table: None, has_interrupt: Vec::new() })
+        Ok(Self {
+            function: function.clone(),
+            driver: driver.to_owned(),
+            lent: Vec::new(),
+            memory: Vec::new(),
+            table: None,
+            interrupts: Vec::new(),
+        })
+    }
+
+    /// What its driver calls itself.
+    pub(crate) fn driver(&self) -> &str {
+        &self.driver
     }
 
     /// The function's index among all.
@@ -44,40 +58,47 @@ impl Claim {
         self.function.name()
     }
 
-    /// Opens something for the driver: `barN`, `dma/LENGTH`, `irq` or `irq/N`. The descriptor stays
-    /// this daemon's own; the kernel gives the driver another one for the same file.
+    /// The interrupts that were handed out: number and line.
+    pub(crate) fn interrupts(&self) -> &[(u16, u16)] {
+        &self.interrupts
+    }
+
+    /// Opens something for the driver: `barN`, `barN/OFFSET`, `dma/LENGTH`, `irq` or `irq/N`. The
+    /// descriptor stays this daemon's own; the kernel gives the driver another one for the same
+    /// file.
     pub(crate) fn open(&mut self, windows: &Windows, path: &str) -> Result<usize> {
-        let file = match path.split_once('/') {
-            Some(("dma", length)) => open(&format!("/scheme/memory/dma/{length}"))?,
-            Some(("irq", number)) => {
-                self.interrupt(windows, number.parse().map_err(|_| Error::new(ENOENT))?)?
+        let (what, rest) = path.split_once('/').unwrap_or((path, ""));
+        let file = match what {
+            "dma" => open(&format!("/scheme/memory/dma/{rest}"))?,
+            "irq" if rest.is_empty() => self.interrupt(windows, 0, "")?,
+            "irq" => {
+                let (number, cpu) = rest.split_once('/').unwrap_or((rest, ""));
+                self.interrupt(windows, number.parse().map_err(|_| Error::new(ENOENT))?, cpu)?
             }
-            None if path == "irq" => self.interrupt(windows, 0)?,
-            None => self.registers(path.strip_prefix("bar").ok_or(Error::new(ENOENT))?)?,
-            _ => return Err(Error::new(ENOENT)),
+            _ => self.registers(what, rest)?,
         };
         let raw = file.raw();
-        self.lent.push(file);
+        match what {
+            "dma" => self.memory.push(file),
+            _ => self.lent.push(file),
+        }
         Ok(raw)
     }
 
-    fn registers(&self, index: &str) -> Result<Fd> {
-        let index: usize = index.parse().map_err(|_| Error::new(ENOENT))?;
-        self.open_bar(index)
+    /// Pages that a base address register leads to, without those of the MSI-X table: who writes
+    /// there chooses the interrupt that arrives.
+    fn registers(&self, bar: &str, offset: &str) -> Result<Fd> {
+        let bar = bar.strip_prefix("bar").and_then(|index| index.parse().ok());
+        let offset = if offset.is_empty() { Some(0) } else { offset.parse().ok() };
+        let (Some(index), Some(offset)) = (bar, offset) else { return Err(Error::new(ENOENT)) };
+        let part = self.function.info.part(index, offset).map_err(Error::new)?;
+        open(&format!("/scheme/memory/physical/{:#x}/{:#x}", part.address, part.length))
     }
 
-    /// The pages that a base address register leads to.
-    fn open_bar(&self, index: usize) -> Result<Fd> {
-        let bar = self.function.info.bars.get(index).copied().flatten();
-        let bar = bar.filter(|bar| bar.is_memory).ok_or(Error::new(ENOENT))?;
-        let start = bar.address / PAGE * PAGE;
-        let length = (bar.address + bar.size).next_multiple_of(PAGE) - start;
-        open(&format!("/scheme/memory/physical/{start:#x}/{length:#x}"))
-    }
-
-    /// A line that the device's interrupt `number` makes fire.
-    fn interrupt(&mut self, windows: &Windows, number: u16) -> Result<Fd> {
-        if self.has_interrupt.contains(&number) {
+    /// A line that the device's interrupt `number` makes fire, on the first CPU or, for messages, on
+    /// `cpu`, as `cpu=1`.
+    fn interrupt(&mut self, windows: &Windows, number: u16, cpu: &str) -> Result<Fd> {
+        if self.interrupts.iter().any(|(taken, _)| *taken == number) {
             return Err(Error::new(EBUSY));
         }
         let endpoint = endpoint(windows, &self.function)?;
@@ -90,28 +111,36 @@ impl Claim {
             }
         }
         let line = match (msix, msi) {
-            (Some(msix), _) if number < msix.table_size() => self.by_msix(windows, msix, number)?,
-            (None, Some(msi)) if number == 0 => by_msi(windows, msi)?,
-            (None, None) if number == 0 => self.by_wire()?,
+            (Some(msix), _) if number < msix.table_size() => {
+                self.by_msix(windows, msix, number, cpu)?
+            }
+            (None, Some(msi)) if number == 0 => by_msi(windows, msi, cpu)?,
+            (None, None) if number == 0 && cpu.is_empty() => self.by_wire()?,
             _ => return Err(Error::new(EINVAL)),
         };
-        self.has_interrupt.push(number);
+        self.interrupts.push((number, number_of(&line)));
         Ok(line)
     }
 
-    fn by_msix(&mut self, windows: &Windows, mut msix: MsixCapability, number: u16) -> Result<Fd> {
-        let (line, address, data) = message()?;
+    fn by_msix(
+        &mut self,
+        windows: &Windows,
+        mut msix: MsixCapability,
+        number: u16,
+        cpu: &str,
+    ) -> Result<Fd> {
+        let (line, address, data) = message(cpu)?;
         let (table, start) = match &mut self.table {
             Some(table) => table,
             none => {
                 let bar = self.function.info.bars.get(usize::from(msix.table_bar()));
                 let start = bar.copied().flatten().ok_or(Error::new(ENODEV))?.address
                     + u64::from(msix.table_offset());
-                let length = usize::from(msix.table_size()) * ENTRY;
+                let length = usize::from(msix.table_size()) * ENTRY as usize;
                 none.insert(map_table(start, length)?)
             }
         };
-        let entry = *start + usize::from(number) * ENTRY;
+        let entry = *start + usize::from(number) * ENTRY as usize;
         for (offset, value) in
             [(0, address as u32), (4, (address >> 32) as u32), (8, data), (12, 0)]
         {
@@ -125,21 +154,24 @@ impl Claim {
     /// The old way: the pin, wired to the line that firmware noted.
     fn by_wire(&self) -> Result<Fd> {
         let line = self.function.info.line.ok_or(Error::new(ENODEV))?;
-        open(&format!("/scheme/irq/{line}"))
+        open_line(&format!("{line}?shared"))
     }
 
-    /// Takes the device off the bus: it can neither reach memory nor interrupt any more. What was
-    /// lent is given up after that.
-    pub(crate) fn end(self, windows: &Windows) {
-        let Ok(mut endpoint) = endpoint(windows, &self.function) else { return };
-        endpoint.update_command(windows, |command| command - CommandRegister::BUS_MASTER_ENABLE);
-        for capability in endpoint.capabilities(windows).take(48) {
-            match capability {
-                PciCapability::MsiX(mut msix) => msix.set_enabled(false, windows),
-                PciCapability::Msi(msi) => msi.set_enabled(false, windows),
-                _ => {}
+    /// Takes the device off the bus: it begins nothing more in memory and does not interrupt. The
+    /// memory that it had is the caller's to keep.
+    pub(crate) fn end(self, windows: &Windows) -> Vec<Fd> {
+        if let Ok(mut endpoint) = endpoint(windows, &self.function) {
+            let master = CommandRegister::BUS_MASTER_ENABLE;
+            endpoint.update_command(windows, |command| command - master);
+            for capability in endpoint.capabilities(windows).take(48) {
+                match capability {
+                    PciCapability::MsiX(mut msix) => msix.set_enabled(false, windows),
+                    PciCapability::Msi(msi) => msi.set_enabled(false, windows),
+                    _ => {}
+                }
             }
         }
+        self.memory
     }
 }
 
@@ -152,9 +184,24 @@ fn open(path: &str) -> Result<Fd> {
     Ok(Fd::open(path, O_RDWR | O_CLOEXEC, 0)?)
 }
 
+/// A line whose reader does not wait: it listens to more than one thing.
+fn open_line(name: &str) -> Result<Fd> {
+    Ok(Fd::open(&format!("/scheme/irq/{name}"), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0)?)
+}
+
+/// The number of an open line; 0, which no device has, when it cannot be told.
+fn number_of(line: &Fd) -> u16 {
+    let mut path = [0; 64];
+    let length = line.fpath(&mut path).unwrap_or(0);
+    let path = std::str::from_utf8(&path[..length]).unwrap_or_default();
+    let digits = path.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    path[digits..].parse().unwrap_or(0)
+}
+
 /// A new line, and what a device has to write where to make it fire.
-fn message() -> Result<(Fd, u64, u32)> {
-    let line = open("/scheme/irq/msi")?;
+fn message(cpu: &str) -> Result<(Fd, u64, u32)> {
+    let wish = if cpu.is_empty() { "" } else { "?" };
+    let line = open_line(&format!("msi{wish}{cpu}"))?;
     let teller = Fd::new(line.dup(b"message")?);
     let mut words = [0; 16];
     if teller.read(&mut words)? != words.len() {
@@ -173,8 +220,8 @@ fn map_table(start: u64, length: usize) -> Result<(Mapping, usize)> {
     Ok((Mapping::new(&file, 0, length as usize)?, skipped as usize))
 }
 
-fn by_msi(windows: &Windows, msi: MsiCapability) -> Result<Fd> {
-    let (line, address, data) = message()?;
+fn by_msi(windows: &Windows, msi: MsiCapability, cpu: &str) -> Result<Fd> {
+    let (line, address, data) = message(cpu)?;
     msi.set_message_info(address, data, windows);
     msi.set_enabled(true, windows);
     Ok(line)

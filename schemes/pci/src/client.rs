@@ -3,13 +3,13 @@
 use std::ptr::NonNull;
 
 use libredox::Fd;
-use libredox::flag::{O_CLOEXEC, O_RDWR};
-use syscall::error::{EIO, ENOENT, Error, Result};
+use syscall::error::{EIO, Error, Result};
 
 use crate::info::Info;
 use crate::mapping::Mapping;
 
-const PAGE: u64 = 4096;
+/// What a driver writes to its claim once it has set its device back.
+pub const SETTLED: &[u8] = b"settled";
 
 /// Names of all functions, in the order of their addresses.
 pub fn list() -> std::io::Result<Vec<String>> {
@@ -57,19 +57,25 @@ impl Dma {
     }
 }
 
-/// An interrupt.
+/// An interrupt. Nothing about it waits.
 pub struct Interrupt {
     line: Fd,
 }
 
+/// What an interrupt's count was; it is handed back when the device was looked after.
+pub struct Fired([u8; 8]);
+
 impl Interrupt {
-    /// Waits until it has fired since the last time.
-    pub fn wait(&self) -> Result<()> {
+    /// Whether it has fired since the last acknowledgement.
+    pub fn fired(&self) -> Option<Fired> {
         let mut count = [0; 8];
-        self.line.read(&mut count)?;
-        // It may have fired again in between; then the next wait ends at once.
+        self.line.read(&mut count).is_ok().then_some(Fired(count))
+    }
+
+    /// Lets it fire again. The device has been looked after, and so quieted.
+    pub fn acknowledge(&self, Fired(count): Fired) {
+        // It may have fired again in between. Then this is refused, and an event tells.
         let _again = self.line.write(&count);
-        Ok(())
     }
 
     /// Its descriptor, for an event queue.
@@ -79,24 +85,42 @@ impl Interrupt {
 }
 
 impl Device {
-    /// Takes the function called `name`.
-    pub fn claim(name: &str) -> Result<Self> {
+    /// Takes over a claim on the function called `name` that another process has made and handed
+    /// down.
+    pub fn inherit(name: &str, claim: usize) -> Result<Self> {
         let info = info(name).map_err(|_| Error::new(EIO))?;
-        let claim = Fd::open(&format!("/scheme/pci/{name}/claim"), O_RDWR | O_CLOEXEC, 0)?;
-        Ok(Self { claim, info })
+        Ok(Self { claim: Fd::new(claim), info })
     }
 
     fn open(&self, what: &str) -> Result<Fd> {
         Ok(Fd::new(self.claim.dup(what.as_bytes())?))
     }
 
-    /// The registers of a base address register: the mapping, and where in it they begin.
-    pub fn registers(&self, index: usize) -> Result<(Mapping, usize)> {
-        let bar = self.info.bars.get(index).copied().flatten().ok_or(Error::new(ENOENT))?;
-        let skipped = bar.address % PAGE;
-        let length = (skipped + bar.size).next_multiple_of(PAGE);
-        let file = self.open(&format!("bar{index}"))?;
-        Ok((Mapping::new(&file, 0, length as usize)?, skipped as usize))
+    /// The descriptor of the claim. It becomes readable when the daemon that gave it is gone.
+    pub fn descriptor(&self) -> usize {
+        self.claim.raw()
+    }
+
+    /// Says that the device has been set back: what drivers before had lent it is given up.
+    pub fn settled(&self) -> Result<()> {
+        self.claim.write(SETTLED)?;
+        Ok(())
+    }
+
+    /// The function's configuration space, to read.
+    pub fn config(&self) -> Result<Vec<u8>> {
+        let (file, mut bytes) = (self.open("config")?, vec![0; 4096]);
+        let length = file.read(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(bytes)
+    }
+
+    /// The registers of a base address register around `offset`: the mapping, and at which offset
+    /// it begins.
+    pub fn registers(&self, index: usize, offset: u64) -> Result<(Mapping, i64)> {
+        let part = self.info.part(index, offset).map_err(Error::new)?;
+        let file = self.open(&format!("bar{index}/{offset}"))?;
+        Ok((Mapping::new(&file, 0, part.length as usize)?, part.offset))
     }
 
     /// So many bytes of memory that the device may reach, zeroed.

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use libredox::Fd;
 use pci_types::ConfigRegionAccess;
 use pcid::bus::{self, Function};
+use pcid::client::SETTLED;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use scheme::command::{Failure, no_arguments};
 use scheme::{Daemon, Server, device};
 use syscall::Stat;
 use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
-use syscall::error::{EACCES, EBADF, EBUSY, EISDIR, ENOENT, ENOTDIR, EOPNOTSUPP, Error, Result};
+use syscall::error::{
+    EACCES, EBADF, EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, EOPNOTSUPP, Error, Result,
+};
 use syscall::flag::{
-    MODE_CHR, MODE_DIR, MODE_FILE, O_ACCMODE, O_DIRECTORY, O_RDONLY as READ, O_STAT,
+    EventFlags, MODE_CHR, MODE_DIR, MODE_FILE, O_ACCMODE, O_DIRECTORY, O_RDONLY as READ, O_STAT,
 };
 use syscall::schemev2::NewFdFlags;
 
@@ -35,7 +39,14 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
     }
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
     let kept = text.lines().find_map(|line| line.strip_prefix("KEPT ")).map(str::to_owned);
-    let mut pci = Pci { windows, functions, kept, handles: BTreeMap::new(), next: ROOT + 1 };
+    let mut pci = Pci {
+        windows,
+        functions,
+        kept,
+        retired: BTreeMap::new(),
+        handles: BTreeMap::new(),
+        next: ROOT + 1,
+    };
     pci.handles.insert(ROOT, Handle::Root);
     server.register("pci", ROOT).map_err(|error| Failure::fatal("pci", error))?;
     server.run(&mut pci).map_err(|error| Failure::fatal("serving", error))
@@ -67,6 +78,8 @@ struct Pci {
     functions: Vec<Function>,
     /// The function that the kernel drives itself.
     kept: Option<String>,
+    /// Memory of drivers that are gone, by the function whose device may still write there.
+    retired: BTreeMap<String, Vec<Fd>>,
     handles: BTreeMap<usize, Handle>,
     next: usize,
 }
@@ -97,6 +110,12 @@ impl Pci {
         }
         let (name, file) = path.split_once('/').unwrap_or((path, ""));
         let index = self.find(name)?;
+        // What the driver calls itself.
+        let (file, driver) = match file.split_once('/') {
+            Some(("claim", driver)) => ("claim", driver),
+            Some(_) => return Err(Error::new(ENOTDIR)),
+            None => (file, "unknown"),
+        };
         let is_private = matches!(file, "config" | "claim");
         if is_private && uid != 0 {
             return Err(Error::new(EACCES));
@@ -113,19 +132,47 @@ impl Pci {
             "config" => Ok(Handle::Config(index)),
             // Only looked at.
             "claim" if flags & O_STAT != 0 => Ok(Handle::Unclaimed(index)),
-            "claim" => self.claim(index),
+            "claim" => self.claim(index, driver),
             _ => Err(Error::new(ENOENT)),
         }
     }
 
-    fn claim(&mut self, index: usize) -> Result<Handle> {
+    fn claim(&mut self, index: usize, driver: &str) -> Result<Handle> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if driver.is_empty() || driver.len() > 32 || !driver.chars().all(is_name) {
+            return Err(Error::new(EINVAL));
+        }
         let function = &self.functions[index];
-        let name = function.name();
-        let is_taken = |handle: &Handle| matches!(handle, Handle::Claim(c) if c.name() == name);
-        if self.handles.values().any(is_taken) || self.kept.as_deref() == Some(name.as_str()) {
+        if self.claim_of(function).is_some() || self.is_kept(function) {
             return Err(Error::new(EBUSY));
         }
-        Ok(Handle::Claim(Box::new(Claim::new(&self.windows, function)?)))
+        Ok(Handle::Claim(Box::new(Claim::new(&self.windows, function, driver)?)))
+    }
+
+    fn claim_of(&self, function: &Function) -> Option<&Claim> {
+        let name = function.name();
+        self.handles.values().find_map(|handle| match handle {
+            Handle::Claim(claim) if claim.name() == name => Some(&**claim),
+            _ => None,
+        })
+    }
+
+    /// Whether the kernel drives it itself.
+    fn is_kept(&self, function: &Function) -> bool {
+        self.kept.as_deref() == Some(function.name().as_str())
+    }
+
+    /// What is told about a function now.
+    fn info(&self, index: usize) -> String {
+        let function = &self.functions[index];
+        let mut info = function.info.clone();
+        if self.is_kept(function) {
+            info.driver = Some("kernel".to_owned());
+        } else if let Some(claim) = self.claim_of(function) {
+            info.driver = Some(claim.driver().to_owned());
+            info.interrupts = claim.interrupts().to_vec();
+        }
+        info.to_string()
     }
 
     fn config(&self, index: usize) -> Vec<u8> {
@@ -181,6 +228,11 @@ impl SchemeSync for Pci {
         let path = std::str::from_utf8(what).map_err(|_| Error::new(ENOENT))?;
         let Self { windows, handles, .. } = self;
         match handles.get_mut(&id) {
+            Some(Handle::Claim(claim)) if path == "config" => {
+                let name = claim.name();
+                let index = self.find(&name)?;
+                Ok(self.add(Handle::Config(index)))
+            }
             Some(Handle::Claim(claim)) => {
                 claim.open(windows, path).map(|fd| OpenResult::OtherScheme { fd })
             }
@@ -198,7 +250,7 @@ impl SchemeSync for Pci {
     ) -> Result<usize> {
         let bytes = match self.handle(id)? {
             Handle::Root | Handle::Function(_) => return Err(Error::new(EISDIR)),
-            Handle::Info(index) => self.functions[*index].info.to_string().into_bytes(),
+            Handle::Info(index) => self.info(*index).into_bytes(),
             Handle::Config(index) => self.config(*index),
             Handle::Unclaimed(_) | Handle::Claim(_) => return Err(Error::new(EBADF)),
         };
@@ -206,6 +258,31 @@ impl SchemeSync for Pci {
         let length = rest.len().min(buffer.len());
         buffer[..length].copy_from_slice(&rest[..length]);
         Ok(length)
+    }
+
+    /// A driver says that it has set its device back, so that the device knows nothing any more of
+    /// memory that drivers before had.
+    fn write(
+        &mut self,
+        id: usize,
+        buffer: &[u8],
+        _offset: u64,
+        _flags: u32,
+        _ctx: &CallerCtx,
+    ) -> Result<usize> {
+        let Handle::Claim(claim) = self.handle(id)? else { return Err(Error::new(EBADF)) };
+        if buffer != SETTLED {
+            return Err(Error::new(EINVAL));
+        }
+        let name = claim.name();
+        self.retired.remove(&name);
+        Ok(buffer.len())
+    }
+
+    /// A driver watches its claim to learn that this daemon is gone; nothing else ever happens
+    /// to it.
+    fn fevent(&mut self, id: usize, _wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
+        self.handle(id).map(|_| EventFlags::empty())
     }
 
     fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
@@ -230,9 +307,7 @@ impl SchemeSync for Pci {
     fn fstat(&mut self, id: usize, stat: &mut Stat, _ctx: &CallerCtx) -> Result<()> {
         let (mode, size) = match self.handle(id)? {
             Handle::Root | Handle::Function(_) => (MODE_DIR | 0o555, 0),
-            Handle::Info(index) => {
-                (MODE_FILE | 0o444, self.functions[*index].info.to_string().len())
-            }
+            Handle::Info(index) => (MODE_FILE | 0o444, self.info(*index).len()),
             Handle::Config(_) => (MODE_FILE | 0o400, CONFIG),
             Handle::Unclaimed(_) | Handle::Claim(_) => (MODE_CHR | 0o600, 0),
         };
@@ -264,7 +339,9 @@ impl SchemeSync for Pci {
             return;
         }
         if let Some(Handle::Claim(claim)) = self.handles.remove(&id) {
-            claim.end(&self.windows);
+            let name = claim.name();
+            let memory = claim.end(&self.windows);
+            self.retired.entry(name).or_default().extend(memory);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use syscall::error::{EACCES, ENOENT};
+
 /// What a base address register of a function leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {
@@ -28,11 +30,33 @@ pub struct Info {
     pub bars: [Option<Bar>; 6],
     /// How many interrupts it can send by MSI-X.
     pub msix: u16,
+    /// Where its MSI-X table is: which base address register, and how far behind it.
+    pub table: Option<(usize, u64)>,
     /// Whether it can send one by MSI.
     pub has_msi: bool,
     /// The line that firmware wired its interrupt pin to.
     pub line: Option<u8>,
+    /// Who drives it.
+    pub driver: Option<String>,
+    /// The interrupts its driver has: number and line of `irq:`.
+    pub interrupts: Vec<(u16, u16)>,
 }
+
+/// Pages of registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// How far behind the base address register's address they begin; less than nothing when that
+    /// is not the beginning of a page.
+    pub offset: i64,
+    /// Their physical address.
+    pub address: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+const PAGE: u64 = 4096;
+/// Bytes of an entry of the MSI-X table (PCI Local Bus Specification 3.0, 6.8.2).
+pub const ENTRY: u64 = 16;
 
 impl fmt::Display for Info {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,16 +70,21 @@ impl fmt::Display for Info {
                 writeln!(f, "bar{index} {kind} {address:x} {size:x}")?;
             }
         }
-        if self.msix > 0 {
-            writeln!(f, "msix {:x}", self.msix)?;
+        match self.table {
+            Some((bar, offset)) => writeln!(f, "msix {:x} {bar:x} {offset:x}", self.msix)?,
+            None if self.msix > 0 => writeln!(f, "msix {:x}", self.msix)?,
+            None => {}
         }
         if self.has_msi {
             writeln!(f, "msi 1")?;
         }
-        match self.line {
-            Some(line) => writeln!(f, "line {line:x}"),
-            None => Ok(()),
+        if let Some(line) = self.line {
+            writeln!(f, "line {line:x}")?;
         }
+        if let Some(driver) = &self.driver {
+            writeln!(f, "driver {driver}")?;
+        }
+        self.interrupts.iter().try_for_each(|(number, line)| writeln!(f, "irq {number:x} {line:x}"))
     }
 }
 
@@ -73,19 +102,55 @@ impl Info {
                 *bar = Some(Bar { is_memory, address, size });
                 continue;
             }
+            if key == "driver" {
+                info.driver = Some(words.next()?.to_owned());
+                continue;
+            }
             let value = hex(words.next()?)?;
+            let mut more = || words.next().and_then(hex);
             match key {
+                "irq" => info.interrupts.push((value.try_into().ok()?, more()?.try_into().ok()?)),
                 "vendor" => info.vendor = value.try_into().ok()?,
                 "device" => info.device = value.try_into().ok()?,
                 "class" => info.class = value.try_into().ok()?,
                 "revision" => info.revision = value.try_into().ok()?,
-                "msix" => info.msix = value.try_into().ok()?,
+                "msix" => {
+                    info.msix = value.try_into().ok()?;
+                    info.table = more().zip(more()).map(|(bar, offset)| (bar as usize, offset));
+                }
                 "msi" => info.has_msi = value != 0,
                 "line" => info.line = Some(value.try_into().ok()?),
                 _ => {}
             }
         }
         Some(info)
+    }
+
+    /// The pages of a base address register's registers around an offset that its driver may
+    /// have: all up to the pages that hold the MSI-X table. `ENOENT` when there is no such
+    /// register, `EACCES` when the offset lies in those pages.
+    pub fn part(&self, index: usize, offset: u64) -> Result<Part, i32> {
+        let bar = self.bars.get(index).copied().flatten().filter(|bar| bar.is_memory);
+        let bar = bar.filter(|bar| offset < bar.size).ok_or(ENOENT)?;
+        let page = |address: u64| address / PAGE * PAGE;
+        let (mut start, mut end) =
+            (page(bar.address), (bar.address + bar.size).next_multiple_of(PAGE));
+        let at = bar.address + offset;
+        if let Some((_, table)) = self.table.filter(|(bar, _)| *bar == index) {
+            let first = page(bar.address.saturating_add(table));
+            let after =
+                bar.address.saturating_add(table).saturating_add(u64::from(self.msix) * ENTRY);
+            let after = after.checked_next_multiple_of(PAGE).ok_or(EACCES)?;
+            if at < first {
+                end = end.min(first);
+            } else if at >= after {
+                start = start.max(after);
+            } else {
+                return Err(EACCES);
+            }
+        }
+        let offset = start.wrapping_sub(bar.address) as i64;
+        Ok(Part { offset, address: start, length: end - start })
     }
 
     /// What kind of device it is, in a word or two (PCI Code and ID Assignment, 1.16).
@@ -123,9 +188,32 @@ mod tests {
         info.bars[1] = Some(Bar { is_memory: true, address: 0xFEBD_1000, size: 0x1000 });
         info.bars[4] = Some(Bar { is_memory: false, address: 0xC000, size: 0x80 });
         info.msix = 3;
+        info.table = Some((1, 0x800));
         info.line = Some(11);
+        info.driver = Some("virtio-blkd".to_owned());
+        info.interrupts = vec![(0, 64), (2, 65)];
         assert_eq!(Info::parse(&info.to_string()), Some(info.clone()));
         assert_eq!(info.kind(), "storage");
+    }
+
+    #[test]
+    fn the_msix_table_is_in_no_part() {
+        let mut info = Info { msix: 65, table: Some((0, 0x2000)), ..Info::default() };
+        let bar = |address, size| Some(Bar { is_memory: true, address, size });
+        info.bars[0] = bar(0xFEBD_0000, 0x8000);
+        info.bars[2] = bar(0xFEBE_0100, 0x100);
+        let part = |offset, address, length| Ok(Part { offset, address, length });
+        assert_eq!(info.part(0, 0), part(0, 0xFEBD_0000, 0x2000));
+        assert_eq!(info.part(0, 0x1FFF), part(0, 0xFEBD_0000, 0x2000));
+        assert_eq!(info.part(0, 0x2000), Err(EACCES));
+        assert_eq!(info.part(0, 0x2FFF), Err(EACCES));
+        assert_eq!(info.part(0, 0x3000), part(0x3000, 0xFEBD_3000, 0x5000));
+        assert_eq!(info.part(0, 0x8000), Err(ENOENT));
+        assert_eq!(info.part(2, 0x20), part(-0x100, 0xFEBE_0000, 0x1000));
+        assert_eq!(info.part(1, 0), Err(ENOENT));
+        // A table that a device claims to have where no memory is.
+        info.table = Some((0, u64::MAX));
+        assert!(info.part(0, 0).is_err() || info.part(0, 0) == part(0, 0xFEBD_0000, 0x8000));
     }
 
     #[test]

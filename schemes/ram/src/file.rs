@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use syscall::error::{EFBIG, EINVAL, ENOSPC, ENXIO, Error, Result};
 
-use crate::area::{Area, PAGE};
 use crate::pageset::PageSet;
 use crate::space::Space;
+use scheme::area::{Area, PAGE};
 
 /// Pages of the smaller classes. The largest class holds as many pages as the whole file system.
 const CLASSES: [usize; 3] = [16, 512, 16_384];

@@ -7,7 +7,6 @@
 //! Nothing here outlives the daemon, and nothing is ever thrown away to make room: when the space
 //! is used up, writing fails with `ENOSPC`.
 
-pub mod area;
 pub mod directory;
 pub mod file;
 pub mod node;

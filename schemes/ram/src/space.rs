@@ -5,7 +5,7 @@
 
 use syscall::error::{ENOSPC, Error, Result};
 
-use crate::area::PAGE;
+use scheme::area::PAGE;
 
 /// What one node costs beside its contents.
 pub const NODE: u64 = 256;

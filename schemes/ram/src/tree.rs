@@ -196,7 +196,7 @@ impl Tree {
 fn cost(node: &Node) -> u64 {
     space::NODE
         + match &node.content {
-            Content::File(file) => file.pages() as u64 * crate::area::PAGE as u64,
+            Content::File(file) => file.pages() as u64 * scheme::area::PAGE as u64,
             Content::Symlink(target) => target.len() as u64,
             Content::Directory(_) => 0,
         }

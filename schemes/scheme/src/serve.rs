@@ -28,6 +28,12 @@ pub trait Daemon: SchemeSync {
     /// A waiting request was taken back by its client and will not be tried again.
     fn cancelled(&mut self, _request: Id) {}
 
+    /// Whether waiting requests are always finished soon, as those to a disk are. Then neither a
+    /// client that asked not to wait nor one that is interrupted ends them early.
+    fn finishes_soon(&self) -> bool {
+        false
+    }
+
     /// Every answer so far has reached the kernel: files that were given away are the clients'.
     fn sent(&mut self) {}
 
@@ -162,7 +168,7 @@ impl Server {
             SchemeResponse::Opened(Err(Error { errno: EWOULDBLOCK }))
                 | SchemeResponse::Regular(Err(Error { errno: EWOULDBLOCK }))
         );
-        if would_block && !op.is_explicitly_nonblock() {
+        if would_block && (!op.is_explicitly_nonblock() || daemon.finishes_soon()) {
             self.waiting.push_back((caller, op));
             return;
         }
@@ -178,6 +184,9 @@ impl Server {
     }
 
     fn cancel(&mut self, cancelled: &CancellationRequest, daemon: &mut impl Daemon) {
+        if daemon.finishes_soon() {
+            return;
+        }
         let position = self.waiting.iter().position(|(caller, _)| caller.id == cancelled.id);
         if let Some((_, op)) = position.and_then(|position| self.waiting.remove(position)) {
             daemon.cancelled(cancelled.id);

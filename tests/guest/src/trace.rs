@@ -1,13 +1,16 @@
 //! A tracer's session, bare.
 
-use crate::call::{answer, call5};
+use crate::call::{answer, call0, call5};
 use crate::file::{File, open};
+use crate::memory::Mapping;
+use crate::process::Child;
 use abi::redox::data::PtraceEvent;
 use abi::redox::error::{EINVAL, Error, Result};
-use abi::redox::flag::{O_RDWR, O_TRUNC, PtraceFlags};
+use abi::redox::flag::{MapFlags, O_RDWR, O_TRUNC, PtraceFlags};
 use abi::redox::number::SYS_WRITE2;
 use abi::redox::{FloatRegisters, IntRegisters};
 use abi::trace::DEBUG_BYTES;
+use abi::{PAGE_SIZE, number};
 use std::format;
 
 /// Stop flags under short names.
@@ -129,5 +132,47 @@ impl Memory {
         let (at, length) = (from.as_ptr() as usize, from.len());
         // SAFETY: the kernel only reads the buffer.
         answer(unsafe { call5(SYS_WRITE2, self.0.0, at, length, address, 0) })
+    }
+}
+
+/// A child that makes harmless calls for ever.
+pub fn chatterer() -> Result<Child> {
+    Child::start(|| {
+        loop {
+            // SAFETY: no memory is involved.
+            unsafe { call0(number::GETPPID) };
+        }
+    })
+}
+
+/// A child that computes for ever and makes no call.
+pub fn computer() -> Result<Child> {
+    Child::start(|| {
+        loop {
+            core::hint::spin_loop();
+        }
+    })
+}
+
+/// A word of shared memory that a child waits at without making a call.
+pub struct Gate(Mapping);
+
+impl Gate {
+    /// A closed one.
+    pub fn new() -> Result<Self> {
+        let flags = MapFlags::MAP_SHARED | MapFlags::PROT_READ | MapFlags::PROT_WRITE;
+        Mapping::new(PAGE_SIZE, flags).map(Self)
+    }
+
+    /// Opens it.
+    pub fn open(&self) {
+        self.0.touch(0);
+    }
+
+    /// Waits until it is open.
+    pub fn wait(&self) {
+        while self.0.peek(0) == 0 {
+            core::hint::spin_loop();
+        }
     }
 }

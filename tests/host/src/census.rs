@@ -18,6 +18,13 @@ pub struct Census {
     traces: (usize, usize),
 }
 
+impl Census {
+    /// All but free frames: memory that was touched stays.
+    pub fn without_memory(self) -> Self {
+        Self { frames_free: 0, ..self }
+    }
+}
+
 /// Counts.
 pub fn census(user: &User) -> Census {
     user.peek(|kernel| Census {

@@ -22,7 +22,7 @@ pub use abi::{ANONYMOUS, LOWEST_FREE, PAGE_SIZE, STACK_SIZE, STACK_TOP, USER_END
 pub use census::{Census, census, leaves_nothing};
 pub use daemon::{Notes, daemon, daemon_that, file_server, is, kill};
 pub use kernel_core::error::Errno;
-pub use kernel_sim::{Action, Answer, Disk, Fault, Finished, Socket, System, User, audit};
+pub use kernel_sim::{Action, Answer, Disk, Entry, Fault, Finished, Socket, System, User, audit};
 
 /// A millisecond in nanoseconds.
 pub const MS: u64 = 1_000_000;

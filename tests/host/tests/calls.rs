@@ -82,6 +82,7 @@ fn pointers(fd: usize, word: usize) -> Vec<Try> {
         must("mmap", [ANONYMOUS, 0, map, 0, 0, 0], 1, None),
         must("munmap", [0, PAGE_SIZE, 0, 0, 0, 0], 0, Some(1)),
         must("mprotect", [0, PAGE_SIZE, 0, 0, 0, 0], 0, Some(1)),
+        must("msync", [0, PAGE_SIZE, 0, 0, 0, 0], 0, Some(1)),
         must("futex", [0, 0, 0, 0, 0, 0], 0, None),
         may("futex", [word, 0, 0, 0, 0, 0], 3),
         must("nanosleep", [0, 0, 0, 0, 0, 0], 0, None),
@@ -168,7 +169,8 @@ fn a_pointer_that_leads_nowhere_is_an_error_in_every_call() {
                 arguments[pointer] = place;
                 let answer = user.call(number_of(name), arguments);
                 let is_refused = matches!(answer, Err(Errno(errno)) if REFUSALS.contains(&errno));
-                let is_mapped_lazily = matches!(name, "munmap" | "mprotect") && place == USER_START;
+                let is_mapped_lazily =
+                    matches!(name, "munmap" | "mprotect" | "msync") && place == USER_START;
                 let starts_a_thread = name == "thread_new" && place == USER_START;
                 assert!(
                     is_refused || is_mapped_lazily || starts_a_thread,

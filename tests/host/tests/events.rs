@@ -159,6 +159,62 @@ fn a_device_line_is_an_event_until_it_is_acknowledged() {
     });
 }
 
+/// Two devices on one wire: each has its own count, and the wire is quiet until both have looked.
+#[test]
+fn a_shared_line_waits_for_all_who_share_it() {
+    story_on_any(|user| {
+        let first = user.open("irq:5?shared", O_RDWR).expect("root may");
+        let second = user.open("irq:5?shared", O_RDWR).expect("it is shared");
+        assert_eq!(user.open("irq:5", O_RDWR), error(EBUSY), "not for one alone");
+        let is_unmasked = |user: &mut User| user.peek(|kernel| kernel.machine.is_unmasked(5));
+        user.peek(|kernel| kernel.machine.fire_line(5));
+        let one = 1u64.to_ne_bytes();
+        assert_eq!(user.read(first, 8), Ok(one.to_vec()));
+        assert_eq!(user.write(first, &one), Ok(8));
+        assert!(!is_unmasked(user), "the other has not looked");
+        assert_eq!(user.read(second, 8), Ok(one.to_vec()));
+        assert_eq!(user.write(second, &one), Ok(8));
+        assert!(is_unmasked(user));
+        // One that goes away keeps nobody waiting.
+        user.peek(|kernel| kernel.machine.fire_line(5));
+        let two = 2u64.to_ne_bytes();
+        assert_eq!(user.read(first, 8), Ok(two.to_vec()));
+        assert_eq!(user.write(first, &two), Ok(8));
+        user.close(second).expect("it is open");
+        assert!(is_unmasked(user));
+        user.close(first).expect("it is open");
+        let alone = user.open("irq:5", O_RDWR).expect("nobody has it");
+        assert_eq!(user.open("irq:5?shared", O_RDWR), error(EBUSY), "it is somebody's alone");
+        user.close(alone).expect("it is open");
+    });
+}
+
+#[test]
+fn a_line_is_led_where_its_route_says() {
+    story_on_any(|user| {
+        let route = user.open("irq:5/route", O_RDWR).expect("root may");
+        assert_eq!(user.read(route, 32).as_deref(), Ok(&b"cpu=0\n"[..]));
+        for text in ["cpu=0", "rr", "lowest", "all\n"] {
+            assert_eq!(user.write(route, text.as_bytes()), Ok(text.len()), "{text}");
+        }
+        assert_eq!(user.peek(|kernel| kernel.machine.route_of(5)), Some(None), "to all");
+        for text in ["", "cpu=", "cpu=999", "some", "a text that is much too long"] {
+            assert_eq!(user.write(route, text.as_bytes()), error(EINVAL), "{text}");
+        }
+        let again = user.open("irq:5/route", O_RDWR).expect("root may");
+        assert_eq!(user.read(again, 32).as_deref(), Ok(&b"all\n"[..]));
+        let line = user.open("irq:5", O_RDWR).expect("root may");
+        user.peek(|kernel| kernel.machine.fire_line(5));
+        assert!(user.read(line, 8).is_ok());
+        let info = user.open("irq:info", O_RDONLY).expect("anybody may");
+        let text = String::from_utf8(user.read(info, 4096).expect("it is text")).expect("as is");
+        assert!(text.starts_with("LINE USE ROUTE FILES COUNT CPU0"), "{text}");
+        assert!(text.lines().any(|line| line.starts_with("5 alone all 1 1")), "{text}");
+        assert_eq!(user.read(info, 4096), Ok(Vec::new()));
+        assert_eq!(user.open("irq:msi?cpu=999", O_RDWR), error(ENOENT));
+    });
+}
+
 /// The line that a device makes fire by writing the message.
 fn line_of(user: &mut User, line: usize) -> u8 {
     let teller = user.dup(line, b"message").expect("it has one");

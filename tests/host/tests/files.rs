@@ -153,7 +153,7 @@ fn a_zombie_can_still_be_looked_at() {
         let child = user.fork(|user| user.exit(3));
         user.sleep(1);
         assert_eq!(status_of(user, child, "State"), "Z (ended)");
-        for name in ["name", "exe", "cmdline", "maps", "cwd"] {
+        for name in ["name", "exe", "cmdline", "maps", "limits", "cwd"] {
             assert!(user.read_text(&format!("proc:{child}/{name}")).is_ok(), "{name}");
         }
         let open = user.open(&format!("proc:{child}/status"), O_RDONLY).expect("it is there");

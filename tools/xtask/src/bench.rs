@@ -30,7 +30,8 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     });
     let (first, second) = (first?, second?);
     print!("{first}");
-    let measured = Measured::parse(&first)?;
+    let mut measured = Measured::parse(&first)?;
+    measured.add_emergency(&emergency(&machine)?)?;
     let mut complaints = measured.calibration_faults();
     if let Some(difference) = first_difference(&first, &second) {
         complaints.push(format!("two runs differ: {difference}"));
@@ -45,11 +46,24 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
 }
 
 fn measure(machine: &Machine, name: &str) -> Result<String> {
+    output_of(machine, "bench", name)
+}
+
+/// The record of an emergency that sends some ten thousand pages to a store in memory and back. A
+/// tick is an instruction and a nanosecond there.
+fn emergency(machine: &Machine) -> Result<String> {
+    const OPTIONS: &str = "emergency.store=ram:300 emergency.secrecy=off";
+    const COMMAND: &str = "sleep 60 | /bin/demo/document 1 48 >/dev/null & sleep 20; \
+        emerg test >/dev/null; cat emergency:log";
+    output_of(&machine.with(OPTIONS), COMMAND, "bench-emergency")
+}
+
+fn output_of(machine: &Machine, command: &str, name: &str) -> Result<String> {
     let mut output = Vec::new();
-    match exec::run(machine, "bench", LIMIT, name, &mut output)? {
-        Outcome::Status(0) => String::from_utf8(output).context("bench printed something else"),
+    match exec::run(machine, command, LIMIT, name, &mut output)? {
+        Outcome::Status(0) => String::from_utf8(output).context("it printed something else"),
         Outcome::Status(status) => {
-            bail!("bench ended with {status}:\n{}", String::from_utf8_lossy(&output))
+            bail!("{command} ended with {status}:\n{}", String::from_utf8_lossy(&output))
         }
         Outcome::Failed(report) => bail!(report),
     }

@@ -29,6 +29,7 @@ Options:
   --mem MIB         memory                   (512)
   --debug-port PORT a second serial port for gdbserver, at this TCP port of the host
   --disk FILE       a disk image, read and written; may be repeated
+  --bus BUS         what disks hang on: virtio, nvme or ahci (virtio)
   --store           a disk for the emergency store, freshly made
   --kvm             hardware virtualisation instead of emulation
   --append TEXT     more kernel command line; may be repeated
@@ -84,6 +85,7 @@ impl Request {
                     machine.debug_line = Some(format!("tcp:127.0.0.1:{port},server=on,wait=off"));
                 }
                 Long("disk") => machine.disks.push(parser.value()?.into()),
+                Long("bus") => machine.bus = parser.value()?.parse()?,
                 Long("store") => machine.has_store = true,
                 Long("kvm") => machine.accelerator = Accelerator::Kvm,
                 Long("append") => machine.append.push(parser.value()?.string()?),

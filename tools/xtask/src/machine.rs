@@ -5,6 +5,7 @@
 
 use crate::firmware;
 use crate::store::StoreDisk;
+use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +31,43 @@ pub(crate) enum Serial<'a> {
     Terminal(&'a Path),
     /// Only a file.
     File(&'a Path),
+}
+
+/// What disks hang on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Bus {
+    /// A virtio block device each.
+    #[default]
+    Virtio,
+    /// An NVM Express controller each.
+    Nvme,
+    /// The ports of the chipset's AHCI controller.
+    Ahci,
+}
+
+impl Bus {
+    /// QEMU's device for disk `number`, whose drive is `disk` and that number.
+    fn device(self, number: usize) -> String {
+        match self {
+            Self::Virtio => format!("virtio-blk-pci,drive=disk{number}"),
+            Self::Nvme => format!("nvme,serial={number},drive=disk{number}"),
+            Self::Ahci => format!("ide-hd,bus=ide.{number},drive=disk{number}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Bus {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "virtio" => Ok(Self::Virtio),
+            "nvme" => Ok(Self::Nvme),
+            "ahci" => Ok(Self::Ahci),
+            _ => Err(format!("no bus is called {name}: virtio, nvme or ahci")),
+        }
+    }
 }
 
 /// The guest's screen.
@@ -60,6 +98,10 @@ pub(crate) struct Machine {
     pub(crate) debug_line: Option<String>,
     /// Disk images, in the order of their PCI devices.
     pub(crate) disks: Vec<PathBuf>,
+    /// What they hang on.
+    pub(crate) bus: Bus,
+    /// More words for QEMU.
+    pub(crate) more: Vec<String>,
     /// What a story's own disk is copied from.
     pub(crate) image: PathBuf,
     /// A device that ends QEMU with a code. Without it a panicked kernel's screen can be seen.
@@ -91,6 +133,8 @@ impl Default for Machine {
             append: Vec::new(),
             debug_line: None,
             disks: Vec::new(),
+            bus: Bus::default(),
+            more: Vec::new(),
             image: "build/disk.img".into(),
             has_exit_device: true,
             display: Display::None,
@@ -138,7 +182,7 @@ impl Machine {
         for (number, disk) in self.disks.iter().enumerate() {
             let drive = format!("if=none,format=raw,id=disk{number},file=");
             command.arg("-drive").arg(with_path(&drive, disk));
-            command.args(["-device", &format!("virtio-blk-pci,drive=disk{number}")]);
+            command.args(["-device", &self.bus.device(number)]);
         }
         command.args(serial_arguments(serial));
         if let Some(line) = &self.debug_line {
@@ -147,6 +191,7 @@ impl Machine {
         if let Some(image) = store {
             command.args(self.store.arguments(image));
         }
+        command.args(&self.more);
         match &self.firmware {
             Some(file) => command.args(firmware::arguments(file)),
             None => {
@@ -252,6 +297,20 @@ mod tests {
         for needed in ["shift=0", "sleep=off", "max,-erms,-fsrm", "-seed 1", "clock=vm"] {
             assert!(line.contains(needed), "{needed} is missing: {line}");
         }
+    }
+
+    #[test]
+    fn disks_hang_on_the_bus_that_was_chosen() {
+        for (bus, device) in [
+            ("virtio", "virtio-blk-pci,drive=disk0"),
+            ("nvme", "nvme,serial=0,drive=disk0"),
+            ("ahci", "ide-hd,bus=ide.0,drive=disk0"),
+        ] {
+            let (bus, disks) = (bus.parse().unwrap(), vec!["d".into()]);
+            let line = words(&Machine { bus, disks, ..Machine::default() }, Serial::Pipe);
+            assert!(line.contains(device), "{line}");
+        }
+        assert!("scsi".parse::<Bus>().is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod interactive;
 mod machine;
 mod picture;
 mod qmp;
+mod root;
 mod run;
 mod store;
 mod stories;

@@ -48,13 +48,22 @@ fn story_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The story once for each number of CPUs.
+/// The story once for each number of CPUs and each bus; the first bus is not in the name.
 fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial> {
-    story.cpus.clone().into_iter().map(move |cpus| {
-        let name = format!("{}::smp{cpus}", story.name);
+    let buses = story.buses.clone();
+    let all = { buses }.into_iter().flat_map({
+        let cpus = story.cpus.clone();
+        move |bus| cpus.clone().into_iter().map(move |cpus| (bus, cpus))
+    });
+    all.map(move |(bus, cpus)| {
+        let mut name = format!("{}::smp{cpus}", story.name);
+        if bus != story.buses[0] {
+            name = format!("{name}::{bus:?}").to_lowercase();
+        }
         let mut machine =
             Machine { cpus, memory_mib: story.memory_mib, ..machine.with(&*story.append) };
         machine.has_store = story.has_store;
+        (machine.bus, machine.more) = (bus, story.qemu.clone());
         machine.store = story.store.clone();
         if story.has_screen {
             machine.display = Display::Hidden;
@@ -72,7 +81,8 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
 }
 
 fn tell(story: &Story, machine: &Machine) -> Result<()> {
-    let name = format!("{}-smp{}", story.name, machine.cpus);
+    let bus = format!("{:?}", machine.bus).to_lowercase();
+    let name = format!("{}-smp{}-{bus}", story.name, machine.cpus);
     let disk = if story.has_disk { Some(FreshDisk::new(machine, &name)?) } else { None };
     let firmware = match story.has_firmware {
         true => Some(firmware::find()?.context("no UEFI firmware here: install OVMF")?),
@@ -115,6 +125,10 @@ fn take(
         let talk = dialogue.take().context("no machine is running")?;
         return forbid(story, talk.text());
     }
+    if let Step::Disk(step) = step {
+        ensure!(dialogue.is_none(), "a machine is using the disk");
+        return step.take(machine.disks.first().context("the story has no disk")?);
+    }
     if let Step::EspRemove(_) | Step::EspWrite(..) = step {
         ensure!(dialogue.is_none(), "the disk is in use");
         let disk = machine.disks.first().context("the story has no disk")?;
@@ -153,7 +167,7 @@ fn take(
             step.take(image).map_err(|error| talk.failed(&format!("{error:#}")))?;
         }
         Step::Exec(_) | Step::Cut | Step::KernelGdb(..) => {}
-        Step::EspRemove(_) | Step::EspWrite(..) => {}
+        Step::Disk(_) | Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
 }

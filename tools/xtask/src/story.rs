@@ -4,6 +4,8 @@
 //! and its status) or part of one conversation over the serial console (`line`, `send`, `expect`,
 //! `ends`). tests/qemu/README.md describes every field.
 
+use crate::machine::Bus;
+use crate::root::{DiskStep, Wanted};
 use crate::store::{Device, Fault, StoreDisk, StoreStep};
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::{Regex, RegexBuilder};
@@ -31,6 +33,10 @@ pub(crate) struct Story {
     pub(crate) forbid: Vec<Regex>,
     /// Whether the machines of the story have a disk, the same one.
     pub(crate) has_disk: bool,
+    /// What the disk hangs on; once for each.
+    pub(crate) buses: Vec<Bus>,
+    /// More words for QEMU.
+    pub(crate) qemu: Vec<String>,
     /// Whether firmware boots that disk, instead of QEMU the kernel.
     pub(crate) has_firmware: bool,
     /// Whether the machines have a screen and a keyboard.
@@ -73,6 +79,8 @@ pub(crate) enum Step {
     KernelGdb(String, Vec<Regex>),
     /// Look into the emergency store, change it, or take it away.
     Store(StoreStep),
+    /// Look at the disk from the host, or write to it, while no machine runs.
+    Disk(DiskStep),
 }
 
 /// A command line and what must come of it.
@@ -129,6 +137,7 @@ impl Story {
         ensure!(!file.about.trim().is_empty(), "`about` says nothing");
         ensure!(!file.smp.is_empty() && !file.smp.contains(&0), "`smp` needs numbers of CPUs");
         ensure!(!file.step.is_empty(), "a story needs steps");
+        ensure!(!file.bus.is_empty(), "`bus` needs names of buses");
         let needs_disk = !file.firmware || (file.disk && file.append.is_empty());
         ensure!(needs_disk, "`firmware` needs `disk`, and has no `append`");
         let steps = file.step.into_iter().enumerate().map(|(index, step)| {
@@ -144,6 +153,8 @@ impl Story {
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
             has_disk: file.disk,
+            buses: file.bus,
+            qemu: file.qemu,
             has_firmware: file.firmware,
             has_screen: file.screen,
             off: file.off,
@@ -174,6 +185,10 @@ struct File {
     forbid: Vec<String>,
     #[serde(default)]
     disk: bool,
+    #[serde(default = "virtio")]
+    bus: Vec<Bus>,
+    #[serde(default)]
+    qemu: Vec<String>,
     #[serde(default)]
     firmware: bool,
     #[serde(default)]
@@ -184,6 +199,10 @@ struct File {
 
 fn one_cpu() -> Vec<u32> {
     vec![1]
+}
+
+fn virtio() -> Vec<Bus> {
+    vec![Bus::Virtio]
 }
 
 fn memory_mib() -> u32 {
@@ -232,6 +251,8 @@ struct FileStep {
     nmi: Option<String>,
     esp_remove: Option<String>,
     esp_write: Option<String>,
+    disk_holds: Option<Wanted>,
+    disk_put: Option<Wanted>,
 }
 
 impl FileStep {
@@ -289,6 +310,15 @@ impl FileStep {
             ensure!(is_alone, "what is done to the store stands alone");
             return Ok(Step::Store(step));
         }
+        let mut disk_steps =
+            [self.disk_holds.map(DiskStep::Holds), self.disk_put.map(DiskStep::Put)]
+                .into_iter()
+                .flatten();
+        if let Some(step) = disk_steps.next() {
+            let is_alone = !says_more && !self.cut && disk_steps.next().is_none();
+            ensure!(is_alone, "what is done to the disk stands alone");
+            return Ok(Step::Disk(step));
+        }
         if self.cut {
             ensure!(!says_more, "`cut` stands alone");
             return Ok(Step::Cut);
@@ -312,7 +342,7 @@ impl FileStep {
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
                  `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`, \
-                 `esp_remove`, `esp_write`"
+                 `esp_remove`, `esp_write`, `disk_*`"
             ),
         }
     }
@@ -370,6 +400,8 @@ mod tests {
             "about = 'x'",
             "about = ''\n[[step]]\nexec = 'true'",
             "about = 'x'\nstep = []",
+            "about = 'x'\nbus = []\n[[step]]\nexec = 'true'",
+            "about = 'x'\nbus = ['scsi']\n[[step]]\nexec = 'true'",
             "about = 'x'\nfirmware = true\n[[step]]\nexec = 'true'",
             "about = 'x'\n[[step]]\nkeys = 'x'\nshows = 'x'",
             "about = 'x'\n[[step]]\nkeys = 'x'\nline = 'x'",
@@ -383,6 +415,8 @@ mod tests {
             "about = 'x'\n[[step]]\ncut = true\nline = 'x'",
             "about = 'x'\n[[step]]\nstore_flip = 1\nline = 'x'",
             "about = 'x'\n[[step]]\nstore_holds = 'x'\nmonitor = 'x'",
+            "about = 'x'\n[[step]]\ndisk_holds = { path = 'x' }",
+            "about = 'x'\n[[step]]\ncut = true\ndisk_put = { path = 'x', text = 'x' }",
             "about = 'x'\nstore_device = 'floppy'\n[[step]]\nexec = 'x'",
             "about = 'x'\nstore_faults = ['erase 1..2']\n[[step]]\nexec = 'x'",
         ] {

@@ -22,12 +22,14 @@
 
 mod basic;
 mod calibrate;
+mod disk;
 mod events;
 mod files;
 mod library;
 mod memory;
 mod pipes;
 mod processes;
+mod raw_disk;
 mod ring;
 mod sample;
 mod schemes;
@@ -54,12 +56,14 @@ Groups:
   ring       a token going round many processes
   schemes    calls to a scheme that a daemon serves
   files      files of ram:
+  disk       a file system on a disk in memory
   processes  fork, exec, wait, threads, kill
   growth     fork against memory and against processes
   memory     faults, mapping, protecting
   events     event queues with many descriptors
   signals    signals to oneself
   trace      stops of a traced thread, its registers and memory
+  raw_disk   a partition of disk:, disk:0p2, which stays as it is
   library    std's threads, locks and memory
 
 Options:
@@ -81,13 +85,14 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 13] = [
+const GROUPS: [(&str, Group); 15] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
     ("ring", ring::run),
     ("schemes", schemes::run),
     ("files", files::run),
+    ("disk", disk::run),
     ("processes", processes::run),
     ("growth", processes::growth),
     ("memory", memory::run),
@@ -95,6 +100,7 @@ const GROUPS: [(&str, Group); 13] = [
     ("signals", signals::run),
     ("library", library::run),
     ("trace", trace::run),
+    ("raw_disk", raw_disk::run),
 ];
 
 fn main() -> ExitCode {

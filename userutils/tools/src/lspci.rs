@@ -19,7 +19,8 @@ Options:
   --version   print the version
 
 ADDRESS is bus, device and function, ID vendor and device, CLASS class,
-subclass and interface, all in hex.
+subclass and interface, all in hex. INTERRUPTS is what it can send: messages by
+MSI-X or MSI, or a signal on a wire.
 
 Examples:
   lspci
@@ -44,6 +45,7 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
         ("ID", "id"),
         ("CLASS", "class"),
         ("INTERRUPTS", "interrupts"),
+        ("DRIVER", "driver"),
         ("KIND", "kind"),
     ]);
     for name in names {
@@ -67,7 +69,7 @@ fn row(name: &str, text: &str) -> Vec<Cell> {
         _ => "msix",
     };
     let id = format!("{}:{}", value("vendor"), value("device"));
-    let cells = [name, &id, class, interrupts, kind(class)];
+    let cells = [name, &id, class, interrupts, value("driver"), kind(class)];
     cells.map(|text| Cell::Text(text.to_owned())).to_vec()
 }
 
@@ -95,10 +97,14 @@ mod tests {
 
     #[test]
     fn a_device_is_a_row() {
-        let text = "vendor 8086\ndevice 2922\nclass 010601\nrevision 02\nmsi 1\nline a\n";
-        let mut listing = Listing::new(&[("", "a"), ("", "i"), ("", "c"), ("", "n"), ("", "k")]);
+        let text = "vendor 8086\ndevice 2922\nclass 010601\nrevision 02\nmsi 1\nline a\n\
+                    driver ahcid\nirq 0 40\n";
+        let mut listing = Listing::new(&["a", "i", "c", "n", "d", "k"].map(|key| ("", key)));
         listing.rows.push(row("00:1f.2", text));
         let shown = listing.render(false);
-        assert!(shown.contains("00:1f.2  8086:2922  010601  msi  AHCI controller"), "{shown}");
+        assert!(
+            shown.contains("00:1f.2  8086:2922  010601  msi  ahcid  AHCI controller"),
+            "{shown}"
+        );
     }
 }

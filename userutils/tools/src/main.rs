@@ -5,6 +5,7 @@
 
 mod arguments;
 mod columns;
+mod df;
 mod dmesg;
 mod emerg;
 mod failure;
@@ -15,7 +16,9 @@ mod inspect;
 mod kill;
 mod limit;
 mod lsblk;
+mod lsirq;
 mod lspci;
+mod mkfs;
 mod mount;
 mod process;
 mod ps;
@@ -43,8 +46,9 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 25] = [
+const TOOLS: [Tool; 28] = [
     inspect::core::TOOL,
+    df::TOOL,
     dmesg::TOOL,
     emerg::DOCUMENT,
     emerg::TOOL,
@@ -53,10 +57,12 @@ const TOOLS: [Tool; 25] = [
     hexdump::TOOL,
     kill::TOOL,
     lsblk::TOOL,
+    lsirq::TOOL,
     inspect::lsof::TOOL,
     lspci::TOOL,
     emerg::LEAK,
     limit::TOOL,
+    mkfs::TOOL,
     mount::TOOL,
     inspect::pmap::TOOL,
     inspect::prof::TOOL,

@@ -1,10 +1,13 @@
 //! `mount`, `unmount` — where path prefixes lead.
 
+mod device;
+
 use crate::Tool;
 use crate::arguments::{Argument, Arguments};
 use crate::columns::{Cell, Listing};
 use crate::failure::{Failure, output};
 use crate::source;
+pub(crate) use device::PREFIX as DEVICE_SCHEME;
 
 pub(crate) const TOOL: Tool = Tool {
     name: "mount",
@@ -13,15 +16,21 @@ mount - list where path prefixes lead, or add one
 
 Usage: mount [--json]
        mount PREFIX TARGET
+       mount [-t TYPE] DEVICE PREFIX
 
 Options:
+  -t TYPE     redoxfs or fat, unless the device tells by itself
   --json      for programs
   -h, --help  print this text
   --version   print the version
 
+TARGET is a path in a scheme. DEVICE is a disk or partition of disk:, for which
+a daemon is started; unmount ends it.
+
 Examples:
   mount
   mount /tmp ram:/
+  mount disk:0p1 /boot
 
 Files:
   sys:mount
@@ -37,6 +46,8 @@ pub(crate) const UNMOUNT: Tool = Tool {
 unmount - take back what mount added
 
 Usage: unmount PREFIX
+
+A daemon that mount started for a device writes everything and ends.
 
 Options:
   -h, --help  print this text
@@ -54,9 +65,10 @@ See also: mount
 };
 
 fn mount(arguments: &mut Arguments) -> Result<u8, Failure> {
-    let (mut words, mut json) = (Vec::new(), false);
+    let (mut words, mut json, mut kind) = (Vec::new(), false, None);
     while let Some(argument) = arguments.next()? {
         match argument {
+            Argument::Short('t') => kind = Some(arguments.text()?),
             Argument::Long(name) if name == "json" => json = true,
             Argument::Word(word) => words.push(word),
             other => return Err(other.unexpected()),
@@ -64,6 +76,10 @@ fn mount(arguments: &mut Arguments) -> Result<u8, Failure> {
     }
     match &words[..] {
         [] => output(&listing(&source::read("sys", "mount")?).render(json))?,
+        [device, prefix] if device::is_one(device) => {
+            let target = device::serve(device, kind.as_deref())?;
+            tell("mount", &[prefix, &target])?;
+        }
         [prefix, target] => tell("mount", &[prefix, target])?,
         _ => return Err(Failure::Usage("a prefix and a target are needed".into())),
     }
@@ -79,7 +95,10 @@ fn unmount(arguments: &mut Arguments) -> Result<u8, Failure> {
     if let Some(more) = arguments.next()? {
         return Err(more.unexpected());
     }
+    let mounts = source::read("sys", "mount")?;
+    let target = mounts.lines().find_map(|line| line.strip_prefix(&prefix)?.strip_prefix(' '));
     tell("unmount", &[&prefix])?;
+    target.map_or(Ok(()), device::end)?;
     Ok(0)
 }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use crate::Tool;
 use crate::arguments::{Argument, Arguments};
 use crate::failure::Failure;
+use crate::{mount, source};
 
 pub(crate) const TOOL: Tool = Tool {
     name: "sync",
@@ -17,7 +18,7 @@ Options:
   -h, --help  print this text
   --version   print the version
 
-Without FILE: everything in file:.
+Without FILE: everything in file: and on disks that mount has mounted.
 
 Examples:
   sync /home/letter
@@ -38,10 +39,30 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
     }
     if files.is_empty() {
         files.push("/scheme/file/".to_owned());
+        files.extend(mounted(&source::read("sys", "scheme")?));
     }
     for file in files {
         let synced = File::open(&file).and_then(|file| file.sync_all());
         synced.map_err(|error| Failure::of(&file, error))?;
     }
     Ok(0)
+}
+
+/// The roots of the schemes that `mount` has started daemons for.
+fn mounted(list: &str) -> impl Iterator<Item = String> {
+    let names = list.lines().filter_map(|line| line.split_whitespace().next());
+    names
+        .filter(|name| name.starts_with(mount::DEVICE_SCHEME))
+        .map(|name| format!("/scheme/{name}/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounted_disks_are_found() {
+        let list = "file user 3\ndisk user 4\ndisk-0p2 user 9\n";
+        assert_eq!(mounted(list).collect::<Vec<_>>(), ["/scheme/disk-0p2/"]);
+    }
 }

@@ -10,6 +10,7 @@
 
 pub mod bits;
 pub mod block;
+pub mod daemon;
 pub mod hash;
 pub mod input;
 pub mod lot;
@@ -30,6 +31,7 @@ use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
 use crate::task::{Pid, QueueId};
 use alloc::boxed::Box;
+use daemon::Daemon;
 use input::Input;
 use picker::{Decision, Picker};
 use policy::Policy;
@@ -62,6 +64,8 @@ pub enum Phase {
 pub enum Stage {
     /// Finding out whose pages are whose.
     Count(Walk),
+    /// Measuring the disk, in a test.
+    Probe(Probe),
     /// The header says that pages are being written.
     Open,
     /// That header stays.
@@ -113,6 +117,19 @@ pub struct Walk {
     pub is_second: bool,
     /// Shared frames were met the first time.
     pub has_shared: bool,
+}
+
+/// How far measuring the disk is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Probe {
+    /// Pages to write, and then to read.
+    pub pages: usize,
+    /// How many of them have been.
+    pub done: usize,
+    /// They are being read.
+    pub is_reading: bool,
+    /// When writing or reading began.
+    pub began_ns: u64,
 }
 
 /// How far writing or reading is.
@@ -193,6 +210,8 @@ pub struct Emergency<M> {
     pub stage: Stage,
     /// What has been decided, until what is on its way has arrived.
     pub pending: Option<(Decision, Decider)>,
+    /// How often the disk has refused the header or the flush that this stage waits for.
+    pub header_tries: u8,
     /// Where pages go.
     pub store: Store<M>,
     /// Frames lose their contents once they are in the store, as if they had been given away.
@@ -211,6 +230,12 @@ pub struct Emergency<M> {
     pub policy: Policy,
     /// How long a job may save its work, in seconds.
     pub save_s: u64,
+    /// The program that decides in a person's stead.
+    pub daemon: Daemon,
+    /// This is a test: the disk is measured, everything goes there and back, and nobody is asked.
+    pub is_test: bool,
+    /// When a key was pressed that the screen does not show yet.
+    pub pressed_ns: Option<u64>,
     /// Jobs that save their work now.
     pub saving: Option<Saving>,
     /// Threads that wait to be told to save.
@@ -248,6 +273,7 @@ impl<M: Machine> Emergency<M> {
             level_changes: 0,
             stage: Stage::Done,
             pending: None,
+            header_tries: 0,
             store: Store::new(reserve, frames),
             is_erasing: false,
             snapshot: Snapshot::default(),
@@ -257,6 +283,9 @@ impl<M: Machine> Emergency<M> {
             input: Input::default(),
             policy: Policy::default(),
             save_s: SAVE_S,
+            daemon: Daemon::default(),
+            is_test: false,
+            pressed_ns: None,
             saving: None,
             told_to_save,
             resuming: None,

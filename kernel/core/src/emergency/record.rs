@@ -17,6 +17,10 @@ pub enum Decider {
     Person,
     /// The policy, because nobody answered.
     Policy,
+    /// The registered daemon.
+    Daemon,
+    /// Nobody: it was a test.
+    Test,
 }
 
 /// What became of a job.
@@ -76,6 +80,20 @@ pub struct Record {
     pub decided_ns: u64,
     /// The world went on.
     pub thawed_ns: u64,
+    /// When the pages began to be written, or read.
+    pub began_ns: u64,
+    /// Nanoseconds for writing all pages, and for bringing them back.
+    pub write_ns: u64,
+    /// As above.
+    pub read_ns: u64,
+    /// In a test: pages that went to the disk and back before, and the nanoseconds for each way.
+    pub raw_pages: usize,
+    /// As above.
+    pub raw_write_ns: u64,
+    /// As above.
+    pub raw_read_ns: u64,
+    /// The longest time from a key to its echo, in nanoseconds.
+    pub echo_ns: u64,
     /// Who decided.
     pub decider: Decider,
     /// Pages written to the store.
@@ -144,8 +162,18 @@ impl fmt::Display for Record {
         let decider = match self.decider {
             Decider::Person => "person",
             Decider::Policy => "policy",
+            Decider::Daemon => "daemon",
+            Decider::Test => "test",
         };
         writeln!(f, "decided_by: {decider}")?;
+        writeln!(f, "echo_us: {}", self.echo_ns / 1000)?;
+        writeln!(f, "write_ns: {}", self.write_ns)?;
+        writeln!(f, "read_ns: {}", self.read_ns)?;
+        if self.raw_pages > 0 {
+            writeln!(f, "raw_pages: {}", self.raw_pages)?;
+            writeln!(f, "raw_write_ns: {}", self.raw_write_ns)?;
+            writeln!(f, "raw_read_ns: {}", self.raw_read_ns)?;
+        }
         writeln!(f, "evacuated: {}", self.evacuated)?;
         writeln!(f, "restored: {}", self.restored)?;
         writeln!(f, "read_back: {}", self.read_back)?;

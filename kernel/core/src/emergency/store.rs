@@ -74,6 +74,10 @@ pub struct Store<M> {
     secrecy: Secrecy,
     cipher: Option<Cipher>,
     flight: Option<Flight>,
+    /// A header was written that no flush has covered.
+    is_unsettled: bool,
+    /// The header write that waits for a flush.
+    queued: Option<Operation>,
     key: Key,
     hashes: &'static mut [u64],
     /// Frames that are to be written.
@@ -113,6 +117,8 @@ impl<M: Machine> Store<M> {
             secrecy: Secrecy::default(),
             cipher: None,
             flight: None,
+            is_unsettled: false,
+            queued: None,
             key: Key::default(),
             hashes,
             wanted: Bits::new(wanted),
@@ -218,7 +224,15 @@ impl<M: Machine> Store<M> {
             self.write_header(machine, State::Idle).map_err(|_| "its disk cannot be written")?;
             self.wait(machine).map_err(|_| "its disk cannot be written")?;
         }
+        self.flush(machine).map_err(|_| "its disk cannot be flushed")?;
+        self.wait(machine).map_err(|_| "its disk cannot be flushed")?;
         Ok(left)
+    }
+
+    /// Slots that the disk has room for, as far as there are frames.
+    pub fn room(&self) -> usize {
+        let pages = self.io.as_ref().map_or(0, |io| io.capacity());
+        self.hashes.len().min(pages.saturating_sub(FIRST_SLOT) as usize)
     }
 
     /// Whether pages can be evacuated.
@@ -387,6 +401,20 @@ impl<M: Machine> Store<M> {
         }
     }
 
+    /// Starts writing zeroes to slots that hold nothing, or reading those: `most` at most from
+    /// `first` on.
+    pub fn probe_run(
+        &mut self,
+        machine: &mut M,
+        first: usize,
+        most: u32,
+        is_reading: bool,
+    ) -> Result<(), IoError> {
+        let (frame, room) = self.scratch.ok_or(IoError::Failed)?;
+        let run = Run { frame, ..self.run(first, most.min(room))? };
+        self.start(machine, if is_reading { Operation::Read(run) } else { Operation::Write(run) })
+    }
+
     /// Whether slots are to be overwritten before the world goes on.
     pub fn must_overwrite(&self) -> bool {
         self.secrecy == Secrecy::Overwrite && self.bare.count() > 0
@@ -469,7 +497,8 @@ impl<M: Machine> Store<M> {
         self.start(machine, Operation::Flush)
     }
 
-    /// Starts writing the header, over the older copy.
+    /// Starts writing the header, over the older copy. The newer one must stay meanwhile: if no
+    /// flush has covered it yet, one comes first.
     pub fn write_header(&mut self, machine: &mut M, state: State) -> Result<(), IoError> {
         let frame = self.header_frame.ok_or(IoError::Failed)?;
         self.header.state = state;
@@ -477,7 +506,13 @@ impl<M: Machine> Store<M> {
         self.header.encode(&mut self.encoded);
         machine.write(frame.start(), &self.encoded);
         let page = StoreHeader::page_of_copy(self.header.sequence);
-        self.start(machine, Operation::Write(Run { page, frame, count: HEADER_PAGES }))
+        let write = Operation::Write(Run { page, frame, count: HEADER_PAGES });
+        if self.is_unsettled {
+            self.queued = Some(write);
+            return self.start(machine, Operation::Flush);
+        }
+        self.is_unsettled = true;
+        self.start(machine, write)
     }
 
     fn start(&mut self, machine: &mut M, operation: Operation) -> Result<(), IoError> {
@@ -505,7 +540,33 @@ impl<M: Machine> Store<M> {
             }
         };
         self.flight = None;
-        Arrival::Over(flight.operation, result)
+        if flight.operation == Operation::Flush && result.is_ok() {
+            self.is_unsettled = false;
+        }
+        let Some(write) = self.queued.take() else {
+            if let (Operation::Write(run), Err(_)) = (flight.operation, result)
+                && run.page < FIRST_SLOT
+            {
+                self.take_number_back();
+            }
+            return Arrival::Over(flight.operation, result);
+        };
+        let started = result.and_then(|()| self.start(machine, write));
+        match started {
+            Ok(()) => {
+                self.is_unsettled = true;
+                Arrival::Pending
+            }
+            Err(error) => {
+                self.take_number_back();
+                Arrival::Over(write, Err(error))
+            }
+        }
+    }
+
+    /// A header was not written, or not whole: the next one goes over the same copy.
+    fn take_number_back(&mut self) {
+        self.header.sequence -= 1;
     }
 
     /// Waits for the operation, at boot, when there is nothing else to do.

@@ -12,6 +12,7 @@ use abi::LOWEST_FREE;
 use abi::number::O_CLOEXEC;
 use abi::redox::flag::*;
 use abi::redox::schemev2::Opcode;
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 
@@ -20,13 +21,21 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn open_path(
         &mut self,
         caller: Caller,
-        path: &str,
+        path: String,
         flags: usize,
     ) -> Outcome<DescriptionId> {
-        match self.namespace(caller.process).resolve(path)? {
-            Target::List => self.open_in_kernel(caller, place::SYS, "scheme", flags | O_DIRECTORY),
-            Target::Scheme { root: Root::Kernel(id), rest, .. } => {
-                self.open_in_kernel(caller, id, &rest, flags)
+        match self.namespace(caller.process).resolve(&path)? {
+            Target::List => {
+                let flags = flags | O_DIRECTORY;
+                let opened = self.open_in_kernel(caller, place::SYS, "scheme", flags)?;
+                Ok(self.describe(place::SYS, opened, flags, "sys:scheme".to_owned()))
+            }
+            Target::Scheme { root: Root::Kernel(id), name, rest } => {
+                let rest = rest.trim_end_matches('/');
+                let opened = self.open_in_kernel(caller, id, rest, flags)?;
+                let is_shown = !path.starts_with('/') && path.len() == name.len() + 1 + rest.len();
+                let shown = if is_shown { None } else { Some(joined(&name, ":", rest)) };
+                Ok(self.describe(id, opened, flags, shown.unwrap_or(path)))
             }
             Target::Scheme { root: Root::User(root), name, rest } => {
                 let shown = format!("{name}:{rest}");
@@ -48,8 +57,11 @@ impl<M: Machine> Kernel<M> {
         match scheme {
             SchemeId::Kernel(place) => {
                 let inside = KernelSchemes::<M>::get(place).path(self, number);
-                let joined = format!("{}/{path}", inside.trim_end_matches('/'));
-                self.open_in_kernel(caller, scheme, joined.trim_start_matches('/'), flags)
+                let whole = joined(inside.trim_end_matches('/'), "/", path);
+                let inside = whole.trim_matches('/');
+                let opened = self.open_in_kernel(caller, scheme, inside, flags)?;
+                let shown = joined(KernelSchemes::<M>::get(place).name(), ":", inside);
+                Ok(self.describe(scheme, opened, flags, shown))
             }
             SchemeId::User(_) => {
                 let shown = format!("{}/{path}", base.trim_end_matches('/'));
@@ -64,16 +76,15 @@ impl<M: Machine> Kernel<M> {
         id: SchemeId,
         path: &str,
         flags: usize,
-    ) -> Outcome<DescriptionId> {
+    ) -> Outcome<Opened> {
         let SchemeId::Kernel(place) = id else { return fail(ENODEV) };
         let scheme = KernelSchemes::<M>::get(place);
-        let path = path.trim_end_matches('/');
         let opened = scheme.open(self, caller, path, flags & !O_CLOEXEC)?;
         if let Err(stop) = self.check_opened(scheme, opened, flags) {
             scheme.close(self, opened.number);
             return Err(stop);
         }
-        Ok(self.describe(id, opened, flags, format!("{}:{path}", scheme.name())))
+        Ok(opened)
     }
 
     /// Whether a file that is there may be opened so. The same for all schemes of the kernel.
@@ -230,4 +241,13 @@ impl<M: Machine> Kernel<M> {
         }
         self.raise_scheme_list();
     }
+}
+
+/// Three strings as one, without the cost of formatting.
+fn joined(first: &str, between: &str, last: &str) -> String {
+    let mut whole = String::with_capacity(first.len() + between.len() + last.len());
+    whole.push_str(first);
+    whole.push_str(between);
+    whole.push_str(last);
+    whole
 }

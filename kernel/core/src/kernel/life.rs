@@ -4,7 +4,7 @@ use super::{Caller, Kernel};
 use crate::error::*;
 use crate::log::Level;
 use crate::machine::{Context, Machine, PowerOff};
-use crate::memory::{Space, SpaceId};
+use crate::memory::{Pages, Space, SpaceId};
 use crate::namespace::NamespaceId;
 use crate::task::{Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
@@ -157,6 +157,9 @@ impl<M: Machine> Kernel<M> {
         let mask = thread.signals.mask;
         let (interrupted, alternate) =
             (thread.signals.interrupted.clone(), thread.signals.alternate);
+        for file in child_space.held() {
+            self.descriptions[file.0].references += 1;
+        }
         let space = SpaceId(self.spaces.insert(child_space));
         let child = self.add_process(space, Some(caller.process));
         for (_, fd) in self.processes[child.0].files.iter() {
@@ -291,8 +294,18 @@ impl<M: Machine> Kernel<M> {
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.
         space.clear(&mut self.machine, &mut self.frames);
+        let files = space.let_go();
         self.frames.budgets.leave(space.budget, space.resident);
         self.machine.drop_space(&mut self.frames, space.tables);
+        files.into_iter().for_each(|file| self.release_description(file));
+    }
+
+    /// Takes pages out of a space, and closes files that it shows no more.
+    pub(crate) fn unmap_pages(&mut self, id: SpaceId, pages: Pages) {
+        let space = &mut self.spaces[id.0];
+        space.remove(&mut self.machine, &mut self.frames, pages);
+        let files = space.let_go();
+        files.into_iter().for_each(|file| self.release_description(file));
     }
 
     /// Children of an ended process become PID 1's.

@@ -30,6 +30,8 @@ pub enum Waiter {
     Saving,
     /// The job that comes back from the store: its next step.
     Resume,
+    /// The daemon's lease in an emergency.
+    Lease,
 }
 
 /// All timers.
@@ -111,6 +113,7 @@ impl<M: Machine> Kernel<M> {
                 Waiter::Crash(process) => self.crash_expired(process),
                 Waiter::Saving => self.saving_over(),
                 Waiter::Resume => self.resume_step(),
+                Waiter::Lease => self.end_lease(crate::emergency::daemon::Reply::Late),
                 Waiter::TimeFile(number) => {
                     self.clocks.expire(number);
                     self.raise((place::TIME, number), EventFlags::EVENT_READ);

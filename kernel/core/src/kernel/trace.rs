@@ -27,26 +27,32 @@ impl<M: Machine> Kernel<M> {
     /// What names a process for good.
     pub(crate) fn process_key(&self, process: ProcessId) -> ProcessKey {
         let record = &self.processes[process.0];
-        ProcessKey { pid: record.pid, started_ns: record.started_ns }
+        ProcessKey { place: process, pid: record.pid, started_ns: record.started_ns }
     }
 
     /// The process that a key names. `ESRCH` when it is gone.
+    #[inline]
     pub(crate) fn process_of(&self, key: ProcessKey) -> Outcome<ProcessId> {
-        let found = self.find_process(key.pid).filter(|found| self.process_key(*found) == key);
-        found.ok_or(Stop::Error(Errno(ESRCH)))
+        match self.processes.get(key.place.0) {
+            Some(have) if (have.pid, have.started_ns) == (key.pid, key.started_ns) => Ok(key.place),
+            _ => fail(ESRCH),
+        }
     }
 
     /// What names a thread for good.
     pub(crate) fn thread_key(&self, task: TaskId) -> ThreadKey {
         let thread = &self.tasks[task.0];
         let pid = self.processes[thread.process.0].pid;
-        ThreadKey { pid, tid: thread.tid, serial: thread.serial }
+        ThreadKey { place: task, pid, tid: thread.tid, serial: thread.serial }
     }
 
     /// The thread that a key names. `ESRCH` when it is gone.
+    #[inline]
     pub(crate) fn task_of(&self, key: ThreadKey) -> Outcome<TaskId> {
-        let found = self.tids.get(&key.tid).filter(|found| self.thread_key(**found) == key);
-        found.copied().ok_or(Stop::Error(Errno(ESRCH)))
+        match self.tasks.get(key.place.0) {
+            Some(have) if have.serial == key.serial => Ok(key.place),
+            _ => fail(ESRCH),
+        }
     }
 
     fn session_of(&self, task: TaskId) -> Option<SessionId> {
@@ -150,7 +156,11 @@ impl<M: Machine> Kernel<M> {
         match session.phase {
             Phase::Stopped(cause) => {
                 session.phase = Phase::Running;
+                let ended_call = session.ended_call.take();
                 self.set_going(task, cause, flags);
+                if let Some(number) = ended_call {
+                    self.call_ended(task, number);
+                }
             }
             // It has not stopped yet. What it will tell is told; what nobody waits for any more is
             // taken back.
@@ -301,7 +311,12 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn call_ended(&mut self, task: TaskId, number: usize) {
         let post = PtraceFlags::PTRACE_STOP_POST_SYSCALL;
         let step = PtraceFlags::PTRACE_STOP_SINGLESTEP;
-        if self.is_traced_for(task, post) {
+        if let Some(id) = self.session_of(task)
+            && matches!(self.session(id).phase, Phase::Stopped(_))
+        {
+            // The daemon that answered it is going. It is told when the thread goes on.
+            self.session(id).ended_call = Some(number);
+        } else if self.is_traced_for(task, post) {
             let answer = self.tasks[task.0].context().call().number;
             self.stop_task(task, event(post, [number, answer]));
         } else if self.is_traced_for(task, step) {
@@ -510,8 +525,11 @@ impl<M: Machine> Kernel<M> {
 
     /// The registers of a thread as its tracer sees them. One that is in a parked call stands
     /// before it. `EBUSY` while a CPU has them.
+    #[inline(always)]
     pub(crate) fn traced_registers(&mut self, task: TaskId) -> Outcome<IntRegisters> {
-        self.check_at_home(task)?;
+        if self.tasks[task.0].state != State::Traced {
+            self.check_at_home(task)?;
+        }
         let is_before = self.stands_before_call(task);
         let mut registers = self.tasks[task.0].context().registers();
         if is_before {
@@ -550,12 +568,15 @@ impl<M: Machine> Kernel<M> {
     /// Whether a thread shows itself as standing before a call that it has begun.
     fn stands_before_call(&self, task: TaskId) -> bool {
         let thread = &self.tasks[task.0];
+        if !thread.unfinished.is_parked {
+            return false;
+        }
         let at_call = PtraceFlags::PTRACE_STOP_PRE_SYSCALL | PtraceFlags::PTRACE_STOP_EXIT;
         let is_shown_inside = thread.session.is_some_and(|SessionId(place)| {
             let phase = self.traces.sessions[place].phase;
             matches!(phase, Phase::Stopped(cause) if at_call.contains(cause) && !cause.is_empty())
         });
-        thread.unfinished.is_parked && !is_shown_inside
+        !is_shown_inside
     }
 
     /// Whether a thread's registers can be looked at. Waits if it is about to stop; `EBUSY` if it

@@ -129,7 +129,7 @@ mod tests {
             }
             let mut found = Vec::new();
             for (pages, origin) in origins.pieces(run(0, 60)) {
-                for page in pages.start.0..pages.end.0 {
+                for _ in pages.start.0..pages.end.0 {
                     let first = origin.as_ref().map(|o| o.offset - pages.start.start() as u64);
                     prop_assert!(first.is_none_or(|first| first == 0));
                     found.push(origin.as_ref().map(|o| String::from(&*o.name)));

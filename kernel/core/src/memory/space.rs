@@ -8,6 +8,7 @@ use super::budget::BudgetId;
 use super::frames::{Frames, NoMemory};
 use super::origin::{Origin, Origins};
 use crate::error::{EACCES, EBUSY, EFAULT, ENOMEM, Errno};
+use crate::handle::DescriptionId;
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 use alloc::collections::BTreeMap;
@@ -64,6 +65,15 @@ pub struct Region {
     pub access: Access,
     /// What backs them.
     pub kind: Kind,
+    /// The file that a daemon shares with the program here. It stays open as long.
+    pub file: Option<DescriptionId>,
+}
+
+impl Region {
+    /// A region that shows no file.
+    pub fn new(pages: Pages, access: Access, kind: Kind) -> Self {
+        Self { pages, access, kind, file: None }
+    }
 }
 
 /// One address space.
@@ -89,6 +99,8 @@ pub struct Space<M: Machine> {
     /// Where the next search for free room begins: behind the last one found, or where room was
     /// made since.
     search_from: Page,
+    /// Files that regions name, each once. One reference each belongs to the space.
+    held: Vec<DescriptionId>,
 }
 
 impl<M: Machine> Space<M> {
@@ -106,6 +118,7 @@ impl<M: Machine> Space<M> {
             is_away: false,
             users: 0,
             search_from: SEARCH_START,
+            held: Vec::new(),
         })
     }
 
@@ -180,6 +193,43 @@ impl<M: Machine> Space<M> {
             }
         }
         self.regions.insert(pages.start.0, Region { pages, ..region });
+    }
+
+    /// Notes that regions name a file. Whether that is new, and takes a reference over.
+    pub fn hold(&mut self, file: DescriptionId) -> bool {
+        let is_new = !self.held.contains(&file);
+        if is_new {
+            self.held.push(file);
+        }
+        is_new
+    }
+
+    /// Files that some region names.
+    pub fn held(&self) -> &[DescriptionId] {
+        &self.held
+    }
+
+    /// Files that no region names any more. Their references are the caller's to drop.
+    pub fn let_go(&mut self) -> Vec<DescriptionId> {
+        if self.held.is_empty() {
+            return Vec::new();
+        }
+        let regions = &self.regions;
+        let is_named = |file: &DescriptionId| regions.values().any(|r| r.file == Some(*file));
+        let (kept, gone) = self.held.iter().partition(|file| is_named(file));
+        self.held = kept;
+        gone
+    }
+
+    /// The parts of `pages` that show files, lowest first.
+    pub fn shown_files(&self, pages: Pages) -> impl Iterator<Item = (Pages, DescriptionId)> {
+        self.touching(pages).filter_map(|region| Some((region.pages, region.file?)))
+    }
+
+    /// Whether every page of `pages` is in a region.
+    pub fn is_covered(&self, pages: Pages) -> bool {
+        let covered: usize = self.touching(pages).map(|r| overlap(r.pages, pages)).sum();
+        covered == pages.count()
     }
 
     /// A free run of `count` pages: at `hint` if there is one, else wherever there is room.
@@ -540,8 +590,7 @@ impl<M: Machine> Space<M> {
 
     /// Changes what `pages` allow. `ENOMEM` when part of them is no region, as POSIX has it.
     pub fn protect(&mut self, machine: &mut M, pages: Pages, access: Access) -> Result<(), Errno> {
-        let covered: usize = self.touching(pages).map(|r| overlap(r.pages, pages)).sum();
-        if covered != pages.count() {
+        if !self.is_covered(pages) {
             return Err(Errno(ENOMEM));
         }
         // What is not mapped no CPU remembers.
@@ -588,12 +637,14 @@ impl<M: Machine> Space<M> {
     }
 
     /// A copy for `fork`: private pages copy-on-write, shared ones shared, windows left out.
-    /// On failure the half-made copy has been taken apart again.
+    /// Files stay held: a reference to each of [`Space::held`] is the caller's to add. On failure the
+    /// half-made copy has been taken apart again.
     pub fn fork(&mut self, machine: &mut M, frames: &mut Frames) -> Result<Self, NoMemory> {
         if !frames.budgets.may_add(self.budget, self.resident) {
             return Err(NoMemory);
         }
         let mut child = Self::new(machine, frames)?;
+        child.held.clone_from(&self.held);
         (child.limit, child.budget) = (self.limit, self.budget);
         frames.budgets.join(child.budget, 0);
         let kept: Vec<Region> =

@@ -47,7 +47,7 @@ impl Window {
     /// Reserves the room in the daemon's space. `None` when there is none.
     pub fn new<M: Machine>(space: &mut Space<M>) -> Option<Self> {
         let pages = space.find_free(PAGES, Page(0))?;
-        space.add(Region { pages, access: Access::READ | Access::WRITE, kind: Kind::Window });
+        space.add(Region::new(pages, Access::READ | Access::WRITE, Kind::Window));
         Some(Self {
             first: pages.start,
             used: vec![0; PAGES / 64],

@@ -26,6 +26,8 @@ type Read<M> = fn(&mut Kernel<M>) -> String;
 
 /// The place of `save` among the files.
 const SAVE: usize = 6;
+/// The place of `daemon`.
+const DAEMON: usize = 9;
 type Write<M> = fn(&mut Kernel<M>, &str) -> Outcome<()>;
 
 /// One file.
@@ -47,10 +49,11 @@ impl<M: Machine> Rows<M> {
         Row { name: "snapshot", read: snapshot, write: None },
         Row { name: "pressure", read: pressure_text, write: None },
         Row { name: "policy", read: |k| policy(k) + "\n", write: Some(set_policy) },
-        Row { name: "ctl", read: |_| "enter\nresume PID\n".to_owned(), write: Some(command) },
+        Row { name: "ctl", read: |_| "enter\ntest\nresume PID\n".to_owned(), write: Some(command) },
         Row { name: "save", read: |_| String::new(), write: None },
         Row { name: "parked", read: parked, write: None },
         Row { name: "jobs", read: jobs, write: None },
+        Row { name: "daemon", read: daemon, write: Some(|_, _| fail(EPERM)) },
     ];
 }
 
@@ -73,7 +76,15 @@ impl<M: Machine> Scheme<M> for Emergency {
         if wants_write && !may_write {
             return fail(EACCES);
         }
-        Opened::positioned(k.texts.open(Subject::Emergency(index)))
+        let number = k.texts.open(Subject::Emergency(index));
+        if index == DAEMON
+            && wants_write
+            && let Err(error) = k.register_oom_daemon(caller.process, number)
+        {
+            k.texts.close(number);
+            return Err(error);
+        }
+        Opened::positioned(number)
     }
 
     fn read(
@@ -90,6 +101,16 @@ impl<M: Machine> Scheme<M> for Emergency {
                 None if at.is_nonblocking => fail(EAGAIN),
                 None => Err(Stop::Park(Wait::on(Reason::Event, k.emergency.told_to_save))),
             },
+            Subject::Emergency(DAEMON) if k.is_oom_daemon(caller.process) => {
+                match k.asks(caller.process) {
+                    Some((lease, missing)) => {
+                        let jobs = snapshot(k);
+                        Ok(format!("lease_ms: {lease}\nmissing: {missing}\n{jobs}"))
+                    }
+                    None if at.is_nonblocking => fail(EAGAIN),
+                    None => Err(Stop::Park(Wait::on(Reason::Event, k.emergency.told_to_save))),
+                }
+            }
             Subject::Emergency(row) => Ok((Rows::<M>::ALL[row].read)(k)),
             _ => fail(EISDIR),
         })
@@ -106,18 +127,25 @@ impl<M: Machine> Scheme<M> for Emergency {
         let Subject::Emergency(row) = k.texts.subject(number)? else { return fail(EISDIR) };
         let write = Rows::<M>::ALL[row].write.ok_or(Errno(EACCES))?;
         let command = k.copy_in_command(caller, from)?;
-        write(k, command.trim())?;
+        match row {
+            DAEMON => k.oom_daemon_says(caller.process, command.trim())?,
+            _ => write(k, command.trim())?,
+        }
         Ok(from.length)
     }
 
     fn close(&self, k: &mut Kernel<M>, number: usize) {
         k.texts.close(number);
+        k.forget_oom_daemon(number);
     }
 
     fn ready(&self, k: &mut Kernel<M>, number: usize) -> EventFlags {
         match k.texts.subject(number) {
             // Whether the reader itself is to save, reading tells.
             Ok(Subject::Emergency(SAVE)) if k.emergency.saving.is_none() => EventFlags::empty(),
+            Ok(Subject::Emergency(DAEMON)) if k.emergency.daemon.lease.is_none() => {
+                EventFlags::EVENT_WRITE
+            }
             _ => EventFlags::EVENT_READ | EventFlags::EVENT_WRITE,
         }
     }
@@ -156,6 +184,20 @@ pub(crate) fn shows_pressure(subject: Subject) -> bool {
 /// Whether a text tells who is to save.
 pub(crate) fn shows_saving(subject: Subject) -> bool {
     subject == Subject::Emergency(SAVE)
+}
+
+/// Whether a text asks the daemon.
+pub(crate) fn shows_daemon(subject: Subject) -> bool {
+    subject == Subject::Emergency(DAEMON)
+}
+
+/// Who is asked when memory runs out.
+fn daemon<M: Machine>(k: &mut Kernel<M>) -> String {
+    let Some(registered) = k.emergency.daemon.registered else { return "none\n".to_owned() };
+    let (pid, seconds) = (registered.pid, registered.after_ns / 1_000_000_000);
+    let name = Name(k.processes[registered.process.0].name().as_bytes()).to_string();
+    let lease = k.emergency.daemon.lease_ns / 1_000_000;
+    format!("pid: {pid}\nname: {name}\nafter_s: {seconds}\nlease_ms: {lease}\n")
 }
 
 /// Who has what now, by job: the processes of one group that run the same program.
@@ -227,12 +269,14 @@ fn set_policy<M: Machine>(k: &mut Kernel<M>, text: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// `enter`: the world stops now, as if memory had run out. `resume PID`: a parked job comes back.
+/// `enter`: the world stops now, as if memory had run out. `test`: it stops, the disk is measured,
+/// everything goes there and comes back, and the world goes on. `resume PID`: a parked job comes back.
 fn command<M: Machine>(k: &mut Kernel<M>, text: &str) -> Outcome<()> {
     match text {
-        "enter" if !k.emergency.is_enabled => fail(EPERM),
-        "enter" => {
+        "enter" | "test" if !k.emergency.is_enabled => fail(EPERM),
+        "enter" | "test" => {
             k.want_emergency();
+            k.emergency.is_test = text == "test";
             Ok(())
         }
         _ => {

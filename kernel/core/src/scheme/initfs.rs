@@ -149,7 +149,7 @@ impl<M: Machine> Scheme<M> for Initfs {
         let available = range.len().saturating_sub(offset).div_ceil(PAGE_SIZE);
         let first = archive(k)?.first_frame.0 + ((range.start + offset) / PAGE_SIZE) as u32;
         let pages = make_room(k, caller, map)?;
-        k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Private });
+        k.spaces[caller.space.0].add(Region::new(pages, access, Kind::Private));
         for index in 0..pages.count().min(available) {
             let frame = Frame(first + index as u32);
             k.frames.add_reference(frame);

@@ -186,7 +186,7 @@ fn map_dma<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: &Map, first: Fram
         return fail(EINVAL);
     }
     let pages = make_room(k, caller, map)?;
-    k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Wired });
+    k.spaces[caller.space.0].add(Region::new(pages, access, Kind::Wired));
     for index in 0..pages.count() {
         let frame = Frame(first.0 + index as u32);
         k.frames.add_reference(frame);
@@ -213,7 +213,7 @@ pub(super) fn map_physical<M: Machine>(
         return fail(EACCES);
     }
     let pages = make_room(k, caller, map)?;
-    k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Device });
+    k.spaces[caller.space.0].add(Region::new(pages, access, Kind::Device));
     for index in 0..count as usize {
         let frame = Frame(first as u32 + index as u32);
         let space = &mut k.spaces[caller.space.0];

@@ -11,13 +11,15 @@ use crate::memory::UserSlice;
 use crate::table::Table;
 use crate::task::Pid;
 use crate::trace::{SessionId, ThreadKey};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
 /// A number in a path, which has one spelling: neither `+7` nor `007` is 7.
-pub(super) fn parse_number<T: FromStr + ToString>(text: &str) -> Option<T> {
-    text.parse().ok().filter(|number: &T| number.to_string() == text)
+pub(super) fn parse_number<T: FromStr>(text: &str) -> Option<T> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let has_lead = text.len() > 1 && text.starts_with('0');
+    (is_plain && !has_lead).then(|| text.parse().ok())?
 }
 
 /// What an open text file shows.

@@ -27,7 +27,7 @@ const F_DUPFD_CLOEXEC: usize = 1030;
 pub(super) fn open<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [path, length, flags, ..] = a;
     let path = k.copy_path(caller.space, path, length)?;
-    let description = k.open_path(caller, &path, flags)?;
+    let description = k.open_path(caller, path, flags)?;
     k.install(caller.process, description, LOWEST_FREE, flags)
 }
 
@@ -372,6 +372,15 @@ fn stat_in_kernel<M: Machine>(k: &mut Kernel<M>, place: u8, number: usize) -> Ou
 /// `fd`
 pub(super) fn sync<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let id = k.description_of(caller, a[0])?;
+    sync_description(k, caller, id)
+}
+
+/// Waits until a file is safe on its medium.
+pub(super) fn sync_description<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    id: DescriptionId,
+) -> Outcome {
     let Description { scheme, number, .. } = k.descriptions[id.0];
     match scheme {
         SchemeId::Kernel(_) => Ok(0),

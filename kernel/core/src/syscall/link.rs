@@ -69,7 +69,7 @@ fn user_target<M: Machine>(
     path: &str,
 ) -> Outcome<(DescriptionId, String)> {
     match k.namespace(caller.process).resolve(path)? {
-        Target::Scheme { root: Root::User(root), rest, .. } => Ok((root, rest)),
+        Target::Scheme { root: Root::User(root), rest, .. } => Ok((root, rest.into_owned())),
         _ => fail(EXDEV),
     }
 }

@@ -81,7 +81,7 @@ pub(crate) fn make_room<M: Machine>(
     if space.is_reserved(pages) {
         return Err(Errno(EBUSY));
     }
-    space.remove(&mut k.machine, &mut k.frames, pages);
+    k.unmap_pages(caller.space, pages);
     Ok(pages)
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: 
         let space = &mut k.spaces[caller.space.0];
         let guard = Page(pages.start.0 + map.offset / PAGE_SIZE);
         if map.offset == 0 || !pages.contains(guard) {
-            space.add(Region { pages, access, kind: Kind::Private });
+            space.add(Region::new(pages, access, Kind::Private));
             return Ok(pages.start.start());
         }
         for (start, end, access) in [
@@ -109,17 +109,13 @@ pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: 
         ] {
             let pages = Pages { start, end };
             if pages.count() > 0 {
-                space.add(Region { pages, access, kind: Kind::Private });
+                space.add(Region::new(pages, access, Kind::Private));
             }
         }
         return Ok(pages.start.start());
     }
-    let counts = k.frames.totals();
-    if pages.count() > counts.free.saturating_sub(k.frames.reserve()) {
-        // Nobody has been promised this: asking for too much is a mistake, not an emergency.
-        return fail(ENOMEM);
-    }
-    k.spaces[caller.space.0].add(Region { pages, access, kind: Kind::Shared });
+    check_free(k, pages.count())?;
+    k.spaces[caller.space.0].add(Region::new(pages, access, Kind::Shared));
     for number in pages.start.0..pages.end.0 {
         let placed = k.frames.allocate().ok_or(Errno(ENOMEM)).and_then(|frame| {
             k.machine.zero(frame);
@@ -131,6 +127,13 @@ pub(crate) fn map_anonymous<M: Machine>(k: &mut Kernel<M>, caller: Caller, map: 
         }
     }
     Ok(pages.start.start())
+}
+
+/// `ENOMEM` unless there is memory for so many pages. Nobody has been promised it: asking for too
+/// much at once is a mistake, not an emergency.
+fn check_free<M: Machine>(k: &Kernel<M>, pages: usize) -> Result<(), Errno> {
+    let free = k.frames.totals().free.saturating_sub(k.frames.reserve());
+    if pages > free { Err(Errno(ENOMEM)) } else { Ok(()) }
 }
 
 /// Maps a frame whose reference the space takes over.
@@ -162,6 +165,7 @@ fn map_from_daemon<M: Machine>(
     {
         return fail(EACCES);
     }
+    check_free(k, map.size.div_ceil(PAGE_SIZE))?;
     let size = map.size.next_multiple_of(PAGE_SIZE) as u64;
     let arguments = [size, map.flags.bits() as u64, map.offset as u64, 0];
     let answer = k.ask(caller, server, plain(Opcode::MmapPrep, number, arguments))?;
@@ -173,8 +177,16 @@ fn map_from_daemon<M: Machine>(
             return Err(errno.into());
         }
     };
-    let kind = if is_shared { Kind::Shared } else { Kind::Private };
-    k.spaces[caller.space.0].add(Region { pages, access, kind });
+    let space = &mut k.spaces[caller.space.0];
+    if is_shared {
+        // What is written there belongs to the file, which stays open for it.
+        space.add(Region { pages, access, kind: Kind::Shared, file: Some(id) });
+        if space.hold(id) {
+            k.descriptions[id.0].references += 1;
+        }
+    } else {
+        space.add(Region::new(pages, access, Kind::Private));
+    }
     let shown = if is_shared { access } else { access - Access::WRITE };
     let mut result = Ok(pages.start.start());
     for (index, frame) in frames.into_iter().enumerate() {
@@ -185,7 +197,7 @@ fn map_from_daemon<M: Machine>(
         }
     }
     if result.is_err() {
-        k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+        k.unmap_pages(caller.space, pages);
     }
     result
 }
@@ -239,7 +251,7 @@ fn lend_frames<M: Machine>(
 /// `address, length`
 pub(super) fn unmap<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let pages = own_pages(k, caller, a[0], a[1])?;
-    k.spaces[caller.space.0].remove(&mut k.machine, &mut k.frames, pages);
+    k.unmap_pages(caller.space, pages);
     Ok(0)
 }
 
@@ -247,8 +259,28 @@ pub(super) fn unmap<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
 pub(super) fn protect<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let pages = own_pages(k, caller, a[0], a[1])?;
     let access = access_of(MapFlags::from_bits_truncate(a[2]))?;
+    let may_write = |file: DescriptionId| k.descriptions[file.0].is_writable();
+    let mut files = k.spaces[caller.space.0].shown_files(pages).map(|(_, file)| file);
+    let is_refused = access.contains(Access::WRITE) && !files.all(may_write);
+    drop(files);
+    if is_refused {
+        return fail(EACCES);
+    }
     k.spaces[caller.space.0].protect(&mut k.machine, pages, access)?;
     Ok(0)
+}
+
+/// `address, length`: has the daemon keep what the program wrote to the first file that is shared
+/// there. Answers where its pages end; 0 when there is no file left.
+pub(super) fn sync<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let pages = whole_pages(a[0], a[1])?;
+    let space = &k.spaces[caller.space.0];
+    if !space.is_covered(pages) {
+        return fail(ENOMEM);
+    }
+    let Some((shown, file)) = space.shown_files(pages).next() else { return Ok(0) };
+    super::file::sync_description(k, caller, file)?;
+    Ok(shown.end.start())
 }
 
 /// Whole pages that the caller may change. `EBUSY` for those of a request window.

@@ -205,6 +205,7 @@ calls! {
     52 own::SIGSUSPEND, "sigsuspend", 1 => signal::suspend;
     53 own::UMASK, "umask", 1 => process::umask;
     54 own::SIGALTSTACK, "sigaltstack", 2 => signal::alternate_stack, with registers;
+    55 own::MSYNC, "msync", 2 => memory::sync;
 }
 
 /// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.

@@ -288,9 +288,8 @@ pub(super) fn thread_exit<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argu
         && end <= USER_END;
     if is_good {
         let pages = Pages::covering(address, length);
-        let space = &mut k.spaces[caller.space.0];
-        if !space.is_reserved(pages) {
-            space.remove(&mut k.machine, &mut k.frames, pages);
+        if !k.spaces[caller.space.0].is_reserved(pages) {
+            k.unmap_pages(caller.space, pages);
         }
     }
     k.end_thread(caller.task);

@@ -5,51 +5,59 @@ use crate::machine::Machine;
 use crate::table::Table;
 use core::fmt;
 
-/// Why a thread is parked. `ps` prints it; nothing else can make a thread stop by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reason {
+/// Declares the reasons once: the list cannot lack one, nor can what is shown.
+macro_rules! reasons {
+    ($($(#[$about:meta])* $name:ident = $word:literal,)*) => {
+        /// Why a thread is parked. `ps` prints it; nothing else can make a thread stop by itself.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Reason {
+            $($(#[$about])* $name,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Reason] = &[$(Reason::$name),*];
+
+            /// Its word in `proc:PID/status`.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Reason::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// A scheme daemon owes an answer.
-    Reply,
+    Reply = "reply",
     /// Something to read.
-    Readable,
+    Readable = "readable",
     /// Room to write.
-    Writable,
+    Writable = "writable",
     /// Room in a daemon's request window.
-    Window,
+    Window = "window",
     /// An event in a queue.
-    Event,
+    Event = "event",
     /// A child to end.
-    Child,
+    Child = "child",
     /// A moment.
-    Time,
+    Time = "time",
     /// A futex to be woken.
-    Futex,
+    Futex = "futex",
     /// A signal.
-    Signal,
+    Signal = "signal",
     /// Memory: there was none left, and an emergency is to find some.
-    Memory,
+    Memory = "memory",
     /// A traced thread to stop, or to do something its tracer wants to know.
-    Tracee,
+    Tracee = "tracee",
     /// The tracer to say go on.
-    Tracer,
+    Tracer = "tracer",
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Reason::Reply => "reply",
-            Reason::Readable => "readable",
-            Reason::Writable => "writable",
-            Reason::Window => "window",
-            Reason::Event => "event",
-            Reason::Child => "child",
-            Reason::Time => "time",
-            Reason::Futex => "futex",
-            Reason::Signal => "signal",
-            Reason::Memory => "memory",
-            Reason::Tracee => "tracee",
-            Reason::Tracer => "tracer",
-        })
+        f.pad(self.word())
     }
 }
 

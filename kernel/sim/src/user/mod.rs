@@ -238,10 +238,15 @@ impl User {
 
     /// Back to where a signal found it.
     fn return_from_handler(&mut self) {
-        // Should the kernel have nothing to go back to, it goes on at 0, and dies there.
-        self.registers.rip = 0;
-        self.registers.rax = SIGRETURN;
-        self.hand_over(Trap::Call, None);
+        // Should the kernel have nothing to go back to, it goes on behind the call, and dies there.
+        // If it has moved back over the call, that is made again.
+        let call = signals::RESTORER;
+        self.registers.rip = call;
+        while self.registers.rip == call {
+            self.registers.rip = call + CALL_BYTES;
+            self.registers.rax = SIGRETURN;
+            self.hand_over(Trap::Call, None);
+        }
     }
 
     /// Gives the CPU back, and waits to get one again.

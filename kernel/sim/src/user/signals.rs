@@ -7,7 +7,7 @@ use abi::signal::{SIG_DFL, SIG_IGN, SigAction};
 use std::sync::Arc;
 
 /// Where handlers return to. Nothing runs there: [`User`] makes the call itself.
-const RESTORER: usize = TEXT + 8;
+pub(super) const RESTORER: usize = TEXT + 8;
 
 /// A closure that runs with the signal's number.
 pub type Handler = Arc<dyn Fn(&mut User, usize) + Send + Sync>;

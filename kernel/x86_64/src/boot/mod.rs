@@ -152,7 +152,7 @@ extern "C" fn main() -> ! {
     crate::panic::init(info.command_line());
     screen::init(&mut tables, &mut memory, info.framebuffer);
     let pci_windows = devices(&info, &mut tables, &mut memory);
-    let disk = store::find(&mut memory, info.command_line());
+    let disk = store::find(&mut tables, &mut memory, info.command_line());
     // SAFETY: the glue defines it with this very signature, by `start_with!`.
     unsafe { kernel_main(hand_over(&info, tables, memory, pci_windows, disk)) }
 }
@@ -173,8 +173,8 @@ pub struct Boot {
     pub archive: Option<(&'static [u8], Frame)>,
     /// The boot command line.
     pub command_line: String,
-    /// The emergency store's disk.
-    pub disk: Option<Box<dyn BlockIo<Pc>>>,
+    /// The emergency store's disk, or why there is none.
+    pub disk: Result<Box<dyn BlockIo<Pc>>, &'static str>,
     /// What the store needs to remember, if there is one.
     pub reserve: &'static mut [u64],
 }
@@ -270,7 +270,7 @@ fn hand_over(
     tables: KernelTables,
     mut memory: BootMemory,
     pci_windows: Vec<PciWindow>,
-    disk: Option<Box<dyn BlockIo<Pc>>>,
+    disk: Result<Box<dyn BlockIo<Pc>>, &'static str>,
 ) -> Boot {
     let ram = info.memory_map().iter().filter(|entry| entry.kind == RAM);
     let frames = ram.map(|entry| entry.end() / 4096).max().unwrap_or(0) as usize;
@@ -278,7 +278,7 @@ fn hand_over(
     let records = memory.run_anywhere(bytes.div_ceil(4096));
     // SAFETY: the records' memory is nobody else's, shown by the window, and any bits are valid.
     let frame_infos = unsafe { from_raw_parts_mut(physical::pointer(records), frames) };
-    let words = if disk.is_some() { reserve_words(frames) } else { 0 };
+    let words = if disk.is_ok() { reserve_words(frames) } else { 0 };
     let reserved = memory.run_anywhere((words * size_of::<u64>()).div_ceil(4096));
     // SAFETY: as above.
     let reserve = unsafe { from_raw_parts_mut(physical::pointer(reserved), words) };

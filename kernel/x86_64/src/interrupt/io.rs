@@ -142,6 +142,19 @@ pub(super) fn arrived(line: u8) {
     }
 }
 
+/// Leads a line to the CPU addressed by `to`, or to all. Only addresses of one byte can be told.
+pub(crate) fn route(line: u8, to: Option<u32>) {
+    /// Every CPU (82093AA, 3.2.4).
+    const EVERYBODY: u32 = 0xFF;
+    let all = ALL.lock();
+    let target = to.unwrap_or(EVERYBODY);
+    if line < LINES && target <= EVERYBODY {
+        if let Some((controller, register)) = all.route(all.wiring(line).0) {
+            controller.write(register + 1, target << 24);
+        }
+    }
+}
+
 /// Lets a line interrupt.
 pub(crate) fn unmask(line: u8) {
     if line < LINES {

@@ -53,7 +53,7 @@ pub(super) fn find() -> Option<Framebuffer> {
         }
     });
     let card = card?;
-    let address = card.memory()?;
+    let address = card.memory(0)?;
     card.enable();
     write(ENABLE, 0);
     write(WIDTH, SIZE.0);

@@ -19,6 +19,8 @@ mod register {
     pub(super) const HEADER: u8 = 0x0C;
     /// First address.
     pub(super) const BAR0: u8 = 0x10;
+    /// The first capability.
+    pub(super) const CAPABILITIES: u8 = 0x34;
     /// Of a bridge: the bus behind it in the second byte.
     pub(super) const BUSES: u8 = 0x18;
 }
@@ -27,6 +29,11 @@ mod register {
 const ENABLE: u32 = 0b111;
 /// In the header type: several functions.
 const MULTIPLE: u32 = 0x80;
+/// In the status, which is above the command: there is a list of capabilities, behind the first 64
+/// bytes, with room for so many.
+const HAS_CAPABILITIES: u32 = 1 << 20;
+const CAPABILITIES_START: u8 = 0x40;
+const CAPABILITIES_MAX: u32 = 48;
 const NOBODY: u32 = u32::MAX;
 /// A bridge to another PCI bus.
 const BRIDGE: u32 = 0x0604;
@@ -56,7 +63,8 @@ impl Device {
         unsafe { outl(ADDRESS, address) };
     }
 
-    fn read(self, register: u8) -> u32 {
+    /// A configuration register.
+    pub(super) fn read(self, register: u8) -> u32 {
         self.select(register);
         // SAFETY: reading the registers named above changes nothing.
         unsafe { inl(DATA) }
@@ -68,18 +76,46 @@ impl Device {
         (identity as u16, (identity >> 16) as u16)
     }
 
+    /// Class, subclass and programming interface.
+    pub(super) fn class(self) -> u32 {
+        self.read(register::CLASS) >> 8
+    }
+
+    /// The memory behind one of its six addresses (6.2.5.1), if that is memory.
+    pub(crate) fn memory(self, number: u8) -> Option<u64> {
+        if number >= 6 {
+            return None;
+        }
+        let at = register::BAR0 + 4 * number;
+        let low = self.read(at);
+        let high = match low >> 1 & 0b11 {
+            0b10 if number < 5 => u64::from(self.read(at + 4)),
+            _ => 0,
+        };
+        let base = high << 32 | u64::from(low & !0xF);
+        (low & 1 == 0 && base != 0).then_some(base)
+    }
+
+    /// Calls `look` with each capability's place and kind (6.7).
+    pub(super) fn capabilities(self, mut look: impl FnMut(u8, u8)) {
+        let has_list = self.read(register::COMMAND) & HAS_CAPABILITIES != 0;
+        let mut at = if has_list { self.read(register::CAPABILITIES) as u8 & !3 } else { 0 };
+        // A list that goes round in circles ends, too.
+        for _ in 0..CAPABILITIES_MAX {
+            if at < CAPABILITIES_START {
+                return;
+            }
+            let [kind, next, ..] = self.read(at).to_le_bytes();
+            look(at, kind);
+            at = next & !3;
+        }
+    }
+
     /// The first port of its first address, if that is ports.
     pub(super) fn ports(self) -> Option<u16> {
         let address = self.read(register::BAR0);
         let is_ports = address & 1 != 0;
         u16::try_from(address & !3).ok().filter(|port| is_ports && *port != 0)
-    }
-
-    /// Where its first address leads, if that is memory.
-    pub(crate) fn memory(self) -> Option<u64> {
-        let address = self.read(register::BAR0);
-        let is_memory = address & 1 == 0;
-        Some(u64::from(address & !0xF)).filter(|at| is_memory && *at != 0)
     }
 
     /// Lets it answer, and reach memory by itself.

@@ -1,40 +1,18 @@
-//! A virtio block device (VIRTIO 1.2, 5.2), polled, one request at a time, through the older
-//! interface of ports (4.1.4.10) that transitional devices keep: it needs no mapping and no
-//! capability lists.
+//! A virtio block device (VIRTIO 1.2, 5.2), polled, one request at a time.
 
+use super::disk::Polled;
 use super::pci::Device;
+use super::transport::{Queue, Transport};
 use crate::boot::memory::BootMemory;
-use crate::pc::Pc;
+use crate::paging::kernel::KernelTables;
 use crate::physical;
 use core::sync::atomic::{Ordering, fence};
-use kernel_core::emergency::block::{BlockIo, IoError, Operation, RUN_MAX};
+use kernel_core::emergency::block::{IoError, Operation, RUN_MAX};
 use kernel_core::memory::PhysicalAddress;
-use x86::io::{inl, inw, outb, outl, outw};
 
-/// Ports, counted from the device's first (VIRTIO 1.2, 4.1.4.10).
-mod port {
-    /// What the device can do.
-    pub(super) const DEVICE_FEATURES: u16 = 0;
-    /// What we want of it.
-    pub(super) const DRIVER_FEATURES: u16 = 4;
-    /// The selected queue's page number.
-    pub(super) const QUEUE_ADDRESS: u16 = 8;
-    /// The selected queue's size.
-    pub(super) const QUEUE_SIZE: u16 = 12;
-    /// Which queue is meant.
-    pub(super) const QUEUE_SELECT: u16 = 14;
-    /// There is something in this queue.
-    pub(super) const NOTIFY: u16 = 16;
-    /// How far setting up is; 0 resets.
-    pub(super) const STATUS: u16 = 18;
-    /// Its capacity in sectors, lower half; the upper half follows.
-    pub(super) const CAPACITY: u16 = 20;
-}
-
-/// Bits of the status (2.1).
-const ACKNOWLEDGE: u8 = 1;
-const DRIVER: u8 = 2;
-const DRIVER_OK: u8 = 4;
+/// Virtio's vendor number; block devices with the older interface, and those without it (4.1.2).
+const VENDOR: u16 = 0x1AF4;
+const BLOCK: [u16; 2] = [0x1001, 0x1042];
 
 /// The feature "can be told to flush" (5.2.3).
 const FLUSH_FEATURE: u32 = 1 << 9;
@@ -79,7 +57,7 @@ const HEADER_SIZE: u32 = 16;
 
 /// The device.
 pub(super) struct VirtioBlock {
-    ports: u16,
+    transport: Transport,
     queue_size: u16,
     capacity: u64,
     can_flush: bool,
@@ -89,58 +67,58 @@ pub(super) struct VirtioBlock {
     sent: u16,
     /// A flush was asked for that needs nothing to be done.
     is_flushed: bool,
+    is_up: bool,
 }
 
 impl VirtioBlock {
     /// Sets a device up. `None` when it is none that we can drive.
-    pub(super) fn new(device: Device, memory: &mut BootMemory) -> Option<Self> {
-        let ports = device.ports()?;
+    pub(super) fn new(
+        device: Device,
+        tables: &mut KernelTables,
+        memory: &mut BootMemory,
+    ) -> Option<Self> {
+        let (vendor, number) = device.identity();
+        if vendor != VENDOR || !BLOCK.contains(&number) {
+            return None;
+        }
         device.enable();
+        let transport = Transport::find(device, tables, memory)?;
         let memory = memory.run(QUEUE_PAGES + 1);
         let mut disk = Self {
-            ports,
+            transport,
             queue_size: 0,
             capacity: 0,
             can_flush: false,
             memory,
             sent: 0,
             is_flushed: false,
+            is_up: false,
         };
-        disk.reset();
-        let is_usable = (3..=QUEUE_MAX).contains(&disk.queue_size);
-        is_usable.then_some(disk)
+        disk.set_up()?;
+        Some(disk)
     }
 
-    /// Stops whatever the device does, and sets it up anew (3.1.1, 3.1.2).
-    pub(super) fn reset(&mut self) {
-        self.let_go();
+    /// Stops whatever the device does, and sets it up anew (3.1.1).
+    fn set_up(&mut self) -> Option<()> {
+        self.transport.stop();
         // SAFETY: the queue's pages are this driver's alone, and the device has just been stopped.
         unsafe { physical::pointer::<u8>(self.memory).write_bytes(0, QUEUE_PAGES * PAGE) };
-        self.sent = 0;
-        // SAFETY: these are the device's ports, found by its own configuration; the order is the
-        // manual's. The queue's address is memory of this driver.
-        unsafe {
-            outb(self.ports + port::STATUS, ACKNOWLEDGE);
-            outb(self.ports + port::STATUS, ACKNOWLEDGE | DRIVER);
-            let features = inl(self.ports + port::DEVICE_FEATURES) & FLUSH_FEATURE;
-            outl(self.ports + port::DRIVER_FEATURES, features);
-            self.can_flush = features != 0;
-            outw(self.ports + port::QUEUE_SELECT, 0);
-            self.queue_size = inw(self.ports + port::QUEUE_SIZE);
-            if self.queue_size > QUEUE_MAX {
-                return;
-            }
-            outl(self.ports + port::QUEUE_ADDRESS, (self.memory.0 / PAGE as u64) as u32);
-            outb(self.ports + port::STATUS, ACKNOWLEDGE | DRIVER | DRIVER_OK);
-            let half = |at| u64::from(inl(self.ports + port::CAPACITY + at));
-            self.capacity = (half(0) | half(4) << 32) / SECTORS;
+        let (features, size) = self.transport.begin(FLUSH_FEATURE)?;
+        self.can_flush = features & FLUSH_FEATURE != 0;
+        self.queue_size = size;
+        if !(3..=QUEUE_MAX).contains(&size) {
+            self.transport.stop();
+            return None;
         }
-    }
-
-    /// Stops the device: from here on it touches no memory.
-    pub(super) fn let_go(&mut self) {
-        // SAFETY: writing 0 to the status resets (2.1.2); the port is the device's.
-        unsafe { outb(self.ports + port::STATUS, 0) };
+        let place = |pointer: *mut u16| pointer as u64 - physical::WINDOW as u64;
+        self.transport.finish(&Queue {
+            descriptors: self.memory.0,
+            available: place(self.available()),
+            used: place(self.used()),
+        });
+        self.capacity = self.transport.sectors() / SECTORS;
+        self.is_up = true;
+        Some(())
     }
 
     fn at<T>(&self, offset: usize) -> *mut T {
@@ -164,7 +142,7 @@ impl VirtioBlock {
     }
 
     /// Puts a request into the queue.
-    pub(super) fn send(&mut self, operation: Operation) -> Result<(), IoError> {
+    fn put(&mut self, operation: Operation) -> Result<(), IoError> {
         let (kind, sector, data) = match operation {
             Operation::Flush => (FLUSH, 0, None),
             Operation::Write(run) => (WRITE, run.page * SECTORS, Some((run, NEXT))),
@@ -211,13 +189,13 @@ impl VirtioBlock {
             self.sent = self.sent.wrapping_add(1);
             available.add(1).write_volatile(self.sent);
             fence(Ordering::SeqCst);
-            outw(self.ports + port::NOTIFY, 0);
         }
+        self.transport.notify();
         Ok(())
     }
 
     /// Whether the request has been carried out.
-    pub(super) fn look(&mut self) -> Option<Result<(), IoError>> {
+    fn answer(&mut self) -> Option<Result<(), IoError>> {
         // SAFETY: the used ring and the status lie in this driver's own pages.
         unsafe {
             if self.used().add(1).read_volatile() != self.sent {
@@ -230,25 +208,29 @@ impl VirtioBlock {
     }
 }
 
-impl BlockIo<Pc> for VirtioBlock {
-    fn capacity(&self) -> u64 {
+impl Polled for VirtioBlock {
+    fn pages(&self) -> u64 {
         self.capacity
     }
 
-    fn start(&mut self, _: &mut Pc, operation: Operation) -> Result<(), IoError> {
+    fn send(&mut self, operation: Operation) -> Result<(), IoError> {
+        if !self.is_up {
+            return Err(IoError::Failed);
+        }
         if operation == Operation::Flush && !self.can_flush {
             // Such a device writes through (5.2.6.2): whatever was sent first is on the disk.
             self.is_flushed = true;
             return Ok(());
         }
-        self.send(operation)
+        self.put(operation)
     }
 
-    fn poll(&mut self, _: &mut Pc) -> Option<Result<(), IoError>> {
-        if core::mem::take(&mut self.is_flushed) { Some(Ok(())) } else { self.look() }
+    fn look(&mut self) -> Option<Result<(), IoError>> {
+        if core::mem::take(&mut self.is_flushed) { Some(Ok(())) } else { self.answer() }
     }
 
-    fn abandon(&mut self, _: &mut Pc) {
-        self.reset();
+    fn let_go(&mut self) {
+        self.is_up = false;
+        self.transport.stop();
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Check, Checked, fails, ok, same};
 
@@ -27,30 +28,48 @@ pub(super) const CHECKS: &[Check] = &[
     ("ram_bad_paths_are_told", bad),
 ];
 
+/// Where the checks have their rooms.
+static BASE: Mutex<&str> = Mutex::new("/tmp");
+
+fn base() -> &'static str {
+    *BASE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a check somewhere else.
+pub(super) fn at(place: &'static str, check: fn() -> Checked) -> Checked {
+    let set = |place| *BASE.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    let old = base();
+    set(place);
+    let checked = check();
+    set(old);
+    checked
+}
+
 /// A directory of one check's own.
-fn room(name: &str) -> Result<PathBuf, String> {
-    let room = PathBuf::from(format!("/tmp/check-{}-{name}", std::process::id()));
+pub(super) fn room(name: &str) -> Result<PathBuf, String> {
+    let room = PathBuf::from(format!("{}/check-{}-{name}", base(), std::process::id()));
     ok("room", fs::create_dir(&room))?;
     Ok(room)
 }
 
-fn leave(room: PathBuf) -> Checked {
+pub(super) fn leave(room: PathBuf) -> Checked {
     ok("leave", fs::remove_dir_all(room))
 }
 
-fn keeps() -> Checked {
+pub(super) fn keeps() -> Checked {
     let room = room("keeps")?;
     let path = room.join("file");
     ok("write", fs::write(&path, "hello"))?;
     same("read", ok("read", fs::read_to_string(&path))?.as_str(), "hello")?;
-    let by_scheme = path.display().to_string().replace("/tmp", "/scheme/ram");
+    let by_scheme = path.display().to_string();
+    let by_scheme = by_scheme.replace("/tmp", "/scheme/ram").replace("/home", "/scheme/file/home");
     same("scheme path", ok("read", fs::read_to_string(by_scheme))?.as_str(), "hello")?;
     ok("shorter", fs::write(&path, "x"))?;
     same("truncated", ok("stat", fs::metadata(&path))?.len(), 1)?;
     leave(room)
 }
 
-fn big() -> Checked {
+pub(super) fn big() -> Checked {
     let room = room("big")?;
     let path = room.join("file");
     let bytes: Vec<u8> = (0..5_000_000u32).map(|number| (number / 7) as u8).collect();
@@ -75,7 +94,7 @@ fn holes() -> Checked {
     leave(room)
 }
 
-fn appends() -> Checked {
+pub(super) fn appends() -> Checked {
     let room = room("appends")?;
     let path = room.join("file");
     let append = || OpenOptions::new().append(true).create(true).open(&path);
@@ -93,7 +112,7 @@ fn appends() -> Checked {
     leave(room)
 }
 
-fn names() -> Checked {
+pub(super) fn names() -> Checked {
     let room = room("names")?;
     let (old, new) = (room.join("old"), room.join("new"));
     ok("write", fs::write(&old, "old"))?;
@@ -113,7 +132,7 @@ fn names() -> Checked {
     leave(room)
 }
 
-fn listed() -> Checked {
+pub(super) fn listed() -> Checked {
     let room = room("listed")?;
     let mut expected: Vec<String> = (0..300).map(|index| format!("file-{index:03}")).collect();
     for name in &expected {
@@ -134,7 +153,7 @@ fn listed() -> Checked {
     leave(room)
 }
 
-fn unlinked() -> Checked {
+pub(super) fn unlinked() -> Checked {
     let room = room("unlinked")?;
     let path = room.join("file");
     let file =
@@ -148,7 +167,7 @@ fn unlinked() -> Checked {
     leave(room)
 }
 
-fn links() -> Checked {
+pub(super) fn links() -> Checked {
     let room = room("links")?;
     let (a, b) = (room.join("a"), room.join("b"));
     ok("write", fs::write(&a, "one"))?;
@@ -161,7 +180,7 @@ fn links() -> Checked {
     leave(room)
 }
 
-fn symlinks() -> Checked {
+pub(super) fn symlinks() -> Checked {
     let room = room("symlinks")?;
     ok("write", fs::write(room.join("file"), "text"))?;
     ok("relative", symlink("file", room.join("relative")))?;
@@ -178,7 +197,7 @@ fn symlinks() -> Checked {
     leave(room)
 }
 
-fn attributes() -> Checked {
+pub(super) fn attributes() -> Checked {
     let room = room("attributes")?;
     let path = room.join("file");
     ok("write", fs::write(&path, "x"))?;
@@ -198,7 +217,7 @@ fn attributes() -> Checked {
 }
 
 /// One page of a file, mapped.
-fn map(file: &File, flags: i32) -> Result<*mut u8, String> {
+pub(super) fn map(file: &File, flags: i32) -> Result<*mut u8, String> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: a new mapping where the kernel likes.
     let address =
@@ -209,13 +228,13 @@ fn map(file: &File, flags: i32) -> Result<*mut u8, String> {
     Ok(address.cast())
 }
 
-fn unmap(address: *mut u8) -> Checked {
+pub(super) fn unmap(address: *mut u8) -> Checked {
     // SAFETY: the mapping is this check's own and is not used any more.
     let status = unsafe { libc::munmap(address.cast(), 4096) };
     same("munmap", status, 0)
 }
 
-fn mapped() -> Checked {
+pub(super) fn mapped() -> Checked {
     let room = room("mapped")?;
     let path = room.join("file");
     ok("write", fs::write(&path, "written"))?;
@@ -240,7 +259,7 @@ fn mapped() -> Checked {
     leave(room)
 }
 
-fn mapped_private() -> Checked {
+pub(super) fn mapped_private() -> Checked {
     let room = room("private")?;
     let path = room.join("file");
     ok("write", fs::write(&path, "written"))?;

@@ -13,8 +13,10 @@ const TIME_NOW: i32 = -1;
 /// `tv_nsec` that keeps a time.
 const TIME_KEEP: i32 = -2;
 
-/// The number of this file system among all: the letters of its name.
-const DEVICE: u64 = u64::from_le_bytes(*b"file\0\0\0\0");
+/// The number of a file system among all: the first letters of its name.
+fn device(scheme: &str) -> u64 {
+    scheme.bytes().take(8).enumerate().fold(0, |sum, (at, byte)| sum | u64::from(byte) << (8 * at))
+}
 
 /// Blocks of 512 bytes in one of RedoxFS.
 const SMALL_BLOCKS: u64 = BLOCK_SIZE / 512;
@@ -29,7 +31,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         let ((mtime, mtime_nsec), (atime, atime_nsec), (ctime, ctime_nsec)) =
             (touched.unwrap_or(data.mtime()), data.atime(), data.ctime());
         Ok(Stat {
-            st_dev: DEVICE,
+            st_dev: device(&self.state.scheme),
             st_ino: id.into(),
             st_mode: data.mode(),
             st_nlink: data.links(),

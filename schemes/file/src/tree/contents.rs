@@ -42,9 +42,12 @@ impl<D: Disk> Tree<'_, '_, D> {
         let mut done = 0;
         while done < length {
             let (index, start, count) = piece(offset + done as u64, length - done);
-            self.load(&node, index)?;
-            let record = self.state.cache.record((id, index)).ok_or(Error::new(EIO))?;
-            buffer[done..done + count].copy_from_slice(&record[start..start + count]);
+            let into = &mut buffer[done..done + count];
+            if !self.read_mapped(id, index, start, into) {
+                self.load(&node, index)?;
+                let record = self.state.cache.record((id, index)).ok_or(Error::new(EIO))?;
+                into.copy_from_slice(&record[start..start + count]);
+            }
             done += count;
         }
         Ok(length)
@@ -111,8 +114,10 @@ impl<D: Disk> Tree<'_, '_, D> {
         let mut done = 0;
         while done < bytes.len() {
             let (index, start, count) = piece(offset + done as u64, bytes.len() - done);
-            let record = self.record_to_change((id, index));
-            record[start..start + count].copy_from_slice(&bytes[done..done + count]);
+            let piece = &bytes[done..done + count];
+            self.take_over_mapped(id, index, size);
+            self.record_to_change((id, index))[start..start + count].copy_from_slice(piece);
+            self.show_mapped(id, index, start, piece);
             done += count;
         }
         let mut node = self.copy_of(id)?;
@@ -154,10 +159,12 @@ impl<D: Disk> Tree<'_, '_, D> {
     }
 
     fn cut_any(&mut self, id: u32, size: u64, caller: &Caller) -> Result<()> {
-        if self.node(id)?.data().size() == size {
+        let old = self.node(id)?.data().size();
+        if old == size {
             return Ok(());
         }
-        self.prepare(2)?;
+        // One more for what clients wrote to the pages of the last record.
+        if size < old { self.prepare_freeing(3) } else { self.prepare(3) }?;
         let cut = self.cut_now(id, size, caller);
         self.settle(cut)
     }
@@ -167,6 +174,7 @@ impl<D: Disk> Tree<'_, '_, D> {
     /// full; so the file is made to end with it.
     fn cut_now(&mut self, id: u32, size: u64, caller: &Caller) -> Result<()> {
         let (seconds, nanoseconds) = (caller.seconds(), caller.nanoseconds());
+        self.cut_mapped(id, size)?;
         self.state.cache.drop_changed(id, size.div_ceil(RECORD_SIZE));
         self.write_out(id)?;
         self.state.cache.forget_all_of(id);
@@ -214,7 +222,7 @@ impl<D: Disk> Tree<'_, '_, D> {
             let listing = &self.state.handle(handle)?.listing;
             let found = usize::try_from(number).ok().and_then(|at| listing.get(at));
             let Some((name, node)) = found.cloned() else { break };
-            if self.state.handle(handle)?.unlisted.contains(&node) {
+            if self.state.handle(handle)?.unlisted.contains(&name) {
                 continue;
             }
             // Of a node that is not at hand, whoever wants to know asks for all of it.
@@ -246,9 +254,13 @@ impl<D: Disk> Tree<'_, '_, D> {
     }
 
     /// Has everything committed that was done so far. `false` when there is nothing to do.
-    pub fn wants_sync(&mut self) -> bool {
+    ///
+    /// # Errors
+    /// `EWOULDBLOCK`: the transaction must end before what clients wrote to mapped pages fits in.
+    pub fn wants_sync(&mut self) -> Result<bool> {
+        self.collect_mapped()?;
         self.state.wants_commit |= self.state.is_changed;
-        self.state.is_changed
+        Ok(self.state.is_changed)
     }
 }
 

@@ -29,7 +29,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         let place = found.place.ok_or(Error::new(EBUSY))?;
         self.allow_removal(&place, id, caller)?;
         self.check_removable(id, directory)?;
-        self.prepare(NO_RECORDS)?;
+        self.prepare_freeing(NO_RECORDS)?;
         let removed = self.remove(&place, id, caller);
         self.settle(removed)
     }
@@ -69,7 +69,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         self.tx.remove_node(TreePtr::new(place.parent), &place.name, kind)?;
         for open in self.state.handles.values_mut().filter(|open| open.node == place.parent) {
             if !open.listing.is_empty() {
-                open.unlisted.insert(id);
+                open.unlisted.insert(place.name.clone());
             }
         }
         self.touch_directory(place.parent, caller);

@@ -95,7 +95,7 @@ impl<D: Disk> Tree<'_, '_, D> {
                     return Err(Error::new(ELOOP));
                 }
                 let target = self.target(&node)?;
-                let target = inside(&target)?;
+                let target = inside(&target, &self.state.scheme)?;
                 if target.starts_with('/') {
                     (at, above, shown) = (ROOT, Vec::new(), String::new());
                 }
@@ -146,15 +146,16 @@ fn names(path: &str) -> impl Iterator<Item = String> {
 }
 
 /// Where a link leads, if that is inside: relative, or beginning with a slash.
-fn inside(target: &str) -> Result<&str> {
+fn inside<'a>(target: &'a str, scheme: &str) -> Result<&'a str> {
     if target.is_empty() {
         return Err(Error::new(ENOENT));
     }
-    if let Some(rest) = target.strip_prefix("/scheme/file").filter(|rest| rest.starts_with('/')) {
+    let rest = target.strip_prefix("/scheme/").and_then(|rest| rest.strip_prefix(scheme));
+    if let Some(rest) = rest.filter(|rest| rest.starts_with('/')) {
         return Ok(rest);
     }
     // `file:a` names `a` in the root: keep a slash in front of it, whatever follows.
-    if let Some(rest) = target.strip_prefix("file:/") {
+    if let Some(rest) = target.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(":/")) {
         return Ok(&target[target.len() - rest.len() - 1..]);
     }
     let first = target.split('/').next().unwrap_or_default();

@@ -4,9 +4,9 @@ use syscall::error::{EINVAL, Error, Result};
 use syscall::{Stat, StatVfs, TimeSpec};
 
 use super::Tree;
-use crate::area::PAGE;
 use crate::node::{Caller, Content, WRITE};
 use crate::space::Space;
+use scheme::area::PAGE;
 
 /// `tv_nsec` that stands for the time of the call; as the C library has it.
 const TIME_NOW: i32 = -1;

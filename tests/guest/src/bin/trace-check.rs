@@ -1,16 +1,14 @@
 //! `trace-check` — what a tracer sees and does, on the real processor.
 
-use guest::abi::PAGE_SIZE;
 use guest::abi::number::GETPPID;
-use guest::abi::redox::error::{EINVAL, ESRCH, Error};
-use guest::abi::redox::flag::{MapFlags, O_EXCL};
+use guest::abi::redox::error::{EINVAL, ESRCH};
+use guest::abi::redox::flag::O_EXCL;
 use guest::abi::signal::{SIGKILL, SIGSEGV, SIGTERM};
 use guest::abi::trace::{STOP_HARDWARE, STOP_NOW};
-use guest::call::call0;
 use guest::errno;
 use guest::file::read_path;
 use guest::memory::Mapping;
-use guest::process::{Child, Ended, exit, exit_thread, pid, thread};
+use guest::process::{Child, Ended, exit_thread, pid, thread};
 use guest::report::{Case, Check, equal, holds, run};
 use guest::time::sleep_ms;
 use guest::trace::*;
@@ -41,30 +39,10 @@ const CASES: &[Case] = &[
     ("signal", signal),
     ("killed", killed),
     ("threads", threads),
-    ("many-sessions", many_sessions),
 ];
 
 fn main() -> ExitCode {
     run("trace-check", HELP, CASES)
-}
-
-/// A child that makes harmless calls for ever.
-fn chatterer() -> Result<Child, Error> {
-    Child::start(|| {
-        loop {
-            // SAFETY: no memory is involved.
-            unsafe { call0(GETPPID) };
-        }
-    })
-}
-
-/// A child that computes for ever and makes no call.
-fn computer() -> Result<Child, Error> {
-    Child::start(|| {
-        loop {
-            std::hint::spin_loop();
-        }
-    })
 }
 
 /// Five instructions, of which the third is a call, the fourth touches memory and the last two
@@ -413,27 +391,6 @@ fn killed() -> Check {
     Ok(())
 }
 
-/// A word of shared memory that a child waits at without making a call.
-struct Gate(Mapping);
-
-impl Gate {
-    fn new() -> Result<Self, Error> {
-        let flags = MapFlags::MAP_SHARED | MapFlags::PROT_READ | MapFlags::PROT_WRITE;
-        let page = Mapping::new(PAGE_SIZE, flags)?;
-        Ok(Self(page))
-    }
-
-    fn open(&self) {
-        self.0.touch(0);
-    }
-
-    fn wait(&self) {
-        while self.0.peek(0) == 0 {
-            std::hint::spin_loop();
-        }
-    }
-}
-
 /// How often each of two threads hits its breakpoint.
 const HITS: usize = 20;
 static mut STACK: [u8; 32 << 10] = [0; 32 << 10];
@@ -478,30 +435,4 @@ fn threads() -> Check {
         tracer.go(0)?;
     }
     equal("the end", child.wait()?, Ended::Exited(0))
-}
-
-fn many_sessions() -> Check {
-    let children = [chatterer()?, computer()?];
-    for round in 0..500 {
-        for child in &children {
-            let tracer = Tracer::attach(child.pid)?;
-            match round % 4 {
-                0 => drop(tracer.registers()?),
-                1 => drop(tracer.until(STEP, STEP)?),
-                2 => drop(tracer.go(PRE)?),
-                _ => {}
-            }
-        }
-    }
-    for child in children {
-        holds("it lives", child.signal(SIGKILL).is_ok())?;
-        equal("the end", child.wait()?, Ended::Signalled(SIGKILL as u8))?;
-    }
-    // Nothing of a session is left: a child that steps on a trap of its own dies of it.
-    let child = Child::start(|| {
-        // SAFETY: nobody traces this.
-        unsafe { asm!("int3") };
-        exit(0)
-    })?;
-    equal("alone", child.wait()?, Ended::Signalled(guest::abi::signal::SIGTRAP as u8))
 }

@@ -32,6 +32,27 @@ impl Measured {
         Ok(measured)
     }
 
+    /// Adds rows for an emergency, from the text of `emergency:log`.
+    pub(crate) fn add_emergency(&mut self, log: &str) -> Result<()> {
+        let number = |key: &str| -> Result<f64> {
+            let line = log.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+            let line = line.with_context(|| format!("no {key} in:\n{log}"))?;
+            Ok(line.parse()?)
+        };
+        let each = |time: &str, pages: &str| -> Result<f64> {
+            Ok((number(time)? / number(pages)?.max(1.0)).round())
+        };
+        let rows = [
+            ("emergency_picker", number("picker_us")? * 1000.0),
+            ("emergency_write_page", each("write_ns", "evacuated")?),
+            ("emergency_restore_page", each("read_ns", "read_back")?),
+            ("emergency_raw_write_page", each("raw_write_ns", "raw_pages")?),
+            ("emergency_raw_read_page", each("raw_read_ns", "raw_pages")?),
+        ];
+        self.rows.extend(rows.map(|(name, value)| (name.to_owned(), value)));
+        Ok(())
+    }
+
     /// A row's median.
     pub(crate) fn median(&self, row: &str) -> Option<f64> {
         self.rows.get(row).copied()
@@ -99,6 +120,17 @@ mod tests {
         assert_eq!(measured.median("pipe_rt"), Some(2.5));
         assert_eq!(measured.median("boot_first_user"), Some(7e6));
         assert_eq!(measured.calibration_faults(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_emergency_becomes_rows() {
+        let mut measured = Measured::default();
+        let log = "picker_us: 520\nwrite_ns: 3000\nread_ns: 2000\nraw_pages: 1\nraw_write_ns: 600\n\
+                   raw_read_ns: 500\nevacuated: 2\nread_back: 2\n";
+        measured.add_emergency(log).unwrap();
+        assert_eq!(measured.median("emergency_write_page"), Some(1500.0));
+        assert_eq!(measured.median("emergency_picker"), Some(520_000.0));
+        assert!(measured.add_emergency("none since boot").is_err());
     }
 
     #[test]

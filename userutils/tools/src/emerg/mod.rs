@@ -2,6 +2,7 @@
 
 mod demo;
 mod document;
+mod trial;
 
 pub(crate) use document::{DOCUMENT, LEAK};
 
@@ -20,6 +21,7 @@ Usage: emerg status
        emerg jobs
        emerg parked
        emerg resume PID
+       emerg enter
        emerg test
        emerg demo [MIB]
 
@@ -28,7 +30,9 @@ log     the last emergencies: who decided, what ended, how long it took
 jobs    who had the memory when the world stopped last
 parked  the jobs whose pages are in the store: PID, state, processes, size, name
 resume  have one of them back, and wait until it runs
-test    stop the world now: look at the picker, and go on with c
+enter   stop the world now: look at the picker, and go on with c
+test    stop the world, measure the disk, send everything there and back, go on,
+        and say how fast that was; status 1 when anything was lost
 demo    three documents of MIB each (4 unless given) and a leak; when the leak
         has filled memory, end it: the documents check themselves. A document
         that is asked to save goes to /tmp
@@ -68,7 +72,8 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
             Ok(0)
         }
         ["resume", pid] => resume(pid),
-        ["test"] => source::write("emergency", "ctl", "enter").map(|()| 0),
+        ["enter"] => source::write("emergency", "ctl", "enter").map(|()| 0),
+        ["test"] => trial::run(),
         ["demo"] => demo::run(4),
         ["demo", size] => match size.parse() {
             Ok(size @ 1..=1024) => demo::run(size),

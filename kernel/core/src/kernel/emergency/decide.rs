@@ -97,6 +97,8 @@ impl<M: Machine> Kernel<M> {
         let by = match record.decider {
             Decider::Person => "a person",
             Decider::Policy => "the policy",
+            Decider::Daemon => "the daemon",
+            Decider::Test => "a test",
         };
         for ended in record.named() {
             let (name, pid, mib) = (Name(&ended.name), ended.pid, ended.frames / 256);
@@ -113,12 +115,11 @@ impl<M: Machine> Kernel<M> {
                 format_args!("{verb} {name} (pid {pid}, {processes} processes, {mib} MiB): {why}"),
             );
         }
+        let why = if record.decider == Decider::Test { "a test" } else { "memory was full" };
         self.log(
             Level::Warn,
             "emergency",
-            format_args!(
-                "memory was full; the world stood still for {seconds} s. `emerg log` tells more"
-            ),
+            format_args!("{why}; the world stood still for {seconds} s. `emerg log` tells more"),
         );
     }
 

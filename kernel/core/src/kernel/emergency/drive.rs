@@ -27,8 +27,10 @@ const REPEATED_NS: u64 = 60 * SECOND_NS;
 impl<M: Machine> Kernel<M> {
     /// The world has just stopped: who has what, and the picker comes up.
     pub(super) fn meet(&mut self) {
-        self.emergency.records.count += 1;
-        self.emergency.record.number = self.emergency.records.count;
+        if self.emergency.daemon.reply.is_none() {
+            self.emergency.records.count += 1;
+            self.emergency.record.number = self.emergency.records.count;
+        }
         self.emergency.level = MemoryPressureLevel::OutOfMemory;
         self.emergency.level_changes += 1;
         self.stop_resuming();
@@ -38,6 +40,7 @@ impl<M: Machine> Kernel<M> {
         self.emergency.pending = None;
         self.emergency.picker = Picker::default();
         self.mark_repeaters();
+        self.take_reply();
         self.emergency.input = Input::default();
         self.emergency.screen = Screen::default();
         self.emergency.serial.open();
@@ -49,8 +52,10 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn drive(&mut self) {
         self.take_keys();
         self.ask_policy();
+        self.notify_entering_picker();
+        self.end_test();
         let has_more = self.step() | self.carry_out();
-        if self.is_done() && self.close_screen() {
+        if self.is_done() && self.leave_screen() {
             self.thaw();
             return;
         }
@@ -65,8 +70,16 @@ impl<M: Machine> Kernel<M> {
             () if !is_shown => Some(now + CONSOLE_NS),
             () if now < self.emergency.record.frozen_ns + DEAF_NS => Some(now + DEAF_NS),
             () if self.countdown().is_some() => Some(now + SECOND_NS / 4),
-            () => None,
+            () => self.asks_at().map(|at| at.max(now)),
         };
+    }
+
+    /// A test goes on by itself when everything is in the store, if memory suffices.
+    fn end_test(&mut self) {
+        if self.emergency.is_test && self.emergency.stage == Stage::Wait {
+            self.emergency.is_test = false;
+            self.emergency.pending = Some((Decision::Continue, Decider::Test));
+        }
     }
 
     /// Lists who has what. When there may be more jobs than the list has room for, those with much
@@ -115,7 +128,10 @@ impl<M: Machine> Kernel<M> {
     /// Whether others depend on a process: a daemon, or the first one.
     pub(crate) fn is_essential(&self, process: &Process) -> bool {
         let mut schemes = self.user_schemes.iter();
-        process.pid == 1 || schemes.any(|(_, scheme)| scheme.daemon_space() == process.space)
+        let is_asked = self.emergency.daemon.registered.is_some_and(|one| one.pid == process.pid);
+        is_asked
+            || process.pid == 1
+            || schemes.any(|(_, scheme)| scheme.daemon_space() == process.space)
     }
 
     /// Marks jobs that keep coming back: whose like was ended three times in the last minute.
@@ -137,6 +153,7 @@ impl<M: Machine> Kernel<M> {
         let now = self.now();
         if now < self.emergency.record.frozen_ns + DEAF_NS {
             self.emergency.input.clear();
+            self.emergency.pressed_ns = None;
             return;
         }
         let situation = self.situation();
@@ -152,6 +169,11 @@ impl<M: Machine> Kernel<M> {
         }
         if was_pressed {
             self.draw();
+        }
+        if let Some(pressed) = self.emergency.pressed_ns.take() {
+            let waited = self.now() - pressed;
+            let record = &mut self.emergency.record;
+            record.echo_ns = record.echo_ns.max(waited);
         }
     }
 
@@ -210,7 +232,7 @@ impl<M: Machine> Kernel<M> {
             }
             _ if !store.is_ready() && written > 0 => Progress::Broken(store.why_not),
             _ if !store.is_ready() => Progress::None(store.why_not),
-            Stage::Count(_) => Progress::Counting,
+            Stage::Count(_) | Stage::Probe(_) => Progress::Counting,
             Stage::Park(_) | Stage::ParkFlush(_) => Progress::Parking,
             Stage::Open | Stage::OpenFlush | Stage::Write(_) => {
                 Progress::Writing(written, written + all)
@@ -242,6 +264,14 @@ impl<M: Machine> Kernel<M> {
     fn show(&mut self) -> bool {
         let (emergency, machine) = (&mut *self.emergency, &mut self.machine);
         emergency.serial.show(&emergency.screen, |bytes| machine.console_write(bytes))
+    }
+
+    /// Gives the terminal back, unless the daemon is only being asked.
+    fn leave_screen(&mut self) -> bool {
+        match self.emergency.daemon.is_asking {
+            true => self.show(),
+            false => self.close_screen(),
+        }
     }
 
     /// Gives the terminal back. True once all of that has been sent.

@@ -1,6 +1,7 @@
 //! CPUs come in at the end of what they do; the last one enters. Then all go on.
 
 use super::super::Kernel;
+use crate::emergency::daemon::Reply;
 use crate::emergency::record::Record;
 use crate::emergency::{Phase, Stage};
 use crate::machine::{CpuId, Interrupt, Machine};
@@ -38,7 +39,10 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         self.emergency.phase = Phase::Gathering;
-        self.emergency.record = Record { wanted_ns: self.now(), ..Record::default() };
+        self.end_lease(Reply::Greedy);
+        if self.emergency.daemon.reply.is_none() {
+            self.emergency.record = Record { wanted_ns: self.now(), ..Record::default() };
+        }
         let this = self.machine.this_cpu();
         for cpu in self.cpus.iter_mut() {
             cpu.must_come_in();
@@ -95,6 +99,8 @@ impl<M: Machine> Kernel<M> {
             Interrupt::Timer => self.cpus[cpu].timer_is_off(),
             Interrupt::Kick => {}
             Interrupt::Line(line) if line == self.machine.console_line() => {
+                let now = self.now();
+                self.emergency.pressed_ns.get_or_insert(now);
                 let mut bytes = [0; 32];
                 loop {
                     let count = self.machine.console_read(&mut bytes);
@@ -143,8 +149,13 @@ impl<M: Machine> Kernel<M> {
         self.cpus.iter_mut().for_each(super::super::Cpu::timer_is_off);
         self.uncover_screen();
         self.bury();
-        self.report_emergency();
-        self.begin_saving();
+        if self.emergency.daemon.is_asking {
+            self.begin_lease();
+        } else {
+            self.report_emergency();
+            self.end_asking();
+            self.begin_saving();
+        }
         self.wake_all(self.emergency.refused);
         let this = self.machine.this_cpu();
         let lines = self.emergency.lines;

@@ -7,6 +7,7 @@
 //! never inside one: a call that was refused
 //! memory is parked and runs again from the top.
 
+mod daemon;
 mod decide;
 mod drive;
 mod evacuate;
@@ -14,6 +15,7 @@ mod freeze;
 mod overwrite;
 mod park;
 mod pressure;
+mod probe;
 mod restore;
 mod resume;
 mod save;

@@ -58,7 +58,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Starts reading a run of pages.
     fn fetch(&mut self, sweep: Sweep) {
-        let is_narrow = sweep.next < sweep.narrow_until || !self.emergency.is_erasing;
+        let is_erased = self.emergency.is_erasing || self.emergency.record.raw_pages > 0;
+        let is_narrow = sweep.next < sweep.narrow_until || !is_erased;
         let most = if is_narrow { 1 } else { RUN_MAX };
         let store = &mut self.emergency.store;
         let Some((first, count)) = store.held.next_run(sweep.next, most) else { return };
@@ -119,6 +120,9 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn restored(&mut self) {
+        let now = self.now();
+        let record = &mut self.emergency.record;
+        record.read_ns = now.saturating_sub(record.began_ns);
         self.end_casualties();
         let is_ready = self.emergency.store.is_ready();
         self.finish_stage(if is_ready { self.closing() } else { Stage::Done });

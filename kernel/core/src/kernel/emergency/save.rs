@@ -44,15 +44,7 @@ impl<M: Machine> Kernel<M> {
         if !self.processes.iter().any(|(_, process)| process.is_saving) {
             return;
         }
-        let waits = |p: &crate::task::Process| {
-            let is_free = p.standing == Standing::Alive && p.hold == Hold::None;
-            is_free && !p.is_saving && !self.is_essential(p)
-        };
-        let others = self.processes.iter().filter(|(_, process)| waits(process));
-        let others: Vec<ProcessId> = others.map(|(index, _)| ProcessId(index)).collect();
-        for process in others {
-            self.hold_process(process, Hold::Waits);
-        }
+        self.hold_others();
         self.frames.lend_reserve(true);
         let seconds = self.emergency.save_s;
         let until_ns = self.now() + seconds * SECOND_NS;
@@ -67,6 +59,19 @@ impl<M: Machine> Kernel<M> {
             "emergency",
             format_args!("{seconds} s to save; everyone else waits meanwhile"),
         );
+    }
+
+    /// Everyone waits but those who save and those that others depend on.
+    pub(super) fn hold_others(&mut self) {
+        let waits = |p: &crate::task::Process| {
+            let is_free = p.standing == Standing::Alive && p.hold == Hold::None;
+            is_free && !p.is_saving && !self.is_essential(p)
+        };
+        let others = self.processes.iter().filter(|(_, process)| waits(process));
+        let others: Vec<ProcessId> = others.map(|(index, _)| ProcessId(index)).collect();
+        for process in others {
+            self.hold_process(process, Hold::Waits);
+        }
     }
 
     /// Seconds that a process has left to save, if it is to.

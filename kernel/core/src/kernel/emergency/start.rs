@@ -56,14 +56,20 @@ impl<M: Machine> Kernel<M> {
                 ),
             }
         }
+        let lease = self.boot_option("emergency.lease").and_then(|text| text.strip_suffix('s'));
+        if let Some(seconds) = lease.and_then(|text| text.parse::<u32>().ok()) {
+            self.emergency.daemon.lease_ns = u64::from(seconds) * 1_000_000_000;
+        }
         self.look_at_pressure();
         self.open_store();
         Ok(())
     }
 
     fn open_store(&mut self) {
-        let may_format = self.boot_option("emergency.format").is_some();
+        let is_in_memory = self.boot_option("emergency.store").is_some();
+        let may_format = is_in_memory || self.boot_option("emergency.format").is_some();
         let total = self.boot_option("emergency.slots").and_then(|text| text.parse().ok());
+        let total = total.or(is_in_memory.then(|| self.emergency.store.room()));
         let store = &mut self.emergency.store;
         match store.init_from_boot(&mut self.machine, &mut self.frames, total, may_format) {
             Ok(left) => {

@@ -16,7 +16,7 @@ extern "C" fn on_stop(_: libc::c_int) {
 }
 
 /// From here on `SIGTERM` makes the pipe readable instead of ending the daemon.
-pub(crate) fn watch() -> io::Result<PipeReader> {
+pub fn watch() -> io::Result<PipeReader> {
     let (reader, writer): (PipeReader, PipeWriter) = io::pipe()?;
     TOLD.store(writer.into_raw_fd(), Ordering::Relaxed);
     // SAFETY: all zeroes is a valid value: no flags, an empty mask.
@@ -31,6 +31,6 @@ pub(crate) fn watch() -> io::Result<PipeReader> {
 }
 
 /// The descriptor to wait for.
-pub(crate) fn descriptor(reader: &PipeReader) -> usize {
+pub fn descriptor(reader: &PipeReader) -> usize {
     reader.as_raw_fd() as usize
 }

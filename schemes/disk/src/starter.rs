@@ -1,0 +1,212 @@
+//! Drivers: one process for each controller, started again when it ends.
+//!
+//! A driver that never came to serve is tried again a few times, each time later; then its disks
+//! are given up. One that has served is always started again, so whoever kills it loses time.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use diskd::driver::GONE;
+use libredox::Fd;
+use libredox::flag::O_RDWR;
+use pcid::info::Info;
+use syscall::error::{EBUSY, Error};
+
+/// So many starts in a row that come to nothing are the last.
+const STARTS_MAX: u32 = 4;
+/// How long to wait after the first of them; twice as long after each further one.
+const PAUSE: Duration = Duration::from_millis(20);
+/// A driver that served less than this waits before it is started again.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Signals by which others end a driver: `SIGKILL` and `SIGTERM`.
+const KILLED: i32 = 9;
+const ASKED: i32 = 15;
+
+/// The program that drives a function, if there is one.
+pub(crate) fn program(info: &Info) -> Option<&'static str> {
+    /// Who makes virtio devices, and block devices by their old number and their new one (Virtio
+    /// 1.2, 4.1.2).
+    const VIRTIO: u16 = 0x1AF4;
+    match (info.vendor, info.device, info.class) {
+        (VIRTIO, 0x1001 | 0x1042, _) => Some("virtio-blkd"),
+        // Mass storage: NVM Express, and AHCI (PCI Code and ID Assignment 1.16, 1.2).
+        (_, _, 0x01_0802) => Some("nvmed"),
+        (_, _, 0x01_0601) => Some("ahcid"),
+        _ => None,
+    }
+}
+
+/// Where a driver is in its life.
+pub(crate) enum State {
+    /// It will be started at that moment.
+    Pausing(Instant),
+    /// It was started, and has not said how many disks there are.
+    Looking(Process),
+    /// It has; it waits for a number, or was given one and is about to serve.
+    Found(Process),
+    /// It serves.
+    Serving(Process, Instant),
+    /// Nobody drives the device any more.
+    Over,
+}
+
+/// A running driver.
+pub(crate) struct Process {
+    child: Child,
+    /// Closed when this daemon ends, which ends the driver.
+    to: ChildStdin,
+    from: ChildStdout,
+}
+
+/// A controller and its driver.
+pub(crate) struct Driver {
+    /// The function's name.
+    pub(crate) function: String,
+    program: &'static str,
+    pub(crate) state: State,
+    starts: u32,
+    /// The number of its first disk and how many there are, once known.
+    pub(crate) numbers: Option<(usize, usize)>,
+    /// How many it says there are.
+    pub(crate) found: usize,
+    /// Whether it was told its number.
+    pub(crate) is_told: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(function: String, program: &'static str) -> Self {
+        let state = State::Pausing(Instant::now());
+        Self { function, program, state, starts: 0, numbers: None, found: 0, is_told: false }
+    }
+
+    /// What tells when the driver has something to say, or has ended.
+    pub(crate) fn descriptor(&self) -> Option<usize> {
+        match &self.state {
+            State::Looking(process) | State::Found(process) | State::Serving(process, _) => {
+                Some(process.from.as_raw_fd() as usize)
+            }
+            State::Pausing(_) | State::Over => None,
+        }
+    }
+
+    /// Whether it may come to serve, but does not yet.
+    pub(crate) fn is_coming(&self) -> bool {
+        !matches!(self.state, State::Serving(..) | State::Over)
+    }
+
+    /// Whether it has said what it found, or never will.
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self.state, State::Pausing(_) | State::Looking(_))
+    }
+
+    /// Starts it, if it is time. Returns whether it was started.
+    pub(crate) fn start(&mut self, now: Instant) -> bool {
+        let State::Pausing(until) = self.state else { return false };
+        if now < until {
+            return false;
+        }
+        self.starts += 1;
+        self.is_told = false;
+        match self.launch() {
+            Ok(process) => self.state = State::Looking(process),
+            Err(Error { errno: EBUSY }) if self.starts == STARTS_MAX => self.state = State::Over,
+            Err(Error { errno: EBUSY }) => self.pause(),
+            Err(error) => {
+                eprintln!("diskd: pci:{}: {error}", self.function);
+                self.pause();
+            }
+        }
+        matches!(self.state, State::Looking(_))
+    }
+
+    fn launch(&self) -> syscall::Result<Process> {
+        let Self { function, program, .. } = self;
+        // Without O_CLOEXEC: the driver gets it, and it is closed here at the end of this function.
+        let claim = Fd::open(&format!("/scheme/pci/{function}/claim/{program}"), O_RDWR, 0)?;
+        let mut command = Command::new(format!("/bin/{program}"));
+        command.arg(function).arg(claim.raw().to_string());
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let failed =
+            |error: std::io::Error| Error::new(error.raw_os_error().unwrap_or(syscall::error::EIO));
+        let mut child = spawned.map_err(failed)?;
+        let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(Error::new(syscall::error::EIO));
+        };
+        Ok(Process { child, to, from })
+    }
+
+    fn pause(&mut self) {
+        let pause = PAUSE * 2_u32.pow(self.starts.min(8));
+        self.state = State::Pausing(Instant::now() + pause);
+    }
+
+    /// Hears what the driver says: how many disks there are, that it serves, or nothing, when it
+    /// has ended.
+    pub(crate) fn hear(&mut self) {
+        // One byte at a time, so that it never keeps this daemon waiting for the rest.
+        let mut word = [0];
+        self.state = match std::mem::replace(&mut self.state, State::Over) {
+            State::Looking(mut process) => match process.from.read(&mut word) {
+                Ok(1..) => {
+                    self.found = usize::from(word[0]);
+                    State::Found(process)
+                }
+                _ => return self.ended(process, None),
+            },
+            State::Found(mut process) => match process.from.read(&mut word) {
+                Ok(1..) => State::Serving(process, Instant::now()),
+                _ => return self.ended(process, None),
+            },
+            State::Serving(process, since) => return self.ended(process, Some(since)),
+            state @ (State::Pausing(_) | State::Over) => state,
+        };
+    }
+
+    /// Tells the driver which number its first disk has.
+    pub(crate) fn tell(&mut self, first: usize) {
+        if let State::Found(process) = &mut self.state {
+            // One that has ended meanwhile is heard of.
+            let _ended = writeln!(process.to, "{first}");
+            self.is_told = true;
+        }
+    }
+
+    /// Its disks are nothing to serve: lets it end for good.
+    pub(crate) fn dismiss(&mut self) {
+        if let State::Found(process) = std::mem::replace(&mut self.state, State::Over) {
+            let Process { mut child, to, from } = process;
+            drop((to, from));
+            let _ended = child.wait();
+        }
+    }
+
+    fn ended(&mut self, mut process: Process, served: Option<Instant>) {
+        // It has closed its output, so it is gone or about to be.
+        let _gone = process.child.kill();
+        let status = process.child.wait().ok();
+        let how = status.map_or_else(|| "somehow".to_owned(), |status| status.to_string());
+        if status.is_some_and(|status| status.code() == Some(GONE)) {
+            self.state = State::Over;
+            return;
+        }
+        eprintln!("diskd: {} of pci:{} ended: {how}", self.program, self.function);
+        if let Some(since) = served {
+            self.starts = u32::from(since.elapsed() < SHORT);
+        } else if status.is_some_and(|status| matches!(status.signal(), Some(KILLED | ASKED))) {
+            // Somebody else's doing, which says nothing about the device.
+            self.starts = self.starts.saturating_sub(1);
+        }
+        if self.starts >= STARTS_MAX {
+            eprintln!("diskd: pci:{} is given up", self.function);
+            return;
+        }
+        match self.starts {
+            0 => self.state = State::Pausing(Instant::now()),
+            _ => self.pause(),
+        }
+    }
+}
