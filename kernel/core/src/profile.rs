@@ -88,7 +88,8 @@ mod tests {
     use super::*;
 
     fn profile() -> Profile {
-        let mut profile = Profile::new(ProcessKey { place: crate::task::ProcessId(0), pid: 5, started_ns: 0 }, 2);
+        let place = crate::task::ProcessId(5);
+        let mut profile = Profile::new(ProcessKey { place, pid: 5, started_ns: 0 }, 2);
         profile.period_ns = 800;
         profile
     }

@@ -55,7 +55,7 @@ pub struct ExecArgs {
 pub const ARGUMENTS_MAX: usize = 256 << 10;
 
 /// Most arguments and variables together.
-pub const STRINGS_MAX: usize = 32 << 10;
+pub const STRINGS_MAX: usize = 16 << 10;
 
 /// Address of the program headers in memory.
 pub const AT_PHDR: usize = 3;

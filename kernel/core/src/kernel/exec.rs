@@ -352,27 +352,12 @@ impl<M: Machine> Kernel<M> {
 }
 
 /// The bytes at the top of the first stack, and the address of the first of them: counts,
-/// pointers, auxiliary vector, strings (System V x86-64 ABI, 3.4.1).
+/// pointers, auxiliary vector, strings (System V x86-64 ABI, 3.4.1). Takes of the kernel's heap
+/// exactly what it needs.
 fn start_block(plan: &Plan, strings: &Strings) -> (usize, Vec<u8>) {
-    let strings_at = (STACK_TOP - strings.args.len() - strings.envs.len()) & !15;
-    let pointers = |bytes: &[u8], at: usize| -> Vec<usize> {
-        let mut start = 0;
-        bytes
-            .split_inclusive(|byte| *byte == 0)
-            .map(|string| {
-                let pointer = at + start;
-                start += string.len();
-                pointer
-            })
-            .collect()
-    };
-    let args = pointers(&strings.args, strings_at);
-    let envs = pointers(&strings.envs, strings_at + strings.args.len());
-    let mut words = alloc::vec![args.len()];
-    words.extend(args);
-    words.push(0);
-    words.extend(envs);
-    words.push(0);
+    let Strings { args, envs, .. } = strings;
+    let count = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == 0).count();
+    let (arg_count, env_count) = (count(args), count(envs));
     let auxiliary = [
         (AT_PHDR, plan.headers.unwrap_or(0)),
         (AT_PHENT, crate::elf::HEADER_SIZE),
@@ -381,11 +366,23 @@ fn start_block(plan: &Plan, strings: &Strings) -> (usize, Vec<u8>) {
         (AT_ENTRY, plan.entry),
         (AT_NULL, 0),
     ];
-    words.extend(auxiliary.iter().flat_map(|(key, value)| [*key, *value]));
-    let start = (strings_at - words.len() * 8) & !15;
-    let mut block: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let word_count = 1 + arg_count + 1 + env_count + 1 + 2 * auxiliary.len();
+    let strings_at = (STACK_TOP - args.len() - envs.len()) & !15;
+    let start = (strings_at - word_count * 8) & !15;
+    let mut block = Vec::with_capacity(strings_at - start + args.len() + envs.len());
+    let mut put = |word: usize| block.extend_from_slice(&word.to_ne_bytes());
+    put(arg_count);
+    for (bytes, at) in [(args, strings_at), (envs, strings_at + args.len())] {
+        let mut pointer = at;
+        for string in bytes.split_inclusive(|byte| *byte == 0) {
+            put(pointer);
+            pointer += string.len();
+        }
+        put(0);
+    }
+    auxiliary.iter().flat_map(|(key, value)| [*key, *value]).for_each(put);
     block.resize(strings_at - start, 0);
-    block.extend_from_slice(&strings.args);
-    block.extend_from_slice(&strings.envs);
+    block.extend_from_slice(args);
+    block.extend_from_slice(envs);
     (start, block)
 }
