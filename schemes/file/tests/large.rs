@@ -159,7 +159,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
     let write = |disk: &mut Disk, name: &str, fill: u8, length: usize| {
         let (mut file, mut done) = (None, 0);
         let bytes = vec![fill; 50_000];
-        disk.serve(|tree| {
+        let written = disk.serve(|tree| {
             let flags = O_CREAT | O_RDWR | 0o644;
             let handle = match file {
                 Some(handle) => handle,
@@ -171,8 +171,13 @@ fn a_full_disk_refuses_and_loses_nothing() {
                 done += tree.write(handle, done as u64, false, &noise, &ROOT)?;
             }
             Ok(())
-        })
-        .map_err(|error| (error.errno, done))
+        });
+        let closed = disk.serve(|tree| {
+            file.into_iter().for_each(|handle| tree.close(handle));
+            Ok(())
+        });
+        closed.expect("closing needs no room");
+        written.map_err(|error| (error.errno, done))
     };
     write(&mut disk, "kept", 3, 1_000_000).expect("there is room");
     let (errno, written) = write(&mut disk, "large", 5, 100_000_000).expect_err("it is too much");
@@ -187,6 +192,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
                 let is_same = |(at, byte): (usize, &u8)| *byte == noise_at(at) ^ fill;
                 assert!((at..).zip(&bytes).all(is_same), "{name} at {at}");
             }
+            tree.close(file);
             Ok(())
         })
     };

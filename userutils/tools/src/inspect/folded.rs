@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(folded.text(), "ls;main;a:b 1\nls;main;list 2\n");
         assert_eq!(Folded::parse(&folded.text()), Ok(folded.clone()));
         assert_eq!(Folded::parse("a 1\nb\n"), Err(2));
-        let report = "SELF    TOTAL  SAMPLES  FUNCTION\n\
+        let report = " SELF   TOTAL  SAMPLES  FUNCTION\n\
             66.6%   66.6%        2  list\n\
             33.3%   33.3%        1  a:b\n 0.0%  100.0%        0  main\n";
         assert_eq!(folded.report(), report);
