@@ -58,8 +58,11 @@ def items(collection):
 
 
 def text(string):
-    printed = gdb.default_visualizer(string).to_string()
-    return printed if isinstance(printed, str) else printed.string()
+    """A String's characters. Its printer tells where they are."""
+    lazy = gdb.default_visualizer(string).to_string()
+    if lazy.length == 0:
+        return ""
+    return gdb.selected_inferior().read_memory(lazy.address, lazy.length).tobytes().decode()
 
 
 def things(table):

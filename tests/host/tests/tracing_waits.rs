@@ -307,10 +307,10 @@ fn an_emergency_goes_by_while_tracers_have_their_hands_on_everybody() {
             let leak = leak(user);
             let watching = Tracer::seize(user, leak);
             watching.go(user, EXIT | SIGNAL).expect("it is there");
-            assert_eq!(watching.is_told(user, EXIT).a as i32, killed_by(SIGKILL).status());
+            assert_eq!(watching.is_told(user, EXIT).a as i32, sacrificed().status());
             assert_eq!(watching.next(user).err(), Some(Errno(ESRCH)));
             watching.end(user);
-            assert_eq!(user.wait_for(leak), killed_by(SIGKILL));
+            assert_eq!(user.wait_for(leak), sacrificed());
             assert_eq!(stopped.registers(user)[..], registers[..]);
             let at = user.load_word(place);
             let memory = user.open(&stopped.path("mem"), O_RDONLY).expect("it may");

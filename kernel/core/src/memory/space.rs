@@ -24,7 +24,7 @@ const SEARCH_START: Page = Page(0x1000_0000_0000 / PAGE_SIZE);
 /// How many frames are unmapped between two flushes.
 const BATCH: usize = 64;
 /// Most regions of a space.
-const REGIONS_MAX: usize = 8192;
+const REGIONS_MAX: usize = 16_384;
 /// About what a region takes of the kernel's heap.
 const REGION_BYTES: usize = 2 * size_of::<Region>();
 

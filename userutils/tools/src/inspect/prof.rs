@@ -166,6 +166,8 @@ struct Recorder {
     file: File,
     /// Programs by path: a process may become another.
     programs: BTreeMap<String, Program>,
+    /// Path and name of each process, as they were when it was last seen.
+    seen: BTreeMap<u32, (String, String)>,
     folded: Folded,
     lost: usize,
 }
@@ -177,7 +179,8 @@ impl Recorder {
         let path = format!("/scheme/proc/{pid}/profile");
         let mut file = options.read(true).write(true).open(path).map_err(failed)?;
         file.write_all(rate.to_string().as_bytes()).map_err(failed)?;
-        Ok(Self { file, programs: BTreeMap::new(), folded: Folded::default(), lost: 0 })
+        let (programs, seen) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { file, programs, seen, folded: Folded::default(), lost: 0 })
     }
 
     fn fetch(&mut self) -> Result<(), Failure> {
@@ -195,11 +198,13 @@ impl Recorder {
     }
 
     fn add(&mut self, sample: &Sample) {
-        // One that has ended is still named, until its parent has waited for it.
-        let path = super::text(sample.pid, "exe").unwrap_or_default().trim_end().to_owned();
+        let fact = |name| super::text(sample.pid, name).map(|text| text.trim_end().to_owned());
+        if let (Ok(path), Ok(name)) = (fact("exe"), fact("name")) {
+            self.seen.insert(sample.pid, (path, name));
+        }
+        let (path, name) = self.seen.get(&sample.pid).cloned().unwrap_or_default();
         let program = self.programs.entry(path).or_insert_with(|| super::program(sample.pid).1);
-        let name = super::text(sample.pid, "name").unwrap_or_default();
-        let name = if name.is_empty() { "[ended]" } else { name.trim_end() };
+        let name = if name.is_empty() { "[ended]" } else { name.as_str() };
         let places = sample.places.iter().enumerate().rev().map(|(depth, place)| {
             // A return address may be the first one behind a function that never returns.
             let inside = if depth == 0 { *place } else { place.saturating_sub(1) };
