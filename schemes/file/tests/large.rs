@@ -290,3 +290,33 @@ fn a_listing_goes_on_while_its_names_are_removed() {
     });
     assert_eq!(left, Ok(200), "names of one file are names each");
 }
+
+#[test]
+fn a_file_without_names_lives_while_it_is_open_and_then_frees_its_room() {
+    let mut disk = Disk::new(64 << 20);
+    let before = disk.system.allocator().free();
+    let noise: Vec<u8> = (0..500_000).map(noise_at).collect();
+    let file = disk.serve(|tree| {
+        let file = tree.open(ROOT_HANDLE, "f", O_CREAT | O_RDWR | 0o644, &ROOT)?;
+        tree.write(file, 0, false, &noise, &ROOT)?;
+        Ok(file)
+    });
+    let file = file.expect("there is room");
+    let unlinked = disk.serve(|tree| tree.unlink(ROOT_HANDLE, "f", false, &ROOT));
+    unlinked.expect("it is there");
+    let read = disk.serve(|tree| {
+        assert_eq!(tree.stat(file)?.st_nlink, 0);
+        let mut bytes = vec![0; noise.len()];
+        tree.read(file, 0, &mut bytes)?;
+        Ok(bytes == noise)
+    });
+    assert_eq!(read, Ok(true));
+    let during = disk.system.allocator().free();
+    let closed = disk.serve(|tree| {
+        tree.close(file);
+        Ok(())
+    });
+    closed.expect("closing needs no room");
+    let after = disk.system.allocator().free();
+    assert!(during + 100 < before && before <= after + 20, "{before} {during} {after}");
+}

@@ -1,5 +1,7 @@
 //! Removing, linking and moving names.
 
+use std::rc::Rc;
+
 use redoxfs::{Disk, Node, TreePtr};
 use syscall::error::{
     EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, Error, Result,
@@ -58,8 +60,9 @@ impl<D: Disk> Tree<'_, '_, D> {
         let node = self.node(id)?;
         let kind = node.data().mode() & Node::MODE_TYPE;
         let is_open = self.state.handles.values().any(|open| open.node == id);
+        let is_last = node.data().links() <= 1;
         self.write_out(place.parent)?;
-        if node.data().links() <= 1 && !is_open {
+        if is_last && !is_open {
             self.state.cache.forget_all_of(id);
             self.empty(id)?;
         } else {
@@ -67,6 +70,12 @@ impl<D: Disk> Tree<'_, '_, D> {
         }
         self.state.cache.forget_name(place.parent, &place.name);
         self.tx.remove_node(TreePtr::new(place.parent), &place.name, kind)?;
+        if is_last && is_open {
+            // RedoxFS notes that the node is to go, but leaves its count of names as it was.
+            let mut node = self.copy_of(id)?;
+            node.data_mut().set_links(0);
+            self.state.cache.change_node(Rc::new(node));
+        }
         for open in self.state.handles.values_mut().filter(|open| open.node == place.parent) {
             if !open.listing.is_empty() {
                 open.unlisted.insert(place.name.clone());
