@@ -110,7 +110,7 @@ impl Claim {
                 _ => {}
             }
         }
-        let line = match (msix, msi) {
+        let (file, line) = match (msix, msi) {
             (Some(msix), _) if number < msix.table_size() => {
                 self.by_msix(windows, msix, number, cpu)?
             }
@@ -118,8 +118,8 @@ impl Claim {
             (None, None) if number == 0 && cpu.is_empty() => self.by_wire()?,
             _ => return Err(Error::new(EINVAL)),
         };
-        self.interrupts.push((number, number_of(&line)));
-        Ok(line)
+        self.interrupts.push((number, line));
+        Ok(file)
     }
 
     fn by_msix(
@@ -128,8 +128,8 @@ impl Claim {
         mut msix: MsixCapability,
         number: u16,
         cpu: &str,
-    ) -> Result<Fd> {
-        let (line, address, data) = message(cpu)?;
+    ) -> Result<(Fd, u16)> {
+        let Message { file, line, address, data } = message(cpu)?;
         let (table, start) = match &mut self.table {
             Some(table) => table,
             none => {
@@ -148,13 +148,13 @@ impl Claim {
         }
         msix.set_function_mask(false, windows);
         msix.set_enabled(true, windows);
-        Ok(line)
+        Ok((file, line))
     }
 
     /// The old way: the pin, wired to the line that firmware noted.
-    fn by_wire(&self) -> Result<Fd> {
+    fn by_wire(&self) -> Result<(Fd, u16)> {
         let line = self.function.info.line.ok_or(Error::new(ENODEV))?;
-        open_line(&format!("{line}?shared"))
+        Ok((open_line(&format!("{line}?shared"))?, line.into()))
     }
 
     /// Takes the device off the bus: it begins nothing more in memory and does not interrupt. The
@@ -189,27 +189,26 @@ fn open_line(name: &str) -> Result<Fd> {
     Ok(Fd::open(&format!("/scheme/irq/{name}"), O_RDWR | O_CLOEXEC | O_NONBLOCK, 0)?)
 }
 
-/// The number of an open line; 0, which no device has, when it cannot be told.
-fn number_of(line: &Fd) -> u16 {
-    let mut path = [0; 64];
-    let length = line.fpath(&mut path).unwrap_or(0);
-    let path = std::str::from_utf8(&path[..length]).unwrap_or_default();
-    let digits = path.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    path[digits..].parse().unwrap_or(0)
+/// A new line.
+struct Message {
+    file: Fd,
+    line: u16,
+    /// What a device has to write where to make it fire.
+    address: u64,
+    data: u32,
 }
 
-/// A new line, and what a device has to write where to make it fire.
-fn message(cpu: &str) -> Result<(Fd, u64, u32)> {
+fn message(cpu: &str) -> Result<Message> {
     let wish = if cpu.is_empty() { "" } else { "?" };
-    let line = open_line(&format!("msi{wish}{cpu}"))?;
-    let teller = Fd::new(line.dup(b"message")?);
-    let mut words = [0; 16];
+    let file = open_line(&format!("msi{wish}{cpu}"))?;
+    let teller = Fd::new(file.dup(b"message")?);
+    let mut words = [0; 24];
     if teller.read(&mut words)? != words.len() {
         return Err(Error::new(ENODEV));
     }
-    let (address, data) = words.split_at(8);
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-    Ok((line, word(address), word(data) as u32))
+    let word =
+        |at: usize| words[at..at + 8].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    Ok(Message { file, line: word(16) as u16, address: word(0), data: word(8) as u32 })
 }
 
 /// Maps an MSI-X table, which need not begin on a page.
@@ -220,9 +219,9 @@ fn map_table(start: u64, length: usize) -> Result<(Mapping, usize)> {
     Ok((Mapping::new(&file, 0, length as usize)?, skipped as usize))
 }
 
-fn by_msi(windows: &Windows, msi: MsiCapability, cpu: &str) -> Result<Fd> {
-    let (line, address, data) = message(cpu)?;
+fn by_msi(windows: &Windows, msi: MsiCapability, cpu: &str) -> Result<(Fd, u16)> {
+    let Message { file, line, address, data } = message(cpu)?;
     msi.set_message_info(address, data, windows);
     msi.set_enabled(true, windows);
-    Ok(line)
+    Ok((file, line))
 }

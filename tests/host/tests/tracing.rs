@@ -144,6 +144,19 @@ fn a_fault_is_told_and_can_be_mended() {
 }
 
 #[test]
+fn a_fault_that_nobody_catches_stops_at_the_exit_too() {
+    story_on_any(|user| {
+        let (child, tracer) = traced_child(user, |user| user.misbehave(Exception::Divide));
+        let event = tracer.until(user, EXIT, EXIT);
+        assert_eq!(event.a as i32, killed_by(SIGFPE).status());
+        assert_eq!(status_of(user, child, "State"), "t (traced)");
+        tracer.go(user, 0).expect("it is there");
+        assert_eq!(user.wait_for(child), killed_by(SIGFPE));
+        tracer.end(user);
+    });
+}
+
+#[test]
 fn a_breakpoint_stops_and_is_told_where() {
     story_on_any(|user| {
         let (child, tracer) = traced_child(user, |user| {

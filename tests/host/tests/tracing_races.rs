@@ -291,7 +291,7 @@ fn a_row_of_tracers_three_deep_works_and_falls_in_any_order() {
             };
             let middle = user.fork(trace(bottom));
             let top = user.fork(trace(middle));
-            until_waiting(user, top, "tracee");
+            user.sleep(1);
             let own = Tracer::attach(user, top);
             own.until(user, PRE, PRE);
             for _ in 0..20 {

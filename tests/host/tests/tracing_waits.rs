@@ -40,14 +40,17 @@ fn waiter(user: &mut User, reason: Reason) -> Option<Waiter> {
                     assert_eq!(user.write(writer, &[7; PAGE_SIZE]), Ok(PAGE_SIZE));
                 }
             });
+            // The writer may be stopped when it is let go, so somebody else waits for the rest; who must
+            // not have a copy of the session.
+            let (gate, key) = user.pipe();
+            user.fork(move |user| {
+                user.close(writer).expect("it was open");
+                user.read(gate, 1).expect("it comes");
+                while user.read(reader, PAGE_SIZE).expect("it can be read") != [] {}
+            });
             Waiter::new(pid, move |user| {
                 user.close(writer).expect("it was open");
-                // The writer may be stopped, so somebody else waits for the rest.
-                user.fork(
-                    move |user| {
-                        while user.read(reader, PAGE_SIZE).expect("it can be read") != [] {}
-                    },
-                );
+                user.write(key, b"x").expect("there is room");
             })
         }
         Reason::Event => {

@@ -357,7 +357,7 @@ impl Picker {
             Question::Act => match total.ends {
                 0 => pen.text(format_args!("Do that?   y = yes, any other key = no")),
                 _ => pen.text(format_args!(
-                    "End what is marked? What it has not saved is lost.   y = yes, any other key = no"
+                    "End what is marked? What it has not saved is lost.   y = yes, other = no"
                 )),
             },
             Question::ActOnEssential => pen.text(format_args!(

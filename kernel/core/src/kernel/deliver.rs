@@ -406,7 +406,10 @@ impl<M: Machine> Kernel<M> {
             self.signal_task(task, info);
             return;
         }
-        if self.is_traced_for(task, PtraceFlags::PTRACE_STOP_SIGNAL) {
+        let is_init = self.processes[process.0].pid == 1;
+        if self.is_traced_for(task, PtraceFlags::PTRACE_STOP_SIGNAL)
+            || self.is_traced_for(task, PtraceFlags::PTRACE_STOP_EXIT) && !is_init
+        {
             let info =
                 SigInfo { signo: signal as i32, code: SI_KERNEL, addr, ..SigInfo::default() };
             self.force_signal(task, info);

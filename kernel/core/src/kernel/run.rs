@@ -223,8 +223,10 @@ impl<M: Machine> Kernel<M> {
             Some(task) => self.policy.add(task),
             None => {}
         }
-        let task = self.policy.next()?;
-        self.start_turn(cpu, ticks);
+        let (task, has_own_turn) = self.policy.next(has_turn)?;
+        if has_own_turn {
+            self.start_turn(cpu, ticks);
+        }
         Some(task)
     }
 

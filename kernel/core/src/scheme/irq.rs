@@ -8,8 +8,8 @@
 //! `irq:N/route` — which CPU the line interrupts. `irq:info` — a row for each line.
 //!
 //! `irq:msi` — a new line for a device that interrupts by writing to memory. `dup` with the name
-//! `message` gives a file that tells, in 16 bytes, to which address and what it has to write. The
-//! line is free again when its last file is closed.
+//! `message` gives a file that tells, in 24 bytes, to which address and what it has to write, and the
+//! line's number. The line is free again when its last file is closed.
 
 use super::debug::{CONSOLE, KEYBOARD, SECOND};
 use super::{Opened, Position, Scheme, directory::Entry, place, text::parse_number};
@@ -391,8 +391,11 @@ fn read_message<M: Machine>(
     if into.length < 16 {
         return fail(EINVAL);
     }
-    k.copy_out(caller.space, into, &[address, u64::from(data)].map(u64::to_ne_bytes).concat())?;
-    Ok(16)
+    let words = [address, u64::from(data), line as u64].map(u64::to_ne_bytes).concat();
+    // Who has no room for the line's number does without.
+    let words = if into.length < words.len() { &words[..16] } else { &words[..] };
+    k.copy_out(caller.space, into, words)?;
+    Ok(words.len())
 }
 
 fn write_route<M: Machine>(

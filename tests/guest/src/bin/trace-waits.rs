@@ -117,19 +117,23 @@ fn writable() -> Check {
         let all = (0..PIECES).all(|_| writer.write(&[7; PAGE_SIZE]) == Ok(PAGE_SIZE));
         u8::from(!all)
     })?;
+    // The writer is stopped when it is let go, so somebody else waits for the rest; who must not have
+    // a copy of the session.
+    let (gate, key) = pipe()?;
     let end = writer.into_raw();
-    let mut drain = None;
+    let drain = Child::start(|| {
+        let mut room = [0; PAGE_SIZE];
+        if close(end).and_then(|_| gate.read(&mut room[..1])).is_err() {
+            return 1;
+        }
+        while reader.read(&mut room).is_ok_and(|count| count > 0) {}
+        0
+    })?;
     survives(waiter, "writable", || {
         close(end)?;
-        // The writer is stopped, so somebody else waits for the rest.
-        drain = Some(Child::start(|| {
-            let mut room = [0; PAGE_SIZE];
-            while reader.read(&mut room).is_ok_and(|count| count > 0) {}
-            0
-        })?);
-        Ok(())
+        equal("written", key.write(b"x")?, 1)
     })?;
-    equal("the reader", drain.map(Child::wait).transpose()?, Some(Ended::Exited(0)))
+    equal("the reader", drain.wait()?, Ended::Exited(0))
 }
 
 fn event() -> Check {
