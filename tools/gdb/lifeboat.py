@@ -4,6 +4,7 @@ The kernel is one value under one lock (kernel/x86_64/src/port.rs). While anothe
 lock a list may be in the middle of a change; nothing here writes.
 """
 import os
+import re
 import subprocess
 import sys
 
@@ -79,6 +80,23 @@ def things(table):
             number += 1
 
 
+def pairs(table):
+    """Keys and values of a hashbrown map: entries lie below the control bytes."""
+    raw = table["table"]
+    control = find_pointer(raw["table"]["ctrl"])
+    entries = control.cast(raw.type.template_argument(0).pointer())
+    for number in range(int(raw["table"]["bucket_mask"]) + 1):
+        is_free = int((control + number).dereference()) & 0x80
+        if not is_free:
+            entry = (entries - number - 1).dereference()
+            yield entry[entry.type.fields()[0]], entry[entry.type.fields()[1]]
+
+
+def variant(value):
+    """The name of an enum's value, as GDB prints it: path::Enum::Name, and its fields."""
+    return re.match(r"(?:\w+::)*(\w+)", str(value)).group(1)
+
+
 def find_pointer(value):
     """The pointer inside a Box."""
     while value.type.strip_typedefs().code != gdb.TYPE_CODE_PTR:
@@ -111,7 +129,7 @@ class Tasks(Command):
         print("TID     PID     SPACE  STATE            PROGRAM")
         for _, task in things(now["tasks"]):
             process = processes[inner(task["process"])]
-            state = str(task["state"]).split("::")[-1].split("{")[0].strip()
+            state = variant(task["state"])
             space = inner(task["space"])
             tid, pid, exe = int(task["tid"]), int(process["pid"]), text(process["exe"])
             print(f"{tid:<7} {pid:<7} {space:<6} {state:<16} {exe}")
@@ -124,10 +142,9 @@ class Schemes(Command):
 
     def invoke(self, argument, from_tty):
         _, namespace = next(things(kernel()["namespaces"]))
-        pairs = items(namespace["schemes"])
-        for name, root in zip(pairs[::2], pairs[1::2]):
-            kind = "kernel" if "Kernel" in str(root) else "user"
-            print(f"{text(name):<12} {kind}")
+        names = [(text(name), variant(root)) for name, root in pairs(namespace["schemes"])]
+        for name, root in sorted(names):
+            print(f"{name:<12} {root.lower()}")
 
 
 class Spaces(Command):
@@ -151,7 +168,7 @@ class Spaces(Command):
         for region in items(spaces[number]["regions"])[1::2]:
             pages = region["pages"]
             start, end = inner(pages["start"]) << 12, inner(pages["end"]) << 12
-            kind = str(region["kind"]).split("::")[-1]
+            kind = variant(region["kind"])
             print(f"{start:012x}-{end:012x} {kind}")
 
 
