@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use filed::budget::Budget;
 use filed::cache::Cache;
-use filed::store::{Backing, Store};
+use filed::store::Store;
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use libredox::flag::CLOCK_REALTIME;
 use redox_scheme::scheme::SchemeSync;
@@ -62,10 +62,8 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
 fn make(device: &str) -> std::result::Result<(), String> {
     let partition = Partition::open(device.to_owned()).map_err(|error| error.to_string())?;
     let now = now();
-    let made =
-        FileSystem::create(Store::new(partition), None, now.tv_sec as u64, now.tv_nsec as u32);
-    let flushed = made.and_then(|mut system| system.disk.backing().flush());
-    flushed.map_err(|error| error.to_string())
+    let made = filed::store::make(partition, now.tv_sec as u64, now.tv_nsec as u32);
+    made.map_err(|error| error.to_string())
 }
 
 /// The first partition of the root type.

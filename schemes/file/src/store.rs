@@ -152,6 +152,20 @@ impl<B: Backing> Store<B> {
     }
 }
 
+/// Makes an empty file system. The headers of one that was there before go first: some may be newer
+/// than any of this one's, and would lead to what is no longer there.
+///
+/// # Errors
+/// `ENOSPC`: the disk is too small. What the disk says.
+pub fn make<B: Backing>(mut backing: B, seconds: u64, nanoseconds: u32) -> Result<()> {
+    let headers = (HEADER_RING as usize * BLOCK) as u64;
+    let length = backing.size()?.min(headers);
+    backing.write(0, &vec![0; length as usize])?;
+    backing.flush()?;
+    let mut system = FileSystem::create(Store::new(backing), None, seconds, nanoseconds)?;
+    system.disk.backing.flush()
+}
+
 /// Opens the file system that is on a disk; with `cleanup`, what was removed and still open when it
 /// was last used goes.
 ///

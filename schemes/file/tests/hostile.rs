@@ -194,3 +194,11 @@ fn directories_in_a_circle_come_to_an_end() {
     assert!(names.is_ok_and(|names| names >= 64));
     use_it(memory.0.take());
 }
+
+#[test]
+fn a_new_file_system_does_not_find_the_old_ones_headers() {
+    let memory = Memory::new(sound());
+    filed::store::make(memory.clone(), 0, 0).expect("there is room");
+    let mut system = mount(memory, true).expect("it is new");
+    assert_eq!(during(&mut system, |tree| Ok(look(tree, "", 0))), Ok(0));
+}
