@@ -94,8 +94,11 @@ fn send<M: Machine>(
     flags: u64,
 ) -> Outcome {
     let (index, reader) = end.sink(k).ok_or(Errno(EBADF))?;
+    if count > FILES_MAX as u64 {
+        return fail(EINVAL);
+    }
     let files = count as usize * WORD;
-    if count > FILES_MAX as u64 || payload.length < files || count > 0 && payload.length == files {
+    if payload.length < files || count > 0 && payload.length == files {
         return fail(EINVAL);
     }
     let bytes = payload.part(files, payload.length - files);
