@@ -23,7 +23,8 @@ impl Origin {
     /// The part of it from `start` up to `end`.
     fn part(&self, start: Page, end: Page) -> Self {
         let skipped = (start.0 - self.pages.start.0) * PAGE_SIZE;
-        let offset = self.offset + skipped as u64;
+        // A daemon may map a piece of a file that reaches beyond the last offset.
+        let offset = self.offset.wrapping_add(skipped as u64);
         Self { pages: Pages { start, end }, name: self.name.clone(), offset }
     }
 }
@@ -92,6 +93,15 @@ mod tests {
 
     fn origin(pages: Pages, name: &str) -> Origin {
         Origin { pages, name: name.into(), offset: pages.start.start() as u64 }
+    }
+
+    #[test]
+    fn the_last_offset_is_no_end() {
+        let mut origins = Origins::default();
+        let offset = u64::MAX - (PAGE_SIZE as u64 - 1);
+        origins.add(Origin { pages: run(1, 3), name: "far".into(), offset });
+        origins.remove(run(1, 2));
+        assert_eq!(shown(&origins, run(1, 3)), ["1-2", "2-3 far 0x0"]);
     }
 
     fn shown(origins: &Origins, pages: Pages) -> Vec<String> {
