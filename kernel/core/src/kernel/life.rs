@@ -262,6 +262,7 @@ impl<M: Machine> Kernel<M> {
             self.saver_ended();
         }
         self.forget_crash(process);
+        self.forget_ended_daemon(process);
         let record = &mut self.processes[process.0];
         let files = core::mem::take(&mut record.files);
         record.space = None;

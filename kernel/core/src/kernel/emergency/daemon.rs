@@ -37,6 +37,14 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
+    /// A process has ended. A child of it may still have the file open: it is not who is asked.
+    pub(crate) fn forget_ended_daemon(&mut self, process: ProcessId) {
+        let registered = self.emergency.daemon.registered;
+        if let Some(one) = registered.filter(|one| one.process == process) {
+            self.forget_oom_daemon(one.file);
+        }
+    }
+
     /// A file of `emergency:daemon` is closed.
     pub(crate) fn forget_oom_daemon(&mut self, file: usize) {
         if self.emergency.daemon.registered.is_some_and(|daemon| daemon.file == file) {
