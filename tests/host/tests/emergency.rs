@@ -206,3 +206,20 @@ fn a_person_can_go_on_without_ending_anybody() {
             assert_eq!(status_number(user, "count"), 1);
         });
 }
+
+#[test]
+fn a_daemon_that_ends_is_not_asked_though_its_file_is_open() {
+    machine().run(|user| {
+        let daemon = user.fork(|user| {
+            user.open("emergency:daemon", O_RDWR).expect("nobody is asked yet");
+            let second = user.open("emergency:daemon", O_RDWR);
+            assert_eq!(second, error(EBUSY));
+            // A child keeps the file.
+            user.fork(|user| user.sleep(1_000));
+        });
+        assert_eq!(user.wait_for(daemon), Ended::Exited(0));
+        assert!(user.read_text("emergency:daemon").is_ok());
+        let other = user.open("emergency:daemon", O_RDWR).expect("nobody is asked any more");
+        assert_eq!(user.close(other), Ok(0));
+    });
+}

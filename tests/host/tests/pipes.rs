@@ -302,6 +302,25 @@ fn files_travel_with_the_bytes_they_were_sent_with() {
 }
 
 #[test]
+fn nonsense_in_a_message_is_refused() {
+    story_on_any(|user| {
+        let (one, other) = pair(user);
+        for count in [3, 65, 1 << 61, u64::MAX / 8, u64::MAX] {
+            let send = [socket::SEND, count, socket::NO_WAIT];
+            assert_eq!(ask(user, one, b"payload", &send), error(EINVAL), "{count}");
+            let receive = [socket::RECEIVE, count, socket::NO_WAIT];
+            assert_eq!(ask(user, other, b"payload", &receive), error(EINVAL), "{count}");
+        }
+        for how in [0, 4, u64::MAX] {
+            assert_eq!(ask(user, one, b"", &[socket::SHUTDOWN, how]), error(EINVAL));
+        }
+        assert_eq!(ask(user, one, b"", &[u64::MAX]), error(EOPNOTSUPP));
+        assert_eq!(user.write(one, b"still whole"), Ok(11));
+        assert_eq!(user.read(other, 20), Ok(b"still whole".to_vec()));
+    });
+}
+
+#[test]
 fn no_pipe_carries_itself() {
     story_on_any(|user| {
         leaves_nothing(user, |user| {
