@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ptr::NonNull;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,33 +9,9 @@ use diskd::device::{Broken, Command, Device, Done};
 use diskd::memory::{Source, Span};
 use diskd::registers::Registers;
 
-/// Memory of this process, which the fake controller finds by its address.
-struct Heap;
-
-#[repr(align(4096))]
-#[derive(Clone)]
-struct Page {
-    _bytes: [u8; 4096],
-}
-
-impl Source for Heap {
-    fn memory(&self, length: usize) -> syscall::Result<Span> {
-        let pages =
-            Box::leak(vec![Page { _bytes: [0; 4096] }; length.div_ceil(4096)].into_boxed_slice());
-        let length = pages.len() * 4096;
-        let start = NonNull::from(pages).cast();
-        // SAFETY: the memory is never freed.
-        Ok(unsafe { Span::new(start, start.addr().get() as u64, length) })
-    }
-}
-
-/// Memory at an address that the driver has told.
-fn at(address: u64, length: usize) -> Span {
-    let start = NonNull::new(address as *mut u8).unwrap();
-    // SAFETY: the driver tells addresses of memory that is never freed, and the tests' commands are
-    // within it.
-    unsafe { Span::new(start, address, length) }
-}
+#[path = "../../tests/heap/mod.rs"]
+mod heap;
+use heap::{Heap, at};
 
 /// How the controller misbehaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
