@@ -127,7 +127,9 @@ fn nobody_waits_for_ever_for_a_collector() {
             user.read(fd, 4096).expect("a crash");
             user.sleep(10);
             user.close(fd).expect("it was open");
-            children.map(|child| assert_eq!(user.wait_for(child), killed_by(SIGSEGV)));
+            for child in children {
+                assert_eq!(user.wait_for(child), killed_by(SIGSEGV));
+            }
             // One that does nothing, and one that stops half-way.
             let fd = collector(user);
             let child = crash(user);
