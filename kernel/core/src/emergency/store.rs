@@ -4,6 +4,10 @@
 //! next to each other are slots next to each other. All that is kept of a page is a few bits and a
 //! hash, in memory reserved at boot. What the disk sees of it is for [`Secrecy`] to say.
 
+mod hide;
+mod pieces;
+mod start;
+
 use super::bits::Bits;
 use super::block::{BlockIo, IoError, Operation, RUN_MAX, Run};
 use super::hash::Key;
@@ -14,6 +18,7 @@ use crate::memory::{Frame, Frames, PhysicalAddress, Zone};
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use hide::apply;
 use store_format::{
     Cipher, FIRST_SLOT, HEADER_SIZE, Invalid, MAX_STORE_CONTEXTS, NAME_SIZE, PAGE, STORE_ENCRYPTED,
     SlotEntry, State, StoreHeader, Stream, slot_flags_active, slot_flags_killed, slot_flags_parked,
@@ -146,89 +151,6 @@ impl<M: Machine> Store<M> {
         self.why_not = "not looked at yet";
     }
 
-    /// Reads the headers and makes the store ready, sized for all frames or for `total_override`.
-    /// With `may_format` a disk without a header gets one. Returns what the last session left.
-    ///
-    /// # Errors
-    /// Why the store is not ready.
-    pub fn init_from_boot(
-        &mut self,
-        machine: &mut M,
-        frames: &mut Frames,
-        total_override: Option<usize>,
-        may_format: bool,
-    ) -> Result<StoreHeader, &'static str> {
-        let result = self.try_init(machine, frames, total_override, may_format);
-        match &result {
-            Ok(_) => self.is_ready = true,
-            Err(why) => self.why_not = why,
-        }
-        result
-    }
-
-    fn try_init(
-        &mut self,
-        machine: &mut M,
-        frames: &mut Frames,
-        total_override: Option<usize>,
-        may_format: bool,
-    ) -> Result<StoreHeader, &'static str> {
-        let capacity = self.io.as_ref().ok_or(self.why_not)?.capacity();
-        let total = total_override.unwrap_or(self.hashes.len());
-        if total > self.hashes.len() {
-            return Err("more slots are asked for than there are frames");
-        }
-        if capacity < FIRST_SLOT + total as u64 {
-            return Err("its disk is too small for all of memory");
-        }
-        self.encoded = vec![0; HEADER_SIZE];
-        self.header_frame = pages(frames, HEADER_PAGES);
-        let scratch = (frames.totals().total / SCRATCH_PART).clamp(1, RUN_MAX as usize) as u32;
-        let scratch = 1 << scratch.ilog2();
-        self.scratch = pages(frames, scratch).map(|first| (first, scratch));
-        let a = self.read_header(machine, 0);
-        let b = self.read_header(machine, u64::from(HEADER_PAGES));
-        let left = match StoreHeader::newer(a?, b?) {
-            Ok(header) => header,
-            Err(_) if may_format => StoreHeader::default(),
-            Err(Invalid::Magic) => return Err("its disk is not marked as a store"),
-            Err(_) => return Err("both copies of its header are damaged"),
-        };
-        let random = |machine: &mut M| machine.random().unwrap_or_else(|| machine.ticks());
-        self.key = Key([random(machine) | 1, random(machine) | 1]);
-        if self.secrecy == Secrecy::Encrypt {
-            self.cipher = new_cipher(machine);
-            if self.cipher.is_none() {
-                self.secrecy = Secrecy::Overwrite;
-            }
-        }
-        let is_bare = left.state != State::Idle && left.flags & STORE_ENCRYPTED == 0;
-        if is_bare && self.secrecy != Secrecy::Off {
-            let slots = left.total_slots.min(capacity - FIRST_SLOT);
-            self.overwrite_left(machine, slots).map_err(|_| "its disk cannot be written")?;
-        }
-        self.header = StoreHeader {
-            total_slots: total as u64,
-            sequence: left.sequence,
-            boot_id: random(machine),
-            generation: 0,
-            state: State::Idle,
-            flags: if self.cipher.is_some() { STORE_ENCRYPTED } else { 0 },
-            entries: Vec::with_capacity(MAX_STORE_CONTEXTS),
-        };
-        self.lot_cipher = new_cipher(machine);
-        if self.lot_cipher.is_some() || self.secrecy == Secrecy::Off {
-            self.lot.open(FIRST_SLOT + total as u64, capacity, self.scratch);
-        }
-        for _ in 0..2 {
-            self.write_header(machine, State::Idle).map_err(|_| "its disk cannot be written")?;
-            self.wait(machine).map_err(|_| "its disk cannot be written")?;
-        }
-        self.flush(machine).map_err(|_| "its disk cannot be flushed")?;
-        self.wait(machine).map_err(|_| "its disk cannot be flushed")?;
-        Ok(left)
-    }
-
     /// Slots that the disk has room for, as far as there are frames.
     pub fn room(&self) -> usize {
         let pages = self.io.as_ref().map_or(0, |io| io.capacity());
@@ -259,56 +181,6 @@ impl<M: Machine> Store<M> {
         self.lost.clear_all();
         self.header.generation += 1;
         self.header.entries.retain(|entry| entry.flags == slot_flags_parked());
-    }
-
-    /// A process is parked.
-    pub fn name_parked(&mut self, pid: u32) {
-        let entries = self.header.entries.iter_mut();
-        entries.filter(|entry| entry.pid == pid).for_each(|e| e.flags = slot_flags_parked());
-    }
-
-    /// A parked process has its pages back, or has ended.
-    pub fn forget(&mut self, pid: u32) {
-        self.header.entries.retain(|entry| entry.pid != pid);
-    }
-
-    /// The hash of the readable page that is on its way to or from a place of the lot.
-    pub fn hash_of_piece(&self, machine: &M, index: u32, place: usize) -> Option<u64> {
-        let frame = self.lot.frame(index)?;
-        // No slot of a frame has so high a number.
-        let place = 1 << 40 | place as u64;
-        Some(machine.words(frame, |words| self.key.page(place, 0, words)))
-    }
-
-    /// Makes a page of a piece unreadable, or readable again.
-    pub fn cipher_piece(&self, machine: &mut M, index: u32, place: usize) {
-        if let (Some(cipher), Some(frame)) = (&self.lot_cipher, self.lot.frame(index)) {
-            let stream = cipher.stream(place as u32, self.lot.serial(place));
-            apply(machine, stream, frame, frame);
-        }
-    }
-
-    /// Starts writing what passes through the lot's frames to its places.
-    pub fn write_piece(
-        &mut self,
-        machine: &mut M,
-        place: usize,
-        count: u32,
-    ) -> Result<(), IoError> {
-        let run = self.piece(place, count)?;
-        (0..count).for_each(|index| self.cipher_piece(machine, index, place + index as usize));
-        self.start(machine, Operation::Write(run))
-    }
-
-    /// Starts reading places into the lot's frames. What comes is unreadable yet.
-    pub fn read_piece(&mut self, machine: &mut M, place: usize, count: u32) -> Result<(), IoError> {
-        let run = self.piece(place, count)?;
-        self.start(machine, Operation::Read(run))
-    }
-
-    fn piece(&self, place: usize, count: u32) -> Result<Run, IoError> {
-        let frame = self.lot.frame(0).ok_or(IoError::Failed)?;
-        Ok(Run { page: self.lot.page_of(place), frame, count })
     }
 
     /// Whether nothing is on its way.
@@ -392,15 +264,6 @@ impl<M: Machine> Store<M> {
         self.start(machine, Operation::Write(run))
     }
 
-    /// A frame has come back as the disk had it: makes it readable.
-    pub fn decipher(&self, machine: &mut M, slot: usize) {
-        if let Some(cipher) = &self.cipher {
-            let frame = Frame(slot as u32);
-            let stream = cipher.stream(frame.0, self.header.generation);
-            apply(machine, stream, frame, frame);
-        }
-    }
-
     /// Starts writing zeroes to slots that hold nothing, or reading those: `most` at most from
     /// `first` on.
     pub fn probe_run(
@@ -413,55 +276,6 @@ impl<M: Machine> Store<M> {
         let (frame, room) = self.scratch.ok_or(IoError::Failed)?;
         let run = Run { frame, ..self.run(first, most.min(room))? };
         self.start(machine, if is_reading { Operation::Read(run) } else { Operation::Write(run) })
-    }
-
-    /// Whether slots are to be overwritten before the world goes on.
-    pub fn must_overwrite(&self) -> bool {
-        self.secrecy == Secrecy::Overwrite && self.bare.count() > 0
-    }
-
-    /// Starts writing zeroes over the next slots at or behind `first` that hold something
-    /// readable, at most `most`. False when there are none.
-    pub fn overwrite_run(
-        &mut self,
-        machine: &mut M,
-        first: usize,
-        most: u32,
-    ) -> Result<bool, IoError> {
-        let (frame, room) = self.scratch.ok_or(IoError::Failed)?;
-        let Some((first, count)) = self.bare.next_run(first, most.min(room)) else {
-            return Ok(false);
-        };
-        (0..count).for_each(|page| machine.zero(Frame(frame.0 + page)));
-        let page = FIRST_SLOT + first as u64;
-        self.start(machine, Operation::Write(Run { page, frame, count }))?;
-        Ok(true)
-    }
-
-    /// Whether an operation is one that [`Store::overwrite_run`] started.
-    pub fn is_overwriting(&self, operation: Operation) -> bool {
-        let scratch = self.scratch.map(|(first, _)| first);
-        matches!(operation, Operation::Write(run) if Some(run.frame) == scratch)
-    }
-
-    /// Writes zeroes over everything that the last session left, at boot.
-    fn overwrite_left(&mut self, machine: &mut M, slots: u64) -> Result<(), IoError> {
-        let (frame, room) = self.scratch.ok_or(IoError::Failed)?;
-        (0..room).for_each(|page| machine.zero(Frame(frame.0 + page)));
-        for first in (0..slots).step_by(room as usize) {
-            let count = u64::from(room).min(slots - first) as u32;
-            let run = Run { page: FIRST_SLOT + first, frame, count };
-            let mut result = Err(IoError::Failed);
-            for _ in 0..TRIES {
-                if result != Ok(()) {
-                    self.start(machine, Operation::Write(run))?;
-                    result = self.wait(machine);
-                }
-            }
-            result?;
-        }
-        self.flush(machine)?;
-        self.wait(machine)
     }
 
     /// Starts reading them back.
@@ -580,48 +394,9 @@ impl<M: Machine> Store<M> {
         }
     }
 
-    fn read_header(
-        &mut self,
-        machine: &mut M,
-        page: u64,
-    ) -> Result<Result<StoreHeader, Invalid>, &'static str> {
-        let frame = self.header_frame.ok_or("there is no memory for its header")?;
-        let run = Run { page, frame, count: HEADER_PAGES };
-        self.start(machine, Operation::Read(run)).map_err(|_| "its disk cannot be read")?;
-        self.wait(machine).map_err(|_| "its disk cannot be read")?;
-        machine.read(PhysicalAddress(frame.start().0), &mut self.encoded);
-        Ok(StoreHeader::decode(&self.encoded))
-    }
-
     /// The disk cannot be used any more.
     pub fn give_up(&mut self, why: &'static str) {
         self.is_ready = false;
         self.why_not = why;
     }
-}
-
-/// Turns a frame into noise or back, into another or in place.
-fn apply<M: Machine>(machine: &mut M, mut stream: Stream, from: Frame, to: Frame) {
-    let mut piece = [0; PIECE];
-    for at in (0..PAGE as u64).step_by(PIECE) {
-        machine.read(PhysicalAddress(from.start().0 + at), &mut piece);
-        stream.apply(&mut piece);
-        machine.write(PhysicalAddress(to.start().0 + at), &piece);
-    }
-}
-
-/// A cipher under a new key; none without a source of one, since a key that can be guessed hides
-/// nothing.
-fn new_cipher<M: Machine>(machine: &mut M) -> Option<Cipher> {
-    match [(); 4].map(|()| machine.random()) {
-        [Some(a), Some(b), Some(c), Some(d)] => Some(Cipher::new([a, b, c, d])),
-        _ => None,
-    }
-}
-
-/// `count` frames in a row, a power of two, for good.
-fn pages(frames: &mut Frames, count: u32) -> Option<Frame> {
-    let order = count.ilog2() as usize;
-    let run = frames.allocate_run(order, Zone::Normal);
-    run.or_else(|| frames.allocate_run(order, Zone::Dma))
 }
