@@ -61,7 +61,7 @@ impl User {
     /// instruction pointer. A thread's code ends by ending the thread, so this never returns.
     pub(crate) fn live(&mut self, beginning: Option<Beginning>) {
         if let Some(Beginning { code, point }) = beginning {
-            self.settle_at(point, Trap::Call);
+            self.settle_at(point, Trap::Call, None);
             code(self);
         }
         loop {
@@ -191,8 +191,8 @@ impl User {
         let here = self.next_point();
         self.registers.rip = here;
         let mut before = self.registers;
-        self.hand_over(trap, child);
-        self.settle_at(here, trap);
+        self.hand_over(trap, child.clone());
+        self.settle_at(here, trap, child);
         if trap == Trap::Call {
             before.rax = self.registers.rax;
         }
@@ -207,15 +207,15 @@ impl User {
     }
 
     /// Runs handlers until the instruction pointer is back at `here`; makes a call again that
-    /// the kernel has moved back over.
-    fn settle_at(&mut self, here: usize, trap: Trap) {
+    /// the kernel has moved back over, with the child that it would make.
+    fn settle_at(&mut self, here: usize, trap: Trap, child: Option<Arc<Child>>) {
         while self.registers.rip != here {
             let is_call = trap == Trap::Call && self.registers.rip == here - CALL_BYTES;
             let breakpoint = Trap::Exception(Exception::Breakpoint);
             let is_breakpoint = trap == breakpoint && self.registers.rip == here - BREAKPOINT_BYTES;
             if is_call || is_breakpoint {
                 self.registers.rip = here;
-                self.hand_over(trap, None);
+                self.hand_over(trap, child.clone());
             } else {
                 self.jump();
             }
