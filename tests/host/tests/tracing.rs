@@ -121,6 +121,27 @@ fn a_handler_interrupts_a_call_between_two_stops() {
 }
 
 #[test]
+fn a_handler_before_a_call_has_begun_interrupts_nothing() {
+    story_on_any(|user| {
+        let (child, tracer) = traced_child(user, |user| {
+            user.on(SIGUSR1, 0, Action::run(|_, _| {}));
+            assert_eq!(user.call(GETPPID, []), Ok(1));
+            user.exit(7);
+        });
+        tracer.until(user, PRE, PRE);
+        assert_eq!(tracer.until(user, PRE, PRE).a, GETPPID);
+        user.kill(child as isize, SIGUSR1).expect("it lives");
+        assert_eq!(tracer.until(user, PRE | POST, POST).b, (ERESTART as usize).wrapping_neg());
+        assert_eq!(tracer.until(user, PRE, PRE).a, abi::number::SIGRETURN);
+        assert_eq!(tracer.until(user, PRE, PRE).a, GETPPID);
+        assert_eq!(tracer.until(user, POST, POST).b, 1);
+        tracer.go(user, 0).expect("it is there");
+        assert_eq!(user.wait_for(child), Ended::Exited(7));
+        tracer.end(user);
+    });
+}
+
+#[test]
 fn a_fault_is_told_and_can_be_mended() {
     story_on_any(|user| {
         let (child, tracer) = traced_child(user, |user| {
@@ -252,9 +273,11 @@ fn the_news_of_children_never_pile_up() {
         });
         tracer.go(user, CLONE).expect("it is there");
         until_waiting(user, child, "tracer");
-        // The last of the news may be read after its end.
         for _ in 0..200 {
             tracer.is_told(user, CLONE);
+            // This lets all children go, also those of whom no news has been read: it may be over.
+            let answer = tracer.go(user, CLONE);
+            assert!(matches!(answer, Ok(8) | Err(Errno(ESRCH))), "{answer:?}");
         }
         assert_eq!(user.wait_for(child), Ended::Exited(0));
         tracer.end(user);

@@ -6,7 +6,7 @@ use crate::log::Level;
 use crate::machine::{Access, Context, DebugRegisters, Exception, Machine};
 use crate::memory::{Page, UserSlice};
 use crate::signal::{Interrupted, UNSTOPPABLE, bit};
-use crate::task::{Hold, ProcessId, Standing, State, TaskId, Unfinished};
+use crate::task::{Hold, ProcessId, Progress, Standing, State, TaskId};
 use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
 use abi::wait::{Change, Ended};
@@ -224,11 +224,12 @@ impl<M: Machine> Kernel<M> {
         own.or_else(|| self.processes[thread.process.0].signals.pending.take(bit(signal)))
     }
 
-    /// Ends a parked call with `EINTR`, or moves the thread back to before it. Returns whether its
-    /// tracer wants to see that first.
+    /// Ends a parked call with `EINTR`, or moves the thread back to before it. A call that has not
+    /// been run is none to interrupt: it is made after the handler. Returns whether its tracer
+    /// wants to see that first.
     fn interrupt_call(&mut self, task: TaskId, action: SigAction) -> bool {
         let thread = &mut self.tasks[task.0];
-        if !thread.unfinished.is_parked {
+        if !thread.unfinished.is_call() {
             return false;
         }
         self.tell_rest_of_sleep(task);
@@ -236,10 +237,11 @@ impl<M: Machine> Kernel<M> {
         // Neither a wait for a moment nor one for a signal may begin anew.
         let may_restart =
             thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
-        thread.unfinished = Unfinished::default();
+        let unfinished = core::mem::take(&mut thread.unfinished);
         let context = thread.context();
         let number = context.call().number;
-        let begins_anew = action.flags & SA_RESTART != 0 && may_restart;
+        let begins_anew =
+            unfinished.progress == Progress::Made || action.flags & SA_RESTART != 0 && may_restart;
         if begins_anew {
             context.rewind_call(number);
         } else {

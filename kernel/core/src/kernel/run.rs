@@ -12,7 +12,7 @@ use crate::machine::{Context, CpuId, Interrupt, Machine, Trap};
 use crate::memory::{SpaceId, Zone};
 use crate::schedule::Policy;
 use crate::syscall;
-use crate::task::{State, TaskId, Unfinished, Wait};
+use crate::task::{Progress, State, TaskId, Unfinished, Wait};
 
 /// How long a thread runs before another ready one gets its turn, in nanoseconds.
 const QUANTUM_NS: u64 = 10_000_000;
@@ -86,7 +86,7 @@ impl<M: Machine> Kernel<M> {
                 }
                 thread = &mut self.tasks[caller.task.0];
             }
-            if !thread.unfinished.is_parked {
+            if !thread.unfinished.is_call() {
                 let context = thread.context.take().expect("a chosen thread has its registers");
                 return Some(self.hand_out(cpu, caller.space, context));
             }
@@ -312,7 +312,7 @@ impl<M: Machine> Kernel<M> {
         if thread.session.is_some() {
             return self.call_traced(caller);
         }
-        thread.unfinished.is_parked = false;
+        thread.unfinished.progress = Progress::None;
         if thread.unfinished.is_refused {
             return self.refuse_call(caller.task);
         }
@@ -337,7 +337,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     fn call_traced(&mut self, caller: Caller) -> Option<M::Context> {
         let thread = &mut self.tasks[caller.task.0];
-        thread.unfinished.is_parked = false;
+        thread.unfinished.progress = Progress::None;
         let number = thread.context().call().number;
         let context = if thread.unfinished.is_refused {
             self.refuse_call(caller.task)
@@ -365,7 +365,7 @@ impl<M: Machine> Kernel<M> {
             // As if it had never been asked: the signal it was cancelled for decides whether the
             // call is tried again.
             thread.unfinished =
-                Unfinished { is_parked: true, is_refused: false, ..thread.unfinished };
+                Unfinished { progress: Progress::Parked, is_refused: false, ..thread.unfinished };
             return None;
         }
         let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
@@ -378,14 +378,14 @@ impl<M: Machine> Kernel<M> {
     /// Whether a thread whose call gave no answer is not waiting either: it has new registers.
     fn is_replaced(&self, task: TaskId) -> bool {
         let thread = self.tasks.get(task.0);
-        thread.is_some_and(|thread| !thread.unfinished.is_parked && thread.context.is_some())
+        thread.is_some_and(|thread| !thread.unfinished.is_call() && thread.context.is_some())
     }
 
     /// Runs a woken thread's call before its turn comes, because what it needs is about to go.
     pub(crate) fn call_early(&mut self, task: TaskId) {
         let thread = &mut self.tasks[task.0];
         let is_at_rest = matches!(thread.state, State::Ready | State::Stopped | State::Traced);
-        if is_at_rest && thread.unfinished.is_parked {
+        if is_at_rest && thread.unfinished.is_call() {
             let caller = Caller { task, process: thread.process, space: thread.space };
             if let Some(context) = self.call_again(caller) {
                 self.tasks[task.0].context = Some(context);
@@ -397,7 +397,7 @@ impl<M: Machine> Kernel<M> {
     /// [`Kernel::attend`] can interrupt its call, unless a daemon still owes it an answer.
     fn park(&mut self, task: TaskId, wait: Wait, mut context: M::Context) {
         let thread = &mut self.tasks[task.0];
-        thread.unfinished.is_parked = true;
+        thread.unfinished.progress = Progress::Parked;
         let stays = thread.attention && thread.unfinished.owed.is_none();
         let State::Running(cpu) = thread.state else {
             thread.context = Some(context);

@@ -10,7 +10,7 @@ use crate::error::*;
 use crate::machine::{Context, DebugRegisters, Exception, Machine};
 use crate::scheme::place;
 use crate::signal::{UNSTOPPABLE, bit};
-use crate::task::{ProcessId, Reason, State, TaskId, Unfinished, Wait};
+use crate::task::{ProcessId, Progress, Reason, State, TaskId, Unfinished, Wait};
 use crate::trace::{Phase, ProcessKey, Session, SessionId, ThreadKey, event};
 use abi::redox::IntRegisters;
 use abi::redox::data::PtraceEvent;
@@ -296,7 +296,7 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         let thread = &mut self.tasks[task.0];
-        thread.unfinished.is_parked = true;
+        thread.unfinished.progress = Progress::Made;
         let pre = PtraceFlags::PTRACE_STOP_PRE_SYSCALL;
         if self.is_traced_for(task, pre) {
             let [a, b, c, d, e, _] = call.arguments;
@@ -568,7 +568,7 @@ impl<M: Machine> Kernel<M> {
     /// Whether a thread shows itself as standing before a call that it has begun.
     fn stands_before_call(&self, task: TaskId) -> bool {
         let thread = &self.tasks[task.0];
-        if !thread.unfinished.is_parked {
+        if !thread.unfinished.is_call() {
             return false;
         }
         let at_call = PtraceFlags::PTRACE_STOP_PRE_SYSCALL | PtraceFlags::PTRACE_STOP_EXIT;

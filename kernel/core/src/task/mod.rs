@@ -34,11 +34,23 @@ pub enum State {
     Ending,
 }
 
+/// How far a thread's call has come that has not ended.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// There is no such call.
+    #[default]
+    None,
+    /// It has been made, and not been run yet: a tracer comes first.
+    Made,
+    /// It has been run, waits for something, and is run again.
+    Parked,
+}
+
 /// What a call keeps between being parked and being run again.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Unfinished {
-    /// Whether there is a parked call to run again. If not, there is nothing else here.
-    pub is_parked: bool,
+    /// Whether there is such a call. If not, there is nothing else here.
+    pub progress: Progress,
     /// The moment that ends the wait, in nanoseconds since boot.
     pub deadline: Option<u64>,
     /// The request a scheme daemon owes an answer to.
@@ -47,6 +59,13 @@ pub struct Unfinished {
     pub is_refused: bool,
     /// A futex wait has been woken.
     pub woken: bool,
+}
+
+impl Unfinished {
+    /// Whether there is a call that has not ended.
+    pub fn is_call(&self) -> bool {
+        self.progress != Progress::None
+    }
 }
 
 /// One thread.

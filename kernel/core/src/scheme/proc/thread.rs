@@ -159,7 +159,7 @@ fn usage<M: Machine>(k: &mut Kernel<M>, task: TaskId) -> Outcome<String> {
 /// The call it is in: `name(argument, ..)`.
 fn syscall<M: Machine>(k: &mut Kernel<M>, task: TaskId) -> Outcome<String> {
     let thread = &mut k.tasks[task.0];
-    if !thread.unfinished.is_parked {
+    if !thread.unfinished.is_call() {
         return Ok("none\n".to_string());
     }
     let Some(context) = &thread.context else { return Ok("running\n".to_string()) };
