@@ -8,6 +8,8 @@ use toml::Spanned;
 
 /// Where init reads it.
 pub(crate) const PATH: &str = "/etc/init.toml";
+/// No program starts with less memory: 1 MiB.
+const MEMORY_LEAST: u64 = 1 << 20;
 
 #[derive(Serialize)]
 struct InitFile<'m> {
@@ -27,6 +29,8 @@ struct ServiceRow<'m> {
     restart: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_each: Option<&'m str>,
     #[serde(skip_serializing_if = "is_false")]
     rescue: bool,
 }
@@ -72,7 +76,8 @@ fn row(service: &Service) -> ServiceRow<'_> {
         needs: &service.needs,
         schemes: service.scheme.as_slice(),
         restart: service.restart.name(),
-        memory: service.memory.as_deref(),
+        memory: service.memory.as_ref().map(|size| size.get_ref().as_str()),
+        memory_each: service.memory_each.as_ref().map(|size| size.get_ref().as_str()),
         rescue: service.rescue,
     }
 }
@@ -84,7 +89,9 @@ pub(crate) fn check(manifests: &[Manifest], archive: &Archive<'_>) -> anyhow::Re
     for (manifest, at) in all_services(manifests) {
         let service = at.get_ref();
         check_command(manifest, at, archive)?;
-        check_memory(manifest, at)?;
+        for limit in [&service.memory, &service.memory_each].into_iter().flatten() {
+            check_memory(manifest, limit)?;
+        }
         if !names.insert(service.name.as_str()) {
             let message = format!("a second service is called {:?}", service.name);
             return Err(manifest.mistake(at, message).into());
@@ -115,15 +122,15 @@ fn check_command(
     }
 }
 
-/// A limit of memory is a number of bytes, or one with a unit.
-fn check_memory(manifest: &Manifest, at: &Spanned<Service>) -> Result<(), Mistake> {
-    let Some(size) = &at.get_ref().memory else { return Ok(()) };
-    let digits = size.strip_suffix(['K', 'M', 'G']).unwrap_or(size);
-    match digits.parse::<u32>() {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            Err(manifest.mistake(at, format!("expected a size such as `32M`, found {size:?}")))
+/// A limit of memory is a number of bytes, or one with a unit, and enough for a program.
+fn check_memory(manifest: &Manifest, at: &Spanned<String>) -> Result<(), Mistake> {
+    match crate::disk::size(at.get_ref()) {
+        Ok(MEMORY_LEAST..) => Ok(()),
+        Ok(_) => {
+            let found = at.get_ref();
+            Err(manifest.mistake(at, format!("expected at least 1M of memory, found {found:?}")))
         }
+        Err(message) => Err(manifest.mistake(at, message)),
     }
 }
 

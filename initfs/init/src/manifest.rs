@@ -12,6 +12,7 @@
 //! schemes = ["ram"]       # ready once all of these exist; without any, ready at once
 //! restart = "on-failure"  # never | always | on-failure (the default)
 //! memory = "32M"          # no more than that, with all it starts; without it, no limit
+//! memory_each = "16M"     # and each of them no more than that
 //! rescue = true           # runs for the rescue shell as well; false if left out
 //!
 //! [[mount]]
@@ -60,8 +61,10 @@ pub(crate) struct Service {
     /// What to do when it ends.
     #[serde(default)]
     pub(crate) restart: Rule,
-    /// How much memory it and what it starts may have.
+    /// How much memory it and what it starts may have together.
     pub(crate) memory: Option<String>,
+    /// How much each of them may have.
+    pub(crate) memory_each: Option<String>,
     /// Whether it is started for a rescue shell as well.
     #[serde(default)]
     pub(crate) rescue: bool,
