@@ -175,6 +175,15 @@ impl Driver {
         }
     }
 
+    /// It hangs: ends it, which is heard of like any other end.
+    pub(crate) fn kill(&mut self) {
+        if let State::Serving(process, _) = &mut self.state {
+            eprintln!("diskd: {} of pci:{} does not answer", self.program, self.function);
+            // One that has ended meanwhile is heard of.
+            let _ended = process.child.kill();
+        }
+    }
+
     /// Its disks are nothing to serve: lets it end for good.
     pub(crate) fn dismiss(&mut self) {
         if let State::Found(process) = std::mem::replace(&mut self.state, State::Over) {
