@@ -63,6 +63,11 @@ impl Asking {
     pub(crate) fn new(count: usize) -> Result<Self> {
         let failed = |_| Error::new(EIO);
         let (bell, rope) = pipe().map_err(failed)?;
+        // Two rings may be heard as one, and then there is nothing to read for the second event.
+        // SAFETY: the descriptor is open, and the call touches no memory.
+        if unsafe { libc::fcntl(bell.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
+            return Err(Error::new(EIO));
+        }
         let (answers, answered) = channel();
         let mut drivers = Vec::new();
         for index in 0..count {
@@ -99,7 +104,8 @@ impl Asking {
     /// Collects answers, when [`Self::descriptor`] can be read.
     pub(crate) fn collect(&mut self) {
         let mut rings = [0; 64];
-        let _count = self.bell.read(&mut rings);
+        // An error says that there are no more.
+        while self.bell.read(&mut rings).is_ok_and(|count| count > 0) {}
         for (driver, ticket, answer) in self.answered.try_iter() {
             let asked = &mut self.drivers[driver];
             asked.open.remove(&ticket);

@@ -13,12 +13,16 @@ use diskd::driver::GONE;
 use libredox::Fd;
 use libredox::flag::O_RDWR;
 use pcid::info::Info;
-use syscall::error::{EBUSY, Error};
+use syscall::error::{EBUSY, ENOENT, Error};
 
 /// So many starts in a row that come to nothing are the last.
 const STARTS_MAX: u32 = 4;
 /// How long to wait after the first of them; twice as long after each further one.
 const PAUSE: Duration = Duration::from_millis(20);
+/// A function that somebody else has claimed, as the driver before may have for a moment, is tried so
+/// often, with such pauses: for 5 seconds.
+const CLAIMS_MAX: u32 = 250;
+const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 /// A driver that served less than this waits before it is started again.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -69,6 +73,8 @@ pub(crate) struct Driver {
     program: &'static str,
     pub(crate) state: State,
     starts: u32,
+    /// How often in a row the function was somebody else's.
+    refusals: u32,
     /// The number of its first disk and how many there are, once known.
     pub(crate) numbers: Option<(usize, usize)>,
     /// How many it says there are.
@@ -80,7 +86,8 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(function: String, program: &'static str) -> Self {
         let state = State::Pausing(Instant::now());
-        Self { function, program, state, starts: 0, numbers: None, found: 0, is_told: false }
+        let (starts, refusals) = (0, 0);
+        Self { function, program, state, starts, refusals, numbers: None, found: 0, is_told: false }
     }
 
     /// What tells when the driver has something to say, or has ended.
@@ -112,15 +119,29 @@ impl Driver {
         self.starts += 1;
         self.is_told = false;
         match self.launch() {
-            Ok(process) => self.state = State::Looking(process),
-            Err(Error { errno: EBUSY }) if self.starts == STARTS_MAX => self.state = State::Over,
-            Err(Error { errno: EBUSY }) => self.pause(),
+            Ok(process) => {
+                self.refusals = 0;
+                self.state = State::Looking(process);
+            }
+            Err(Error { errno: EBUSY }) => self.refused(now),
+            // It was taken out.
+            Err(Error { errno: ENOENT }) => self.state = State::Over,
             Err(error) => {
                 eprintln!("diskd: pci:{}: {error}", self.function);
                 self.pause();
             }
         }
         matches!(self.state, State::Looking(_))
+    }
+
+    /// Somebody else has claimed the function: that is no failed start, unless it lasts.
+    fn refused(&mut self, now: Instant) {
+        self.starts -= 1;
+        self.refusals += 1;
+        self.state = match self.refusals {
+            ..CLAIMS_MAX => State::Pausing(now + CLAIM_PAUSE),
+            _ => State::Over,
+        };
     }
 
     fn launch(&self) -> syscall::Result<Process> {
