@@ -186,10 +186,11 @@ impl<D: Disk> Served<'_, '_, D> {
             if self.tree.state().wants_commit {
                 return Ok(How::Committed);
             }
-            match server.turn(self)? {
+            let turn = server.turn(self)?;
+            match turn {
                 Turn::Closed => return Ok(How::Stopped),
-                Turn::Served => continue,
-                Turn::Idle => {}
+                Turn::Idle if !self.tree.state().wants_commit => {}
+                Turn::Idle | Turn::Served => continue,
             }
             if self.tree.state().is_changed {
                 let age = since.get_or_insert_with(Instant::now).elapsed();

@@ -66,7 +66,7 @@ Groups:
   trace      stops of a traced thread, its registers and memory
   raw_disk   a partition of disk:, disk:0p2, which stays as it is
   rates      256 MiB written and read, by file: and by disk:, in MiB/s
-  names      100,000 names in a directory on the disk: seconds
+  names      10,000 names in a directory on the disk: seconds
   library    std's threads, locks and memory
 
 Options:

@@ -25,7 +25,7 @@ const LENGTH: u64 = 256 * MIB;
 /// Bytes of a turn.
 const TURN: u64 = 16 * MIB;
 /// Names in the directory.
-const COUNT: u32 = 100_000;
+const COUNT: u32 = 10_000;
 
 /// Times reading and writing.
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
