@@ -122,13 +122,17 @@ gdb: setup-gdb kernel image
 
 # --- Check ---
 
-.PHONY: test test-host test-qemu test-runner bench check soak
+.PHONY: test test-host test-runtime test-qemu test-runner bench check soak
 test: # Everything that judges: on the host, then in QEMU
 test: $(if $(strip $(T)),,test-host) test-qemu $(if $(strip $(T)),,test-runner)
 
 test-host: # The tests that need no QEMU
-test-host: setup
+test-host: setup test-runtime
 	@$(setup_env); cargo test $(call quiet,$(HOST_TARGET)/debug/xtask) --no-fail-fast -- $(strip $(T))
+
+test-runtime: # The C library's tests, over Linux's calls
+test-runtime: sysroot
+	@tools/test-runtime.sh $(strip $(T))
 
 test-qemu: # The stories in tests/qemu, each on its own machine
 test-qemu: setup-gdb kernel image disk

@@ -1,7 +1,12 @@
-//! `sys:scheme`, `sys:mount`, `/scheme` — which names a process can see, and where they lead.
+//! `sys:scheme`, `sys:mount`, `/scheme` — the schemes' names, and where they lead.
 //!
-//! A namespace maps scheme names to roots, and path prefixes to scheme paths. `NAME:rest` and
-//! `/scheme/NAME/rest` are the same; any other path that starts with `/` goes through the mounts.
+//! The namespace is one for all, and maps scheme names to roots, and path prefixes to scheme paths. `NAME:rest` and
+//! `/scheme/NAME/rest` are the same; any other path that starts with `/` goes through the mounts. A process sees it through its
+//! [`View`].
+
+mod view;
+
+pub use view::View;
 
 use crate::error::{EEXIST, EINVAL, ENOENT, Errno};
 use crate::handle::DescriptionId;
@@ -10,10 +15,6 @@ use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
-
-/// The index of a namespace in the kernel's table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NamespaceId(pub usize);
 
 /// Where a scheme name leads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

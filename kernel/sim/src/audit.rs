@@ -128,11 +128,9 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
     for (_, process) in kernel.processes.iter() {
         process.files.iter().for_each(|(_, fd)| count(fd.description));
     }
-    for (_, namespace) in kernel.namespaces.iter() {
-        for (_, root) in namespace.schemes() {
-            if let Root::User(id) = root {
-                count(id);
-            }
+    for (_, root) in kernel.namespace.schemes() {
+        if let Root::User(id) = root {
+            count(id);
         }
     }
     for (_, space) in kernel.spaces.iter() {

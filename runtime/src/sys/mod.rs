@@ -4,8 +4,10 @@ pub(crate) mod file;
 pub(crate) mod futex;
 pub(crate) mod map;
 
+#[cfg_attr(feature = "linux", path = "linux/mod.rs")]
+mod kernel;
+
 pub(crate) use abi::redox::error::{Error, Result};
-use core::arch::asm;
 
 /// Makes a system call with up to six arguments.
 ///
@@ -21,25 +23,8 @@ pub(crate) unsafe fn syscall<const N: usize>(
     const { assert!(N <= 6) };
     let mut all = [0; 6];
     all[..N].copy_from_slice(&arguments);
-    let answer: usize;
-    // SAFETY: registers are those the ABI names; it destroys rcx and r11 only, and uses no stack
-    // of ours. Memory is the caller's concern.
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") number => answer,
-            in("rdi") all[0],
-            in("rsi") all[1],
-            in("rdx") all[2],
-            in("r10") all[3],
-            in("r8") all[4],
-            in("r9") all[5],
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-    }
-    Error::demux(answer)
+    // SAFETY: as promised by the caller.
+    Error::demux(unsafe { kernel::call(number, all) })
 }
 
 /// An error by its number.

@@ -1,4 +1,4 @@
-//! `limit` — running a program with less memory than there is.
+//! `limit` — running a program with less memory, or fewer schemes, than there are.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -11,30 +11,34 @@ use crate::source;
 pub(crate) const TOOL: Tool = Tool {
     name: "limit",
     help: "\
-limit - run a program with a limit of memory
+limit - run a program with less than there is
 
-Usage: limit [-m SIZE] [-j SIZE] COMMAND [ARGUMENT...]
-       limit [-m SIZE] [-j SIZE] -p PID
+Usage: limit [-m SIZE] [-j SIZE] [-s NAMES | -x NAMES] COMMAND [ARGUMENT...]
+       limit [-m SIZE] [-j SIZE] [-s NAMES | -x NAMES] -p PID
        limit -p PID
 
 Options:
   -m SIZE     how much the program may have, and each program it starts
   -j SIZE     how much they may have together
-  -p PID      not a new program but this one; without -m and -j: show its limits
+  -s NAMES    the schemes that it may open, with commas: no others
+  -x NAMES    the schemes that it may not open
+  -p PID      not a new program but this one; without the others: show its limits
   -h, --help  print this text
   --version   print the version
 
 SIZE is a number of bytes, or one with K, M or G, or `none`, which only root may
 ask for. Beyond the limit an allocation fails, a fork fails, and whoever touches
-memory that it was promised gets the signal BUS.
+memory that it was promised gets the signal BUS. A scheme that may not be opened
+is not there for the program and all it starts, for good; what is open stays so.
 
 Examples:
   limit -m 32M grep -r lifeboat /share/doc
   limit -j 64M sh
+  limit -x proc,irq sh
   limit -p 12
 
 Files:
-  proc:PID/limits
+  proc:PID/limits, proc:PID/names
 
 See also: free, ps, emerg
 ",
@@ -44,7 +48,7 @@ See also: free, ps, emerg
 fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
     // Not parsed as options: what follows the command is the command's.
     let words = arguments.rest()?;
-    let (mut memory, mut job, mut pid) = (None, None, None);
+    let (mut memory, mut job, mut only, mut without, mut pid) = (None, None, None, None, None);
     let mut rest = &words[..];
     while let [option, tail @ ..] = rest {
         let place = match option.as_str() {
@@ -52,6 +56,8 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
             "--version" => return Err(Failure::Version),
             "-m" => &mut memory,
             "-j" => &mut job,
+            "-s" => &mut only,
+            "-x" => &mut without,
             "-p" => &mut pid,
             "--" => {
                 rest = tail;
@@ -69,17 +75,25 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
         rest = tail;
     }
     let is_own = pid.is_none();
-    let file = format!("{}/limits", pid.as_deref().unwrap_or("self"));
-    if memory.is_none() && job.is_none() {
+    let folder = pid.as_deref().unwrap_or("self");
+    let (limits, names) = (format!("{folder}/limits"), format!("{folder}/names"));
+    let wanted = [
+        (&limits, "memory", memory),
+        (&limits, "job", job),
+        (&names, "only", only),
+        (&names, "without", without),
+    ];
+    if wanted.iter().all(|(_, _, value)| value.is_none()) {
         if is_own {
             return Err(Failure::Usage("it needs a limit, or a process".into()));
         }
-        output(&source::read("proc", &file)?)?;
+        let names = source::read("proc", &names)?;
+        output(&format!("{}Names: {names}", source::read("proc", &limits)?))?;
         return Ok(0);
     }
-    for (what, size) in [("memory", memory), ("job", job)] {
-        if let Some(size) = size {
-            source::write("proc", &file, &format!("{what} {size}"))?;
+    for (file, what, value) in wanted {
+        if let Some(value) = value {
+            source::write("proc", file, &format!("{what} {}", value.replace(',', " ")))?;
         }
     }
     match (rest, is_own) {

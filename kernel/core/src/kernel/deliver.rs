@@ -6,7 +6,7 @@ use crate::log::Level;
 use crate::machine::{Access, Context, DebugRegisters, Exception, Machine};
 use crate::memory::{Page, UserSlice};
 use crate::signal::{Interrupted, UNSTOPPABLE, bit};
-use crate::task::{Hold, ProcessId, Progress, Standing, State, TaskId, Unfinished};
+use crate::task::{Hold, ProcessId, Progress, Standing, State, TaskId};
 use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
 use abi::wait::{Change, Ended};

@@ -17,6 +17,17 @@ use alloc::format;
 use alloc::string::String;
 
 impl<M: Machine> Kernel<M> {
+    /// Where an absolute path leads a process. `ENOENT` for a name that is not in its view.
+    pub(crate) fn resolve<'a>(&self, process: ProcessId, path: &'a str) -> Outcome<Target<'a>> {
+        let target = self.namespace.resolve(path)?;
+        match &target {
+            Target::Scheme { name, .. } if !self.processes[process.0].view.has(name) => {
+                fail(ENOENT)
+            }
+            _ => Ok(target),
+        }
+    }
+
     /// Opens an absolute path and returns the description, which the caller owns.
     pub(crate) fn open_path(
         &mut self,
@@ -24,7 +35,7 @@ impl<M: Machine> Kernel<M> {
         path: String,
         flags: usize,
     ) -> Outcome<DescriptionId> {
-        match self.namespace(caller.process).resolve(&path)? {
+        match self.resolve(caller.process, &path)? {
             Target::List => {
                 let flags = flags | O_DIRECTORY;
                 let opened = self.open_in_kernel(caller, place::SYS, "scheme", flags)?;
@@ -230,10 +241,7 @@ impl<M: Machine> Kernel<M> {
             Root::User(id) => descriptions[id.0].scheme == SchemeId::User(scheme),
             Root::Kernel(_) => false,
         };
-        let namespaces = self.namespaces.iter_mut();
-        let gone: alloc::vec::Vec<_> =
-            namespaces.flat_map(|(_, namespace)| namespace.unregister(is_gone)).collect();
-        for (name, root) in gone {
+        for (name, root) in self.namespace.unregister(is_gone) {
             self.log(crate::log::Level::Info, "scheme", format_args!("{name}: is gone"));
             if let Root::User(id) = root {
                 self.release_description(id);

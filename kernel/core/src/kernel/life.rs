@@ -5,7 +5,6 @@ use crate::error::*;
 use crate::log::Level;
 use crate::machine::{Context, Machine, PowerOff};
 use crate::memory::{Pages, Space, SpaceId};
-use crate::namespace::NamespaceId;
 use crate::task::{Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
 use abi::wait::Ended;
@@ -42,7 +41,7 @@ impl<M: Machine> Kernel<M> {
             space: Some(space),
             files: base.map_or_else(Default::default, |p| p.files.clone()),
             threads: Vec::new(),
-            namespace: base.map_or(NamespaceId(0), |p| p.namespace),
+            view: base.map_or_else(Default::default, |p| p.view.clone()),
             cwd: base.map_or_else(|| String::from("/"), |p| p.cwd.clone()),
             exe: base.map_or_else(String::new, |p| p.exe.clone()),
             command_line: base.map_or_else(Vec::new, |p| p.command_line.clone()),

@@ -32,7 +32,7 @@ use crate::handle::Description;
 use crate::log::{Level, Line, Log};
 use crate::machine::Machine;
 use crate::memory::{Frame, Frames, Space, SpaceId};
-use crate::namespace::{Namespace, NamespaceId, Root};
+use crate::namespace::{Namespace, Root};
 use crate::pipe::Pipes;
 use crate::profile::Profiles;
 use crate::schedule::RoundRobin;
@@ -124,7 +124,7 @@ pub struct Kernel<M: Machine> {
     /// Open files.
     pub descriptions: Table<Description>,
     /// Namespaces; the first is everybody's until one makes its own.
-    pub namespaces: Table<Namespace>,
+    pub namespace: Namespace,
     /// Wait queues.
     pub waits: WaitQueues,
     /// Event queues.
@@ -219,7 +219,7 @@ impl<M: Machine> Kernel<M> {
             next_pid: 1,
             are_pids_used: false,
             descriptions: Table::new(),
-            namespaces: Table::new(),
+            namespace: Namespace::default(),
             waits,
             events: Events::default(),
             pipes: Pipes::default(),
@@ -295,12 +295,6 @@ impl<M: Machine> Kernel<M> {
     /// The process with this number.
     pub fn find_process(&self, pid: Pid) -> Option<ProcessId> {
         self.pids.get(&pid).copied()
-    }
-
-    /// The namespace of a process.
-    pub fn namespace(&mut self, process: ProcessId) -> &mut Namespace {
-        let NamespaceId(place) = self.processes[process.0].namespace;
-        &mut self.namespaces[place]
     }
 
     /// The value of `key=value` on the boot command line.

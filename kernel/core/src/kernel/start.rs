@@ -153,10 +153,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Gives the kernel's schemes their names in the first namespace. Twice does no harm.
     fn name_schemes(&mut self) -> Result<(), BootError> {
-        if self.namespaces.is_empty() {
-            let namespace = Self::first_namespace();
-            self.namespaces.insert(namespace);
-        }
+        self.namespace = Self::first_namespace();
         Ok(())
     }
 

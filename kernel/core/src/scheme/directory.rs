@@ -60,7 +60,7 @@ pub(crate) fn read_entries<M: Machine>(
         DirentBuf::new(bytes.as_mut_slice(), header_size as u16).ok_or(Errno(EINVAL))?;
     let path = scheme.path(kernel, number);
     let mut from = start;
-    while let Some(entry) = scheme.entry(kernel, number, from)? {
+    while let Some(entry) = scheme.entry(kernel, caller, number, from)? {
         let next = entry.at + 1;
         let added = buffer.entry(DirEntry {
             inode: match entry.inode {

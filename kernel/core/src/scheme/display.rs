@@ -101,7 +101,13 @@ impl<M: Machine> Scheme<M> for Display {
         Ok(Stat { st_mode, st_size, st_nlink: 1, ..Stat::default() })
     }
 
-    fn entry(&self, _: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        _: &mut Kernel<M>,
+        _: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         match number {
             DIRECTORY => Ok(NAMES.get(from).map(|name| Entry::file(from, *name))),
             _ => fail(ENOTDIR),

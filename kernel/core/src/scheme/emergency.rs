@@ -166,7 +166,13 @@ impl<M: Machine> Scheme<M> for Emergency {
         Ok(Stat { st_mode, st_nlink: 1, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        k: &mut Kernel<M>,
+        _: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         match k.texts.subject(number)? {
             Subject::EmergencyList => {
                 Ok(Rows::<M>::ALL.get(from).map(|row| Entry::file(from, row.name)))

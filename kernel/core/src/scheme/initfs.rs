@@ -117,7 +117,13 @@ impl<M: Machine> Scheme<M> for Initfs {
         })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        k: &mut Kernel<M>,
+        _: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         let directory = entry(k, number)?;
         if directory.kind() != format::Kind::Directory {
             return fail(ENOTDIR);

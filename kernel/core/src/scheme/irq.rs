@@ -308,7 +308,13 @@ impl<M: Machine> Scheme<M> for Irq {
         Ok(Stat { st_mode: mode, ..Stat::default() })
     }
 
-    fn entry(&self, _: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        _: &mut Kernel<M>,
+        _: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         match number {
             DIRECTORY if from == LINES => Ok(Some(Entry::file(from, "info"))),
             DIRECTORY => Ok((from < LINES).then(|| Entry::file(from, from.to_string()))),

@@ -141,6 +141,7 @@ pub trait Scheme<M: Machine>: Sync {
     fn entry(
         &self,
         _kernel: &mut Kernel<M>,
+        _caller: Caller,
         _number: usize,
         _from: usize,
     ) -> Outcome<Option<Entry>> {

@@ -69,7 +69,13 @@ impl<M: Machine> Scheme<M> for Serio {
         Ok(Stat { st_mode, st_nlink: 1, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        k: &mut Kernel<M>,
+        _: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         if number != DIRECTORY {
             return fail(ENOTDIR);
         }

@@ -147,7 +147,13 @@ impl<M: Machine> Scheme<M> for Time {
         Ok(Stat { st_mode: mode, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        k: &mut Kernel<M>,
+        _: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         if k.clocks.open[number].shows != Shows::List {
             return fail(ENOTDIR);
         }

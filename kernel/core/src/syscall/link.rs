@@ -68,7 +68,7 @@ fn user_target<M: Machine>(
     caller: Caller,
     path: &str,
 ) -> Outcome<(DescriptionId, String)> {
-    match k.namespace(caller.process).resolve(path)? {
+    match k.resolve(caller.process, path)? {
         Target::Scheme { root: Root::User(root), rest, .. } => Ok((root, rest.into_owned())),
         _ => fail(EXDEV),
     }
@@ -78,7 +78,7 @@ fn user_target<M: Machine>(
 pub(super) fn unlink<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [path, length, flags, ..] = a;
     let path = k.copy_path(caller.space, path, length)?;
-    match k.namespace(caller.process).resolve(&path)? {
+    match k.resolve(caller.process, &path)? {
         Target::List => fail(EPERM),
         Target::Scheme { root: Root::User(root), rest, .. } => {
             unlink_in_daemon(k, caller, root, &rest, flags)

@@ -91,13 +91,14 @@ pub(super) fn register<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argumen
     if !is_namespace {
         return fail(EINVAL);
     }
-    if k.processes[caller.process.0].ids.euid != 0 {
+    let record = &k.processes[caller.process.0];
+    if record.ids.euid != 0 || !record.view.has(&name) {
         return fail(EPERM);
     }
     if !k.is_served(server) {
         return fail(ENODEV);
     }
-    k.namespace(caller.process).register(&name, Root::User(root))?;
+    k.namespace.register(&name, Root::User(root))?;
     k.descriptions[root.0].references += 1;
     let pid = k.processes[caller.process.0].pid;
     k.log(Level::Info, "scheme", format_args!("{name}: is served by process {pid}"));

@@ -3,7 +3,7 @@
 use super::{QueueId, TaskId};
 use crate::handle::FileTable;
 use crate::memory::SpaceId;
-use crate::namespace::NamespaceId;
+use crate::namespace::View;
 use crate::signal::ProcessSignals;
 use abi::wait::{Change, Ended};
 use alloc::string::String;
@@ -77,8 +77,8 @@ pub struct Process {
     pub files: FileTable,
     /// Its threads.
     pub threads: Vec<TaskId>,
-    /// The schemes and mounts it can see.
-    pub namespace: NamespaceId,
+    /// The names of schemes that it can use.
+    pub view: View,
     /// Working directory; the runtime resolves relative paths against it.
     pub cwd: String,
     /// The program's path.

@@ -5,15 +5,21 @@ use crate::failure::Failure;
 use crate::source;
 use abi::watch::CRASH_WORDS;
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{Error, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 /// Only the owner may read what was in a program's memory.
 const MODE: u32 = 0o600;
 
+/// What somebody else's collecting means to the user.
+const BUSY: &str = "the service `core` has it: write a pattern to sys:core";
+
 /// Collects for ever.
 pub(super) fn run(pattern: Option<&str>) -> Result<u8, Failure> {
-    let failed = |error| Failure::of("proc:crashes", error);
+    let failed = |error: Error| match error.kind() {
+        ErrorKind::ResourceBusy => Failure::Failed(format!("proc:crashes: {error}; {BUSY}")),
+        _ => Failure::of("proc:crashes", error),
+    };
     let mut crashes = File::open("/scheme/proc/crashes").map_err(failed)?;
     if let Some(pattern) = pattern {
         source::write("sys", "core", pattern)?;
@@ -25,11 +31,20 @@ pub(super) fn run(pattern: Option<&str>) -> Result<u8, Failure> {
             |n: usize| u64::from_ne_bytes(bytes[n * 8..n * 8 + 8].try_into().unwrap_or_default());
         let (pid, tid, signal) = (word(0) as u32, word(1) as u32, word(2) as u32);
         let death = Death { signal, tid, fault: (word(3) as i32, word(4)) };
-        match save(pid, death) {
-            Ok((path, size)) => eprintln!("core: process {pid}: {size} bytes in {path}"),
-            Err(Failure::Failed(text)) => eprintln!("core: {text}"),
-            Err(_) => eprintln!("core: process {pid}: not written"),
-        }
+        tell(&match save(pid, death) {
+            Ok((path, size)) => format!("process {pid}: {size} bytes in {path}"),
+            Err(Failure::Failed(text)) => format!("ERROR process {pid}: {text}"),
+            Err(_) => format!("ERROR process {pid}: not written"),
+        });
+    }
+}
+
+/// A line for `log:core`, or where there is no log for standard error.
+fn tell(line: &str) {
+    let log = OpenOptions::new().write(true).open("/scheme/log/core");
+    let told = log.and_then(|mut log| log.write_all(format!("{line}\n").as_bytes()));
+    if told.is_err() {
+        eprintln!("core: {line}");
     }
 }
 

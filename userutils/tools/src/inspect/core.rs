@@ -17,22 +17,24 @@ Usage: core PID >FILE
        core --collect [PATTERN]
 
 GDB reads the file on any machine: gdb PROGRAM FILE. The process stands still
-meanwhile, and goes on then. Long runs of zeros are left out.
+meanwhile, and goes on then. Long runs of zeros are left out. In sys:core, %p is
+the process, %n its name, %s the signal; `off` writes nothing down.
 
 Options:
   -o FILE     write to FILE, not to standard output
-  --collect   write down every process that crashes, from now on; PATTERN goes
-              to sys:core and names the files: %p is the process, %n its name,
-              %s the signal. `echo off >sys:core` ends it
+  --collect   write down every process that crashes, while sys:core says where;
+              PATTERN is written there first. The service `core` does this from
+              boot on, so writing sys:core is enough
   -h, --help  print this text
   --version   print the version
 
 Examples:
   core 5 >/home/core.5
-  core --collect /home/core.%n.%p &
+  echo /home/core.%n.%p >sys:core
 
 Files:
   proc:PID/mem proc:PID/maps proc:PID/thread/TID/regs/ proc:crashes sys:core
+  log:core  what was written
 
 See also: gdbserver, pstack
 ",

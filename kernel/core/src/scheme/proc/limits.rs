@@ -63,12 +63,8 @@ pub(super) fn write<M: Machine>(
 ) -> Outcome<()> {
     let (what, size) = text.split_once(' ').ok_or(Errno(EINVAL))?;
     let pages = parse(size.trim()).ok_or(Errno(EINVAL))?;
-    let own = k.processes[caller.process.0].ids;
-    let ids = k.processes[process.0].ids;
-    if own.euid != 0 && own.euid != ids.ruid && own.ruid != ids.ruid {
-        return fail(EPERM);
-    }
-    let is_root = own.euid == 0;
+    check_owner(k, caller, process)?;
+    let is_root = k.processes[caller.process.0].ids.euid == 0;
     let space = k.processes[process.0].space.ok_or(Errno(ESRCH))?;
     let space = &mut k.spaces[space.0];
     match what {
@@ -93,6 +89,20 @@ pub(super) fn write<M: Machine>(
         }
         _ => fail(EINVAL),
     }
+}
+
+/// `EPERM` unless the caller is root or of the process's user.
+pub(super) fn check_owner<M: Machine>(
+    k: &Kernel<M>,
+    caller: Caller,
+    process: ProcessId,
+) -> Outcome<()> {
+    let own = k.processes[caller.process.0].ids;
+    let ids = k.processes[process.0].ids;
+    if own.euid != 0 && own.euid != ids.ruid && own.ruid != ids.ruid {
+        return fail(EPERM);
+    }
+    Ok(())
 }
 
 /// `none`, or bytes with or without `K`, `M`, `G`, in whole pages.

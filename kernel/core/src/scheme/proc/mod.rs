@@ -9,6 +9,7 @@ mod crashes;
 mod find;
 mod limits;
 mod memory;
+mod names;
 mod profile;
 mod registers;
 mod rows;
@@ -201,7 +202,13 @@ impl<M: Machine> Scheme<M> for Proc {
         Ok(Stat { st_mode, st_nlink: 1, st_uid: ids.euid, st_gid: ids.egid, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        k: &mut Kernel<M>,
+        _: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         match k.texts.subject(number)? {
             Subject::ProcessList => {
                 // By number, so that a process that ends meanwhile hides no other.

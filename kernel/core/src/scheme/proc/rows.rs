@@ -1,6 +1,6 @@
 //! The text files of a process.
 
-use super::limits;
+use super::{limits, names};
 use crate::error::Outcome;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::{Access, Machine};
@@ -43,6 +43,7 @@ impl<M: Machine> Rows<M> {
         Row::text("cwd", |k, p| k.processes[p.0].cwd.clone() + "\n"),
         Row::text("maps", maps),
         Row { name: "limits", read: limits::read, write: Some(limits::write) },
+        Row { name: "names", read: names::read, write: Some(names::write) },
     ];
 }
 

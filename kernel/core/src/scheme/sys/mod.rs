@@ -171,11 +171,18 @@ impl<M: Machine> Scheme<M> for Sys {
         Ok(Stat { st_mode, st_nlink: 1, ..Stat::default() })
     }
 
-    fn entry(&self, k: &mut Kernel<M>, number: usize, from: usize) -> Outcome<Option<Entry>> {
+    fn entry(
+        &self,
+        k: &mut Kernel<M>,
+        caller: Caller,
+        number: usize,
+        from: usize,
+    ) -> Outcome<Option<Entry>> {
         match k.texts.subject(number)? {
             Subject::SysList => Ok(Rows::<M>::ALL.get(from).map(|row| Entry::file(from, row.name))),
             Subject::SchemeList => {
-                let names = k.namespaces[0].schemes();
+                let view = &k.processes[caller.process.0].view;
+                let names = k.namespace.schemes().filter(|(name, _)| view.has(name));
                 Ok(names.map(|(name, _)| Entry::directory(from, name)).nth(from))
             }
             _ => fail(ENOTDIR),

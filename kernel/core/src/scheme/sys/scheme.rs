@@ -14,9 +14,11 @@ pub(super) const fn row<M: Machine>() -> Row<M> {
         name: "scheme",
         help: "scheme names, and who serves them",
         read: |k, caller| {
+            let view = &k.processes[caller.process.0].view;
             let names: Vec<(String, Root)> = k
-                .namespace(caller.process)
+                .namespace
                 .schemes()
+                .filter(|(name, _)| view.has(name))
                 .map(|(name, root)| (name.to_string(), root))
                 .collect();
             let line = |(name, root): (String, Root)| match root {

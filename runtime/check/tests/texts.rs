@@ -1,0 +1,116 @@
+//! C strings, numbers in texts, and calendars, against models.
+#![cfg(target_os = "redox")]
+
+use libc::{c_char, c_int, c_void, size_t};
+use proptest::prelude::*;
+use std::cmp::Ordering;
+use std::ffi::CString;
+use std::net::{IpAddr, ToSocketAddrs};
+
+unsafe extern "C" {
+    fn strlcpy(to: *mut c_char, from: *const c_char, room: size_t) -> size_t;
+    fn memrchr(bytes: *const c_void, letter: c_int, count: size_t) -> *mut c_void;
+    fn strcoll(left: *const c_char, right: *const c_char) -> c_int;
+}
+
+/// Letters few enough that texts share beginnings, with bytes above 127 among them.
+fn text() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(proptest::sample::select(b"aAbB\x7f\x80\xff".to_vec()), 0..12)
+}
+
+fn c(text: &[u8]) -> CString {
+    CString::new(text).expect("no NUL in it")
+}
+
+fn sign(number: c_int) -> Ordering {
+    number.cmp(&0)
+}
+
+/// Where a pointer into a text points.
+fn place(found: *const c_char, text: &CString) -> Option<usize> {
+    (!found.is_null()).then(|| found as usize - text.as_ptr() as usize)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn texts_compare_as_their_bytes_do(left in text(), right in text(), most in 0..14_usize) {
+        let (a, b) = (c(&left), c(&right));
+        let cut = |text: &[u8]| text[..text.len().min(most)].to_vec();
+        let lower = |text: &[u8]| text.to_ascii_lowercase();
+        // SAFETY: both are C strings.
+        unsafe {
+            prop_assert_eq!(sign(libc::strcmp(a.as_ptr(), b.as_ptr())), left.cmp(&right));
+            prop_assert_eq!(sign(strcoll(a.as_ptr(), b.as_ptr())), left.cmp(&right));
+            let some = libc::strncmp(a.as_ptr(), b.as_ptr(), most);
+            prop_assert_eq!(sign(some), cut(&left).cmp(&cut(&right)));
+            let folded = libc::strcasecmp(a.as_ptr(), b.as_ptr());
+            prop_assert_eq!(sign(folded), lower(&left).cmp(&lower(&right)));
+        }
+    }
+
+    #[test]
+    fn letters_are_found_first_and_last(text in text(), letter in text()) {
+        let Some(&letter) = letter.first() else { return Ok(()) };
+        let text_c = c(&text);
+        // SAFETY: a C string.
+        let (first, last, in_memory) = unsafe {
+            let (text, letter) = (text_c.as_ptr(), c_int::from(letter));
+            (
+                libc::strchr(text, letter),
+                libc::strrchr(text, letter),
+                memrchr(text.cast(), letter, text_c.count_bytes()),
+            )
+        };
+        let expected = text.iter().rposition(|&byte| byte == letter);
+        prop_assert_eq!(place(first, &text_c), text.iter().position(|&byte| byte == letter));
+        prop_assert_eq!(place(last, &text_c), expected);
+        prop_assert_eq!(place(in_memory.cast(), &text_c), expected);
+    }
+
+    #[test]
+    fn copies_stay_in_their_room(text in text(), room in 0..14_usize) {
+        let text_c = c(&text);
+        let mut copy = [0x55_u8; 16];
+        // SAFETY: the copy has more room than is said.
+        let length = unsafe { strlcpy(copy.as_mut_ptr().cast(), text_c.as_ptr(), room) };
+        prop_assert_eq!(length, text.len());
+        let kept = text.len().min(room.saturating_sub(1));
+        prop_assert_eq!(&copy[..kept], &text[..kept]);
+        if room > 0 {
+            prop_assert_eq!(copy[kept], 0);
+        }
+        prop_assert!(copy[room.max(kept)..].iter().skip(usize::from(room == 0)).all(|&b| b == 0x55));
+        let mut padded = [0x55_u8; 16];
+        // SAFETY: the copy has more room than is said.
+        unsafe { libc::strncpy(padded.as_mut_ptr().cast(), text_c.as_ptr(), room) };
+        let kept = text.len().min(room);
+        prop_assert_eq!(&padded[..kept], &text[..kept]);
+        prop_assert!(padded[kept..room].iter().all(|&byte| byte == 0));
+        prop_assert!(padded[room..].iter().all(|&byte| byte == 0x55));
+    }
+
+    #[test]
+    fn calendars_go_there_and_back(time in -60_000_000_000_i64..250_000_000_000) {
+        // SAFETY: all zero is a valid `tm`.
+        let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+        // SAFETY: both places are ours.
+        unsafe {
+            prop_assert!(!libc::gmtime_r(&raw const time, &raw mut parts).is_null());
+            prop_assert!((0..12).contains(&parts.tm_mon) && (1..=31).contains(&parts.tm_mday));
+            prop_assert_eq!(parts.tm_wday, (time.div_euclid(86_400) + 4).rem_euclid(7) as c_int);
+            prop_assert_eq!(libc::timegm(&raw mut parts), time);
+        }
+    }
+
+    #[test]
+    fn addresses_in_numbers_are_found(bytes in any::<[u8; 16]>(), four in any::<bool>(), port: u16) {
+        let address = match four {
+            true => IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            false => IpAddr::from(bytes),
+        };
+        let found: Vec<_> = (address.to_string().as_str(), port).to_socket_addrs()?.collect();
+        prop_assert_eq!(found.first().map(|it| (it.ip(), it.port())), Some((address, port)));
+    }
+}

@@ -1,0 +1,80 @@
+//! Signals over Linux. Numbers and masks are the same; flags and the order of fields are not.
+
+use super::{failed, linux, number};
+use abi::number as own;
+use abi::signal::{
+    SA_NOCLDSTOP, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SIG_IGN, SigAction,
+};
+use core::arch::naked_asm;
+
+/// Bytes in a mask.
+const MASK: usize = 8;
+/// Handlers get three arguments, and the action names where they return to.
+const ALWAYS: usize = 4 | 0x0400_0000;
+
+/// Lifeboat's flags and Linux's.
+const FLAGS: [(usize, usize); 5] = [
+    (SA_NOCLDSTOP, 1),
+    (SA_ONSTACK, 0x0800_0000),
+    (SA_RESTART, 0x1000_0000),
+    (SA_NODEFER, 0x4000_0000),
+    (SA_RESETHAND, 0x8000_0000),
+];
+
+/// An action as Linux lays it out.
+#[repr(C)]
+#[derive(Default)]
+struct Action {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
+pub(super) unsafe fn call(call: usize, a: [usize; 6]) -> Option<usize> {
+    // SAFETY: as promised by the caller.
+    Some(unsafe {
+        match call {
+            own::SIGACTION => act(a[0], a[1] as *const SigAction, a[2] as *mut SigAction),
+            own::SIGPROCMASK => linux(number::RT_SIGPROCMASK, [a[0], a[1], a[2], MASK]),
+            own::SIGPENDING => linux(number::RT_SIGPENDING, [a[0], MASK]),
+            own::SIGSUSPEND => linux(number::RT_SIGSUSPEND, [a[0], MASK]),
+            own::SIGALTSTACK => linux(number::SIGALTSTACK, [a[0], a[1]]),
+            own::KILL => linux(number::KILL, [a[0], a[1]]),
+            own::TGKILL => linux(number::TGKILL, [a[0], a[1], a[2]]),
+            _ => return None,
+        }
+    })
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn restorer() -> ! {
+    naked_asm!("mov eax, {number}", "syscall", "ud2", number = const number::RT_SIGRETURN)
+}
+
+/// Bits of one system's flags as the other's.
+fn translated(flags: usize, pairs: impl Iterator<Item = (usize, usize)>) -> usize {
+    pairs.filter(|pair| flags & pair.0 != 0).fold(0, |all, pair| all | pair.1)
+}
+
+unsafe fn act(signal: usize, new: *const SigAction, old: *mut SigAction) -> usize {
+    let mut was = Action::default();
+    // SAFETY: the caller's actions are null, or may be read and written.
+    unsafe {
+        let action = crate::pointer::load(new).map(|new| Action {
+            handler: new.handler,
+            flags: translated(new.flags, FLAGS.into_iter()) | ALWAYS,
+            restorer: restorer as *const () as usize,
+            mask: new.mask,
+        });
+        let new = action.as_ref().map_or(0, |action| &raw const *action as usize);
+        let answer = linux(number::RT_SIGACTION, [signal, new, &raw mut was as usize, MASK]);
+        if !failed(answer) {
+            let flags = translated(was.flags, FLAGS.into_iter().map(|(own, linux)| (linux, own)));
+            let restorer = if was.handler <= SIG_IGN { 0 } else { was.restorer };
+            let was = SigAction { handler: was.handler, flags, mask: was.mask, restorer };
+            crate::pointer::store(old, was);
+        }
+        answer
+    }
+}
