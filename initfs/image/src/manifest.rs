@@ -244,6 +244,9 @@ impl Restart {
 pub(crate) struct Mount {
     pub(crate) at: String,
     pub(crate) target: String,
+    /// Whether it is left out when there is no device for it.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 /// A mistake in a manifest.

@@ -43,6 +43,8 @@ fn is_false(value: &bool) -> bool {
 struct MountRow<'m> {
     at: &'m str,
     target: &'m str,
+    #[serde(skip_serializing_if = "is_false")]
+    optional: bool,
 }
 
 fn all_services(manifests: &[Manifest]) -> impl Iterator<Item = (&Manifest, &Spanned<Service>)> {
@@ -63,7 +65,10 @@ pub(crate) fn render(manifests: &[Manifest]) -> anyhow::Result<String> {
         manifests.iter().flat_map(|manifest| &manifest.sections.environment).collect();
     let service = all_services(manifests).map(|(_, at)| row(at.get_ref())).collect();
     let mount = all_mounts(manifests)
-        .map(|(_, at)| MountRow { at: &at.get_ref().at, target: &at.get_ref().target })
+        .map(|(_, at)| {
+            let Mount { at, target, optional } = at.get_ref();
+            MountRow { at, target, optional: *optional }
+        })
         .collect();
     Ok(toml::to_string(&InitFile { environment, service, mount })?)
 }
@@ -180,7 +185,7 @@ fn check_mount(
     at: &Spanned<Mount>,
     schemes: &BTreeSet<&str>,
 ) -> Result<(), Mistake> {
-    let Mount { at: path, target } = at.get_ref();
+    let Mount { at: path, target, .. } = at.get_ref();
     if !path.starts_with('/') || path == "/" {
         let message = format!("expected an absolute path other than `/` in `at`, found {path:?}");
         return Err(manifest.mistake(at, message));

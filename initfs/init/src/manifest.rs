@@ -18,6 +18,7 @@
 //! [[mount]]
 //! at = "/tmp"
 //! target = "ram:/"
+//! optional = true         # left out when there is no such device; false if left out
 //! ```
 
 use std::collections::BTreeMap;
@@ -78,6 +79,9 @@ pub(crate) struct Mount {
     pub(crate) at: String,
     /// The scheme path that stands behind it.
     pub(crate) target: String,
+    /// Whether it is left out when there is no such device.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 impl Manifest {
@@ -127,7 +131,8 @@ mod tests {
         .unwrap();
         assert_eq!(manifest.services[0].needs, ["log"]);
         assert_eq!(manifest.services[0].restart, Rule::Always);
-        assert_eq!(manifest.mounts[0], Mount { at: "/tmp".into(), target: "ram:/".into() });
+        let tmp = Mount { at: "/tmp".into(), target: "ram:/".into(), optional: false };
+        assert_eq!(manifest.mounts[0], tmp);
         assert_eq!(manifest.environment()["HOME"], "/home");
         assert_eq!(manifest.environment()["PATH"], "/bin");
     }
