@@ -55,6 +55,9 @@ fn check_frames(kernel: &Kernel<Sim>) {
     *expected.entry(kernel.zero).or_default() += 1;
     kernel.ranges.dma_frames().for_each(|f| *expected.entry(f).or_default() += 1);
     kernel.emergency.store.own_frames().for_each(|f| *expected.entry(f).or_default() += 1);
+    let coming = kernel.emergency.home.run.into_iter();
+    let coming = coming.flat_map(|run| (run.frame.0..run.frame.0 + run.count).map(Frame));
+    coming.for_each(|frame| *expected.entry(frame).or_default() += 1);
     for tables in kernel.machine.spaces.values() {
         tables.frames.iter().for_each(|frame| *expected.entry(*frame).or_default() += 1);
         let mapped = tables.mapped(EVERYTHING).filter(|(.., how)| !how.contains(Access::DEVICE));
@@ -87,8 +90,10 @@ fn check_spaces(kernel: &Kernel<Sim>) {
         assert_eq!(space.users, users, "space {index} counts its threads wrong");
         let mut resident = 0;
         let mut next = EVERYTHING;
-        while let Some((page, _, access)) = kernel.machine.next_mapped(&space.tables, next) {
+        while let Some((page, frame, access)) = kernel.machine.next_mapped(&space.tables, next) {
             next.start = page.next();
+            let is_locked = access.is_empty() || kernel.emergency.is_active();
+            assert!(is_locked || !kernel.frames.is_away(frame), "{page:?} is away and open");
             let region = space.region(page).expect("a mapped page lies in a region");
             let allowed = region.access | access & Access::DEVICE;
             assert!(allowed.contains(access), "{page:?} is {access:?} in {region:?}");

@@ -237,7 +237,15 @@ fn round(user: &mut User, number: usize) {
 #[test]
 fn a_hundred_emergencies_change_nothing_and_leave_nothing() {
     let all = std::env::var("LIFEBOAT_SOAK").ok().and_then(|text| text.parse().ok());
-    let machines = [(1, "disk"), (2, "disk"), (4, "disk"), (4, "ram")];
+    let machines = [
+        (1, "disk"),
+        (2, "disk"),
+        (4, "disk"),
+        (4, "ram"),
+        (1, "disk,lazy"),
+        (2, "lazy"),
+        (4, "disk,lazy"),
+    ];
     let rounds = all.unwrap_or(ROUNDS).div_ceil(machines.len());
     for (machine, (cpus, restore)) in machines.into_iter().enumerate() {
         let disk = Disk::new(MEMORY / PAGE_SIZE + 200);
@@ -254,6 +262,9 @@ fn a_hundred_emergencies_change_nothing_and_leave_nothing() {
                 let before = kept(user);
                 for number in first + 1..first + rounds {
                     round(user, number);
+                }
+                while status_number(user, "slots_used") > 0 {
+                    user.sleep(10);
                 }
                 assert_eq!(kept(user), before, "something is left");
                 assert_eq!(status_number(user, "count"), rounds as u64);

@@ -39,14 +39,17 @@ fn is_refused(answer: Answer) -> bool {
     }
 }
 
-/// Takes of everything that the kernel keeps records of, until nothing more is given.
-fn hoard(user: &mut User) {
+/// Kinds of things that the kernel keeps records of.
+const KINDS: usize = 7;
+
+/// Takes of each kind, beginning with the `first`, until nothing more is given.
+fn hoard(user: &mut User, first: usize) {
     let mut kept = 0;
     let mut refused = 0;
-    let mut round = 0_usize;
+    let mut round = first;
     while refused < 12 {
         round += 1;
-        let answer = match round % 7 {
+        let answer = match round % KINDS {
             0 => user.open("sys:uname", O_RDONLY),
             1 => user.open("pipe:", O_RDWR),
             2 => user
@@ -70,13 +73,14 @@ fn hoard(user: &mut User) {
 
 #[test]
 fn whenever_the_heap_ends_calls_are_refused_and_everything_comes_back() {
-    for grows in 2..=5 {
+    // Whichever kind it is that finds the end.
+    for (grows, first) in (2..=5).flat_map(|grows| (0..KINDS).map(move |first| (grows, first))) {
         let machine = System::new().memory(16 << 20).option("emergency=off").heap_grows(grows);
         machine.run(move |user| {
             for _ in 0..2 {
-                let child = user.fork(|user| {
+                let child = user.fork(move |user| {
                     user.call(abi::number::SETPGID, [0, 0]).expect("it may lead");
-                    hoard(user);
+                    hoard(user, first);
                     user.kill(0, SIGKILL).expect("it is there");
                 });
                 assert_eq!(user.wait_for(child), killed_by(SIGKILL));

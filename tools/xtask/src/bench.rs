@@ -32,7 +32,7 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     print!("{first}");
     let mut measured = Measured::parse(&first)?;
     let mut complaints = measured.calibration_faults();
-    if let Err(error) = emergency(&machine).and_then(|log| measured.add_emergency(&log)) {
+    if let Err(error) = emergencies(&machine, &mut measured) {
         complaints.push(format!("the emergency was not measured: {error:#}"));
     }
     if let Some(difference) = first_difference(&first, &second) {
@@ -51,13 +51,22 @@ fn measure(machine: &Machine, name: &str) -> Result<String> {
     output_of(machine, "bench", name)
 }
 
-/// The record of an emergency that sends some ten thousand pages to a store in memory and back. A
-/// tick is an instruction and a nanosecond there.
-fn emergency(machine: &Machine) -> Result<String> {
-    const OPTIONS: &str = "emergency.store=ram:300 emergency.secrecy=off";
-    const COMMAND: &str = "sleep 60 | /bin/demo/document 1 48 >/dev/null & sleep 20; \
-        emerg test >/dev/null; cat emergency:log";
-    output_of(&machine.with(OPTIONS), COMMAND, "bench-emergency")
+/// Emergencies that send some ten thousand pages to a store in memory and back, readable and
+/// enciphered, and the picker on a small and on a large machine. A tick is an instruction and a
+/// nanosecond there.
+fn emergencies(machine: &Machine, measured: &mut Measured) -> Result<()> {
+    const TEST: &str = "emerg test >/dev/null; cat emergency:log";
+    const FILLED: &str = "sleep 60 | /bin/demo/document 1 48 >/dev/null & sleep 20; ";
+    let filled = format!("{FILLED}{TEST}");
+    for (secrecy, suffix) in [("off", ""), ("encrypt", "_secret")] {
+        let machine = machine.with(&format!("emergency.store=ram:300 emergency.secrecy={secrecy}"));
+        measured.add_emergency(&output_of(&machine, &filled, "bench-emergency")?, suffix)?;
+    }
+    for (memory_mib, suffix) in [(256, "_256m"), (4096, "_4g")] {
+        let machine = Machine { memory_mib, ..machine.clone() };
+        measured.add_picker(&output_of(&machine, TEST, "bench-picker")?, suffix)?;
+    }
+    Ok(())
 }
 
 fn output_of(machine: &Machine, command: &str, name: &str) -> Result<String> {

@@ -1,5 +1,7 @@
 //! One bit for each frame, in memory reserved at boot.
 
+use core::ops::Range;
+
 /// The bits.
 #[derive(Debug, Default)]
 pub struct Bits {
@@ -61,8 +63,41 @@ impl Bits {
     /// The first run of ones at or behind `bit`, of at most `most`: where, and how many.
     pub fn next_run(&self, bit: usize, most: u32) -> Option<(usize, u32)> {
         let start = self.next(bit)?;
-        let count = (start..).take(most as usize).take_while(|bit| self.has(*bit)).count();
-        Some((start, count as u32))
+        let mut count = 0;
+        while count < most {
+            let at = start + count as usize;
+            let word = self.words.get(at / 64).copied().unwrap_or_default();
+            let ones = (word >> (at % 64)).trailing_ones();
+            count += ones;
+            if ones < 64 - (at % 64) as u32 {
+                break;
+            }
+        }
+        Some((start, count.min(most)))
+    }
+
+    /// Makes all bits of a range one.
+    pub fn set_run(&mut self, range: Range<usize>) {
+        self.change(range, |word, mask| word | mask);
+    }
+
+    /// Makes all bits of a range zero.
+    pub fn clear_run(&mut self, range: Range<usize>) {
+        self.change(range, |word, mask| word & !mask);
+    }
+
+    fn change(&mut self, range: Range<usize>, change: impl Fn(u64, u64) -> u64) {
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min((at / 64 + 1) * 64);
+            let mask = u64::MAX >> (64 - (end - at)) << (at % 64);
+            if let Some(word) = self.words.get_mut(at / 64) {
+                let new = change(*word, mask);
+                self.count += new.count_ones() as usize;
+                self.count -= core::mem::replace(word, new).count_ones() as usize;
+            }
+            at = end;
+        }
     }
 }
 
@@ -85,5 +120,23 @@ mod tests {
         bits.clear(255);
         bits.clear(255);
         assert_eq!((bits.count(), bits.next(131)), (11, None));
+    }
+
+    #[test]
+    fn ranges_change_as_their_bits_one_by_one() {
+        for (start, end) in [(0, 0), (0, 1), (3, 64), (0, 64), (63, 65), (10, 200), (64, 128)] {
+            let mut bits = Bits::new(vec![0; 4].leak());
+            bits.set(12);
+            bits.set_run(start..end);
+            let ones = (0..256).filter(|bit| bits.has(*bit)).count();
+            let inside = usize::from((start..end).contains(&12));
+            assert_eq!((bits.count(), ones), (end - start + 1 - inside, ones));
+            assert_eq!(bits.next_run(start, 256).map(|run| run.0), bits.next(start));
+            assert!(
+                end == start || bits.next_run(start, 256) == Some((start, (end - start) as u32))
+            );
+            bits.clear_run(start..end);
+            assert_eq!(bits.count(), 1 - inside);
+        }
     }
 }

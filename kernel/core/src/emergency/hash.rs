@@ -3,7 +3,8 @@
 //! The key is random, made at boot and never leaves memory, so whoever can write to the disk
 //! cannot make a page that passes. Three and a half instructions for 16 bytes: two words go into
 //! the two halves of the state, the state becomes the product of its halves, all 128 bits of it.
-//! Halves lose a bit or two each time while the words are zero, so the key comes in every 64 bytes.
+//! Halves lose a bit or two each time while the words are zero, so the key comes in every 64 bytes,
+//! into one half and the other by turns.
 
 /// Words of a page.
 pub const WORDS: usize = 512;
@@ -19,11 +20,15 @@ impl Key {
         let [start, step] = self.0;
         let mut low = fold(start ^ slot, step);
         let mut high = fold(step ^ generation.rotate_left(32), start);
-        for piece in words.chunks_exact(8) {
-            low ^= start;
-            high = high.wrapping_add(step);
-            for pair in piece.chunks_exact(2) {
-                let product = u128::from(low ^ pair[0]) * u128::from(high ^ pair[1]);
+        for piece in words.as_chunks::<32>().0 {
+            for (at, pair) in piece.as_chunks::<2>().0.iter().enumerate() {
+                match at {
+                    0 | 8 => low ^= start,
+                    4 | 12 => high = high.wrapping_add(step),
+                    _ => {}
+                }
+                // In this order the compiler multiplies the halves where they are, and moves none.
+                let product = u128::from(high ^ pair[1]) * u128::from(low ^ pair[0]);
                 (low, high) = (product as u64, (product >> 64) as u64);
             }
         }

@@ -12,6 +12,7 @@ pub mod bits;
 pub mod block;
 pub mod daemon;
 pub mod hash;
+pub mod home;
 pub mod input;
 pub mod lot;
 pub mod picker;
@@ -32,6 +33,7 @@ use crate::machine::{CpuId, Machine};
 use crate::task::{Pid, QueueId};
 use alloc::boxed::Box;
 use daemon::Daemon;
+use home::Homecoming;
 use input::Input;
 use picker::{Decision, Picker};
 use policy::Policy;
@@ -90,6 +92,8 @@ pub enum Stage {
     Reopen,
     /// Bringing back what is held, and checking it.
     Restore(Sweep),
+    /// Locking what is held, so that it comes back when it is touched.
+    Lock(Locking),
     /// Writing zeroes over what can be read on the disk.
     Overwrite(Sweep),
     /// The zeroes stay.
@@ -141,6 +145,17 @@ pub struct Sweep {
     pub narrow_until: usize,
     /// How often the disk has refused this one.
     pub tries: u8,
+}
+
+/// How far locking pages is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Locking {
+    /// The next slot whose owners may have been ended. All are looked at before the first space.
+    pub slot: usize,
+    /// The space, by its number.
+    pub space: usize,
+    /// The page of it.
+    pub page: usize,
 }
 
 /// How far parking a job is.
@@ -216,6 +231,12 @@ pub struct Emergency<M> {
     pub store: Store<M>,
     /// Frames lose their contents once they are in the store, as if they had been given away.
     pub is_erasing: bool,
+    /// Pages come back when they are touched, after the world goes on.
+    pub is_lazy: bool,
+    /// The world has stopped anew while pages were away: they come back before anything else.
+    pub is_recalling: bool,
+    /// Pages that come back while the world goes on.
+    pub home: Homecoming,
     /// Who has what.
     pub snapshot: Snapshot,
     /// The person's face of it.
@@ -224,6 +245,8 @@ pub struct Emergency<M> {
     pub screen: Screen,
     /// Where that is shown.
     pub serial: Serial,
+    /// All of it is.
+    pub is_shown: bool,
     /// What is typed.
     pub input: Input,
     /// What happens when nobody answers.
@@ -255,7 +278,7 @@ pub struct Emergency<M> {
 impl<M: Machine> Emergency<M> {
     /// No emergency. `reserve` is for the store.
     pub fn new(
-        [refused, told_to_save]: [QueueId; 2],
+        [refused, told_to_save, away]: [QueueId; 3],
         reserve: &'static mut [u64],
         frames: usize,
     ) -> Box<Self> {
@@ -276,10 +299,14 @@ impl<M: Machine> Emergency<M> {
             header_tries: 0,
             store: Store::new(reserve, frames),
             is_erasing: false,
+            is_lazy: false,
+            is_recalling: false,
+            home: Homecoming::new(away),
             snapshot: Snapshot::default(),
             picker: Picker::default(),
             screen: Screen::default(),
             serial: Serial::default(),
+            is_shown: true,
             input: Input::default(),
             policy: Policy::default(),
             save_s: SAVE_S,

@@ -224,6 +224,13 @@ impl Records {
         self.kept.push_back(record);
     }
 
+    /// Something more has become known of the last emergency.
+    pub fn amend(&mut self, change: impl FnOnce(&mut Record)) {
+        if let Some(last) = self.kept.back_mut() {
+            change(last);
+        }
+    }
+
     /// How many jobs of this name were ended since then.
     pub fn ended_since(&self, since_ns: u64, name: &[u8; NAME_SIZE]) -> usize {
         let late = self.kept.iter().filter(|record| record.decided_ns >= since_ns);

@@ -115,9 +115,7 @@ impl Snapshot {
 
     /// Counts a process to its job. Returns the job, and the process that was counted before.
     pub fn add(&mut self, member: Member<'_>) -> (usize, Option<ProcessId>) {
-        let mut name = [0; NAME_SIZE];
-        let length = member.name.len().min(NAME_SIZE);
-        name[..length].copy_from_slice(&member.name.as_bytes()[..length]);
+        let name = short_name(member.name);
         let index = self.find_or_add(&member, name);
         let entry = &mut self.entries[index];
         entry.processes += 1;
@@ -230,6 +228,14 @@ impl Snapshot {
         let candidates = self.entries.iter().enumerate().filter(|(_, entry)| may_end(entry));
         candidates.max_by_key(|(_, entry)| (measure(entry), entry.resident)).map(|(index, _)| index)
     }
+}
+
+/// The start of a name, as lists of jobs have it.
+pub fn short_name(name: &str) -> [u8; NAME_SIZE] {
+    let mut short = [0; NAME_SIZE];
+    let length = name.len().min(NAME_SIZE);
+    short[..length].copy_from_slice(&name.as_bytes()[..length]);
+    short
 }
 
 fn others_name() -> [u8; NAME_SIZE] {

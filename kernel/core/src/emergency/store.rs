@@ -183,6 +183,21 @@ impl<M: Machine> Store<M> {
         self.header.entries.retain(|entry| entry.flags == slot_flags_parked());
     }
 
+    /// The run of slots that is being read.
+    pub fn flying(&self) -> Option<Run> {
+        let operation = self.flight.map(|flight| flight.operation);
+        match operation {
+            Some(Operation::Read(run)) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// Whether an operation reads slots, and not places of the lot.
+    pub fn is_from_slots(&self, operation: Operation) -> bool {
+        let end = FIRST_SLOT + self.header.total_slots;
+        matches!(operation, Operation::Read(run) if run.page >= FIRST_SLOT && run.page < end)
+    }
+
     /// Whether nothing is on its way.
     pub fn is_at_rest(&self) -> bool {
         self.flight.is_none()
@@ -259,7 +274,7 @@ impl<M: Machine> Store<M> {
                 }
                 run.frame = scratch;
             }
-            None => (first..first + count as usize).for_each(|slot| self.bare.set(slot)),
+            None => self.bare.set_run(first..first + count as usize),
         }
         self.start(machine, Operation::Write(run))
     }

@@ -202,7 +202,7 @@ impl<M: Machine> Kernel<M> {
         let mut display = Display::new(machine.screen(), waits.create());
         display.begin(&mut machine);
         let started = machine.ticks();
-        let queues = [waits.create(), waits.create()];
+        let queues = [waits.create(), waits.create(), waits.create()];
         let emergency = Emergency::new(queues, reserve, frames.limit());
         let turn_ticks =
             machine.cpu_facts(machine.this_cpu()).ticks_per_second / run::QUANTA_PER_SECOND;

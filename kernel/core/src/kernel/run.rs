@@ -290,7 +290,7 @@ impl<M: Machine> Kernel<M> {
             Ok(value) => value,
             Err(Stop::Error(_)) if self.frames.is_refused && self.takes_refusal() => {
                 self.park(caller.task, self.wait_for_memory(), context);
-                self.want_emergency();
+                self.seek_memory();
                 return None;
             }
             Err(Stop::Error(errno)) => answer(Err(errno)),

@@ -30,6 +30,8 @@ pub enum Waiter {
     Saving,
     /// The job that comes back from the store: its next step.
     Resume,
+    /// Pages that come back while the world goes on: the next step.
+    Homecoming,
     /// The daemon's lease in an emergency.
     Lease,
 }
@@ -113,6 +115,7 @@ impl<M: Machine> Kernel<M> {
                 Waiter::Crash(process) => self.crash_expired(process),
                 Waiter::Saving => self.saving_over(),
                 Waiter::Resume => self.resume_step(),
+                Waiter::Homecoming => self.homecoming_step(),
                 Waiter::Lease => self.end_lease(crate::emergency::daemon::Reply::Late),
                 Waiter::TimeFile(number) => {
                     self.clocks.expire(number);

@@ -20,6 +20,8 @@ const CHUNK: u32 = 1 << MAX_ORDER;
 const MAX_ORDER: usize = 10;
 /// Marks the end of a free list.
 const NONE: u32 = (1 << LINK_BITS) - 1;
+/// In `tail` of a frame in use: its page is away, in the store.
+const AWAY: u32 = 1 << 31;
 /// A record has room for frame numbers of this many bits: 512 GiB of memory.
 const LINK_BITS: u32 = 27;
 /// How many recently freed frames each zone keeps at hand.
@@ -41,7 +43,7 @@ pub struct NoMemory;
 pub struct FrameInfo {
     /// State in the top bits; reference count or next free block below.
     head: u32,
-    /// Order in the top bits, previous free block below; for frames in use, 0.
+    /// Order in the top bits, previous free block below; for frames in use, a tally and [`AWAY`].
     tail: u32,
 }
 
@@ -155,6 +157,10 @@ pub struct Frames {
     pub(crate) is_alarmed: bool,
     /// Somebody was refused a frame since this was last cleared.
     pub(crate) is_refused: bool,
+    /// The frame that they were refused, because its page is away.
+    pub(crate) awaited: Option<Frame>,
+    /// Programs run while pages are away.
+    pub(crate) has_away: bool,
 }
 
 impl Frames {
@@ -186,6 +192,8 @@ impl Frames {
             alarm: 0,
             is_alarmed: false,
             is_refused: false,
+            awaited: None,
+            has_away: false,
         };
         frames.reserve = (frames.totals().total / RESERVE_PART).min(RESERVE_MOST);
         frames
@@ -262,12 +270,34 @@ impl Frames {
     pub fn tally(&mut self, frame: Frame) -> u32 {
         let info = &mut self.infos[frame.0 as usize];
         info.tail += 1;
-        info.tail
+        info.tail & !AWAY
     }
 
     /// Forgets what was counted.
     pub fn forget_tally(&mut self, frame: Frame) {
-        self.infos[frame.0 as usize].tail = 0;
+        self.infos[frame.0 as usize].tail &= AWAY;
+    }
+
+    /// The page of a frame in use is in the store: until it is back nobody may touch the frame.
+    pub fn send_away(&mut self, frame: Frame) {
+        self.infos[frame.0 as usize].tail |= AWAY;
+    }
+
+    /// The page is back.
+    pub fn come_back(&mut self, frame: Frame) {
+        self.infos[frame.0 as usize].tail &= !AWAY;
+    }
+
+    /// Whether the page of a frame is in the store. A frame that is freed forgets it.
+    pub fn is_away(&self, frame: Frame) -> bool {
+        let info = self.infos.get(frame.0 as usize).copied().unwrap_or_default();
+        info.is(State::Used) && info.tail & AWAY != 0
+    }
+
+    /// Somebody needs a page that is away, and is refused as if there were no memory.
+    pub(crate) fn await_page(&mut self, frame: Frame) {
+        self.awaited = Some(frame);
+        self.is_refused = true;
     }
 
     /// Drops one reference; the last one frees the frame.

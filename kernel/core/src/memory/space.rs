@@ -3,6 +3,8 @@
 //! Regions say what may be there; the page tables say what is. Pages appear on first touch, are
 //! shared copy-on-write by `fork`, and are copied on the first write.
 
+mod away;
+
 use super::address::{Frame, Page, Pages};
 use super::budget::BudgetId;
 use super::frames::{Frames, NoMemory};
@@ -263,8 +265,8 @@ impl<M: Machine> Space<M> {
     /// Makes `page` present for `access`, as a processor fault or a copy wants it.
     ///
     /// # Errors
-    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame, `EBUSY` while its pages
-    /// are in the store.
+    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame or its page is away,
+    /// `EBUSY` while it is parked.
     pub fn fault(
         &mut self,
         machine: &mut M,
@@ -286,7 +288,14 @@ impl<M: Machine> Space<M> {
                 machine.flush_here(&self.tables, Pages::one(page));
                 Ok(())
             }
-            Some((frame, _)) => self.break_sharing(machine, frames, zero, page, region, frame),
+            Some((frame, have)) => {
+                if have.is_empty()
+                    && self.unlock(machine, frames, page, region, frame)?.contains(access)
+                {
+                    return Ok(());
+                }
+                self.break_sharing(machine, frames, zero, page, region, frame)
+            }
         }
     }
 
@@ -350,7 +359,7 @@ impl<M: Machine> Space<M> {
     ///
     /// # Errors
     /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`,
-    /// `EBUSY` while its pages are in the store.
+    /// `EBUSY` while it is parked.
     pub fn own_page(
         &mut self,
         machine: &mut M,
@@ -365,6 +374,10 @@ impl<M: Machine> Space<M> {
             return Err(Errno(EBUSY));
         }
         let found = machine.lookup(&self.tables, page).map(|(frame, _)| frame);
+        if let Some(frame) = found.filter(|frame| frames.is_away(*frame)) {
+            frames.await_page(frame);
+            return Err(Errno(ENOMEM));
+        }
         if matches!(region.kind, Kind::Shared | Kind::Wired) {
             let is_open = region.access.contains(Access::WRITE);
             return found.ok_or(Errno(EFAULT)).and_then(|frame| match is_open {
@@ -589,7 +602,13 @@ impl<M: Machine> Space<M> {
     }
 
     /// Changes what `pages` allow. `ENOMEM` when part of them is no region, as POSIX has it.
-    pub fn protect(&mut self, machine: &mut M, pages: Pages, access: Access) -> Result<(), Errno> {
+    pub fn protect(
+        &mut self,
+        machine: &mut M,
+        frames: &Frames,
+        pages: Pages,
+        access: Access,
+    ) -> Result<(), Errno> {
         if !self.is_covered(pages) {
             return Err(Errno(ENOMEM));
         }
@@ -601,7 +620,7 @@ impl<M: Machine> Space<M> {
                 Kind::Private => access - Access::WRITE,
                 _ => access,
             };
-            machine.protect(&mut self.tables, region.pages, shown);
+            self.show(machine, frames, region.pages, shown);
             self.regions.insert(region.pages.start.0, Region { access, ..region });
         }
         if is_mapped {
@@ -619,14 +638,14 @@ impl<M: Machine> Space<M> {
     }
 
     /// Makes the next write to `pages` break sharing, because somebody else sees them too.
-    pub fn forbid_writing(&mut self, machine: &mut M, pages: Pages) {
+    pub fn forbid_writing(&mut self, machine: &mut M, frames: &Frames, pages: Pages) {
         let private = self.touching(pages).filter(|r| r.kind == Kind::Private);
         for region in private.copied().collect::<Vec<_>>() {
             let inside = Pages {
                 start: region.pages.start.max(pages.start),
                 end: region.pages.end.min(pages.end),
             };
-            machine.protect(&mut self.tables, inside, region.access - Access::WRITE);
+            self.show(machine, frames, inside, region.access - Access::WRITE);
         }
         machine.flush(&self.tables, pages);
     }

@@ -319,6 +319,10 @@ impl<M: Machine> Kernel<M> {
             (Ok(answer), Some(slot)) => {
                 match self.bring_home(caller, scheme, slot, payload, opcode, answer) {
                     Err(Stop::Park(wait)) => return Err(Stop::Park(wait)),
+                    // The answer waits until there is memory: asking again would do it twice.
+                    Err(stop) if self.frames.is_refused && self.emergency.is_enabled => {
+                        return Err(stop);
+                    }
                     Err(Stop::Error(errno)) => Err(errno),
                     Ok(()) | Err(Stop::Replaced) => Ok(answer),
                 }

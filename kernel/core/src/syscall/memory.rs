@@ -243,7 +243,7 @@ fn lend_frames<M: Machine>(
         k.spaces[space.0].mark_shared(Pages::covering(address, size));
     } else {
         let pages = Pages::covering(address, size);
-        k.spaces[space.0].forbid_writing(&mut k.machine, pages);
+        k.spaces[space.0].forbid_writing(&mut k.machine, &k.frames, pages);
     }
     Ok(frames)
 }
@@ -266,7 +266,7 @@ pub(super) fn protect<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
     if is_refused {
         return fail(EACCES);
     }
-    k.spaces[caller.space.0].protect(&mut k.machine, pages, access)?;
+    k.spaces[caller.space.0].protect(&mut k.machine, &k.frames, pages, access)?;
     Ok(0)
 }
 

@@ -32,24 +32,25 @@ impl Measured {
         Ok(measured)
     }
 
-    /// Adds rows for an emergency, from the text of `emergency:log`.
-    pub(crate) fn add_emergency(&mut self, log: &str) -> Result<()> {
-        let number = |key: &str| -> Result<f64> {
-            let line = log.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-            let line = line.with_context(|| format!("no {key} in:\n{log}"))?;
-            Ok(line.parse()?)
-        };
+    /// Adds rows for an emergency, from the text of `emergency:log`; their names end with `suffix`.
+    pub(crate) fn add_emergency(&mut self, log: &str, suffix: &str) -> Result<()> {
         let each = |time: &str, pages: &str| -> Result<f64> {
-            Ok((number(time)? / number(pages)?.max(1.0)).round())
+            Ok((number(log, time)? / number(log, pages)?.max(1.0)).round())
         };
         let rows = [
-            ("emergency_picker", number("picker_us")? * 1000.0),
             ("emergency_write_page", each("write_ns", "evacuated")?),
             ("emergency_restore_page", each("read_ns", "read_back")?),
             ("emergency_raw_write_page", each("raw_write_ns", "raw_pages")?),
             ("emergency_raw_read_page", each("raw_read_ns", "raw_pages")?),
         ];
-        self.rows.extend(rows.map(|(name, value)| (name.to_owned(), value)));
+        self.rows.extend(rows.map(|(name, value)| (format!("{name}{suffix}"), value)));
+        self.add_picker(log, suffix)
+    }
+
+    /// The same for the row of the picker alone.
+    pub(crate) fn add_picker(&mut self, log: &str, suffix: &str) -> Result<()> {
+        let picker = number(log, "picker_us")? * 1000.0;
+        self.rows.insert(format!("emergency_picker{suffix}"), picker);
         Ok(())
     }
 
@@ -106,6 +107,13 @@ fn values<'a>(words: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, f
         .collect()
 }
 
+/// The number that a text of `key: value` lines has for `key`.
+fn number(text: &str, key: &str) -> Result<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+    let line = line.with_context(|| format!("no {key} in:\n{text}"))?;
+    Ok(line.parse()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,10 +135,12 @@ mod tests {
         let mut measured = Measured::default();
         let log = "picker_us: 520\nwrite_ns: 3000\nread_ns: 2000\nraw_pages: 1\nraw_write_ns: 600\n\
                    raw_read_ns: 500\nevacuated: 2\nread_back: 2\n";
-        measured.add_emergency(log).unwrap();
+        measured.add_emergency(log, "").unwrap();
+        measured.add_picker("picker_us: 70", "_4g").unwrap();
+        assert_eq!(measured.median("emergency_picker_4g"), Some(70_000.0));
         assert_eq!(measured.median("emergency_write_page"), Some(1500.0));
         assert_eq!(measured.median("emergency_picker"), Some(520_000.0));
-        assert!(measured.add_emergency("none since boot").is_err());
+        assert!(measured.add_emergency("none since boot", "").is_err());
     }
 
     #[test]

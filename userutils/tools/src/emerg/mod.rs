@@ -45,6 +45,10 @@ Examples:
   emerg demo
   emerg log
 
+On the boot command line, among others (see /share/doc/emergency.md):
+  emergency.restore=lazy  after an emergency pages come back when they are touched
+  emergency.auto=largest,30s  what ends when nobody answers
+
 Files:
   emergency:status, emergency:log, emergency:snapshot, emergency:parked,
   emergency:ctl

@@ -2,9 +2,9 @@
 //!
 //! Whoever opens the file for writing is asked, as root, until it closes it. It is told when all
 //! pages are in the store and no person has pressed a key. The world then goes on for it and for
-//! those that others depend on; everyone else waits where they are, whole and in memory. That is
-//! its lease: so much time, and three quarters of the reserve. Then the world stops again, with
-//! its answer or without one, and the picker is there. A daemon that says nothing in its lease, or
+//! those that others depend on; everyone else waits, and their pages stay in the store, but for what
+//! a daemon shares with them and touches. That is its lease: so much time, and three quarters of the
+//! reserve. Then the world stops again, with its answer or without one, and the picker is there. A daemon that says nothing in its lease, or
 //! in whose lease memory runs out, is ended.
 
 use super::super::{Kernel, Waiter};
@@ -139,11 +139,11 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn take_reply(&mut self) {
         let Some(reply) = self.emergency.daemon.reply.take() else { return };
         let message = match reply {
-            Reply::Act(jobs) => {
-                self.mark_named(jobs);
+            Reply::Act(jobs) if self.mark_named(jobs) => {
                 self.emergency.pending = Some((Decision::Act, Decider::Daemon));
                 "The daemon has decided."
             }
+            Reply::Act(_) => "The daemon named nobody who can be ended; you decide.",
             Reply::Continue => {
                 self.emergency.pending = Some((Decision::Continue, Decider::Daemon));
                 "The daemon has decided."
@@ -162,15 +162,19 @@ impl<M: Machine> Kernel<M> {
         self.emergency.picker.message = message;
     }
 
-    fn mark_named(&mut self, jobs: Jobs) {
+    /// Marks the jobs that may be. Whether there is one.
+    fn mark_named(&mut self, jobs: Jobs) -> bool {
+        let mut has_one = false;
         for (action, pid) in jobs.iter() {
             let emergency = &mut *self.emergency;
             let entries = emergency.snapshot.entries();
             let job = entries.iter().position(|entry| entry.pid == pid && !entry.is_essential);
             if let Some(job) = job {
                 emergency.picker.set_mark(job, Some(action));
+                has_one = true;
             }
         }
+        has_one
     }
 
     fn end_daemon(&mut self) {

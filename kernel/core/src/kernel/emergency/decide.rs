@@ -15,7 +15,8 @@ impl<M: Machine> Kernel<M> {
     /// something.
     pub(super) fn carry_out(&mut self) -> bool {
         let stage = self.emergency.stage;
-        let is_amid = matches!(stage, Stage::Count(_) | Stage::Park(_) | Stage::ParkFlush(_));
+        let is_amid = matches!(stage, Stage::Count(_) | Stage::Park(_) | Stage::ParkFlush(_))
+            || self.emergency.is_recalling;
         if is_amid || !self.emergency.store.is_at_rest() {
             return false;
         }

@@ -27,7 +27,8 @@ const REPEATED_NS: u64 = 60 * SECOND_NS;
 impl<M: Machine> Kernel<M> {
     /// The world has just stopped: who has what, and the picker comes up.
     pub(super) fn meet(&mut self) {
-        if self.emergency.daemon.reply.is_none() {
+        let is_again = self.emergency.daemon.reply.is_some();
+        if !is_again {
             self.emergency.records.count += 1;
             self.emergency.record.number = self.emergency.records.count;
         }
@@ -35,8 +36,12 @@ impl<M: Machine> Kernel<M> {
         self.emergency.level_changes += 1;
         self.stop_resuming();
         self.take_snapshot();
-        self.emergency.store.begin();
-        self.emergency.stage = Stage::Count(Default::default());
+        let are_away = self.emergency.store.held.count() > 0;
+        match are_away {
+            true if is_again => self.emergency.stage = Stage::Count(Default::default()),
+            true => self.recall(),
+            false => self.recalled(),
+        }
         self.emergency.pending = None;
         self.emergency.picker = Picker::default();
         self.mark_repeaters();
@@ -208,16 +213,18 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether enough has been decided.
     pub(super) fn is_leaving(&self) -> bool {
-        matches!(
-            self.emergency.stage,
-            Stage::Reopen
-                | Stage::Restore(_)
-                | Stage::Overwrite(_)
-                | Stage::OverwriteFlush
-                | Stage::Close
-                | Stage::CloseFlush
-                | Stage::Done
-        )
+        !self.emergency.is_recalling
+            && matches!(
+                self.emergency.stage,
+                Stage::Reopen
+                    | Stage::Restore(_)
+                    | Stage::Lock(_)
+                    | Stage::Overwrite(_)
+                    | Stage::OverwriteFlush
+                    | Stage::Close
+                    | Stage::CloseFlush
+                    | Stage::Done
+            )
     }
 
     fn situation(&self) -> Situation {
@@ -227,7 +234,7 @@ impl<M: Machine> Kernel<M> {
         let (written, all) = (emergency.record.evacuated, store.wanted.count());
         let restored = emergency.record.restored;
         let progress = match emergency.stage {
-            _ if self.is_leaving() && written > 0 => {
+            _ if emergency.is_recalling || self.is_leaving() && written > 0 => {
                 Progress::Restoring(restored, restored + store.held.count())
             }
             _ if !store.is_ready() && written > 0 => Progress::Broken(store.why_not),
@@ -258,12 +265,19 @@ impl<M: Machine> Kernel<M> {
         emergency.picker.draw(&mut emergency.screen, &emergency.snapshot, &situation);
         self.display.cover(&mut self.machine, emergency.screen.cells());
         self.emergency.drawn_ns = self.now();
+        self.emergency.is_shown = false;
         self.show();
     }
 
+    /// Sends what the terminal does not show yet. True when it shows everything. Comparing takes
+    /// longer than many a step, so that it is done only after something has been drawn.
     fn show(&mut self) -> bool {
         let (emergency, machine) = (&mut *self.emergency, &mut self.machine);
-        emergency.serial.show(&emergency.screen, |bytes| machine.console_write(bytes))
+        if !emergency.is_shown {
+            let send = |bytes: &[u8]| machine.console_write(bytes);
+            emergency.is_shown = emergency.serial.show(&emergency.screen, send);
+        }
+        emergency.is_shown
     }
 
     /// Gives the terminal back, unless the daemon is only being asked.
@@ -279,6 +293,7 @@ impl<M: Machine> Kernel<M> {
         if self.emergency.serial.is_open() {
             self.draw();
             self.emergency.serial.close();
+            self.emergency.is_shown = false;
         }
         let is_sent = self.show();
         self.emergency.is_busy = !is_sent;

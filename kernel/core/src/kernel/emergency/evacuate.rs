@@ -4,7 +4,7 @@
 use super::super::Kernel;
 use crate::emergency::block::{IoError, Operation};
 use crate::emergency::store::{Arrival, Store};
-use crate::emergency::{Stage, Sweep, Walk};
+use crate::emergency::{Locking, Stage, Sweep, Walk};
 use crate::machine::{Access, Machine};
 use crate::memory::{Frame, Kind, Page, Pages};
 use crate::task::ProcessId;
@@ -50,6 +50,7 @@ impl<M: Machine> Kernel<M> {
             }
             Stage::Write(sweep) => self.evacuate_all(sweep),
             Stage::Restore(sweep) => self.restore_step(sweep),
+            Stage::Lock(at) => self.lock_step(at),
             Stage::Overwrite(sweep) => self.overwrite_step(sweep),
             Stage::Erase(next) => self.erase(next),
             Stage::Park(parking) => self.park_step(parking),
@@ -66,6 +67,9 @@ impl<M: Machine> Kernel<M> {
 
     /// An operation is over: on to the next stage, or try again, or go without the store.
     fn arrived(&mut self, operation: Operation, result: Result<(), IoError>) {
+        if self.came_meanwhile(operation, result) {
+            return;
+        }
         if self.is_late(operation) {
             // What was on its way when it was decided: the stage it belongs to is over.
             if let Err(IoError::Silent) = result {
@@ -105,6 +109,7 @@ impl<M: Machine> Kernel<M> {
                     Stage::Wait
                 }
             }
+            (Stage::Reopen, Ok(())) if self.is_lazy() => Stage::Lock(Locking::default()),
             (Stage::Reopen, Ok(())) => {
                 self.emergency.record.began_ns = self.now();
                 Stage::Restore(Sweep::default())
@@ -125,7 +130,7 @@ impl<M: Machine> Kernel<M> {
             Stage::Seal => State::Sealed,
             Stage::Reopen => State::Restoring,
             Stage::Close => State::Idle,
-            Stage::Restore(_) => return !matches!(operation, Operation::Read(_)),
+            Stage::Restore(_) => return !self.emergency.store.is_from_slots(operation),
             // A job was on its way back from the lot when the world stopped.
             Stage::Count(_) | Stage::Wait => return true,
             Stage::Overwrite(_) => return !self.emergency.store.is_overwriting(operation),
@@ -218,7 +223,9 @@ impl<M: Machine> Kernel<M> {
         }
         let store = &mut self.emergency.store;
         let slot = frame.0 as usize;
-        if may_leave && store.is_ready() && slot < store.total_page_slots() {
+        // What came home in between stays: no slot is written twice in one emergency.
+        let is_first = !self.emergency.daemon.was_asked || store.held.count() == 0;
+        if may_leave && is_first && store.is_ready() && slot < store.total_page_slots() {
             store.wanted.set(slot);
         }
     }
@@ -267,10 +274,9 @@ impl<M: Machine> Kernel<M> {
         let slots = Store::<M>::slots(run);
         let next = match result {
             Ok(()) => {
-                for slot in slots.clone() {
-                    self.emergency.store.wanted.clear(slot);
-                    self.emergency.store.held.set(slot);
-                }
+                self.emergency.store.wanted.clear_run(slots.clone());
+                self.emergency.store.held.set_run(slots.clone());
+                slots.clone().for_each(|slot| self.frames.send_away(Frame(slot as u32)));
                 self.emergency.record.evacuated += slots.len();
                 Sweep { next: slots.end, tries: 0, ..sweep }
             }

@@ -9,9 +9,11 @@ use crate::task::{ProcessId, Reason, State, TaskId, Wait};
 use abi::wait::{ENDED_BY_EMERGENCY, Ended};
 
 impl<M: Machine> Kernel<M> {
-    /// What a thread waits for that was refused memory.
+    /// What a thread waits for that was refused memory, or a page that is away.
     pub(crate) fn wait_for_memory(&self) -> Wait {
-        Wait::on(Reason::Memory, self.emergency.refused)
+        let is_away = self.frames.awaited.is_some();
+        let queue = if is_away { self.emergency.home.queue } else { self.emergency.refused };
+        Wait::on(Reason::Memory, queue)
     }
 
     /// Whether somebody was just refused memory and an emergency is to find some.
@@ -27,8 +29,10 @@ impl<M: Machine> Kernel<M> {
         let wait = self.wait_for_memory();
         self.tasks[task.0].state = State::Parked(wait);
         self.leave(cpu);
-        self.waits.push(&mut self.tasks, self.emergency.refused, task);
-        self.want_emergency();
+        if let Some(queue) = wait.queue {
+            self.waits.push(&mut self.tasks, queue, task);
+        }
+        self.seek_memory();
     }
 
     /// Memory has run out: every CPU is to come in.
@@ -46,7 +50,8 @@ impl<M: Machine> Kernel<M> {
         let this = self.machine.this_cpu();
         for cpu in self.cpus.iter_mut() {
             cpu.must_come_in();
-            if cpu.id != this && cpu.current().is_some() {
+            // This one, too: it may be about to run the next thread, or to halt.
+            if cpu.id == this || cpu.current().is_some() {
                 self.machine.kick(cpu.id);
             }
         }
@@ -155,6 +160,7 @@ impl<M: Machine> Kernel<M> {
             self.report_emergency();
             self.end_asking();
             self.begin_saving();
+            self.begin_homecoming();
         }
         self.wake_all(self.emergency.refused);
         let this = self.machine.this_cpu();

@@ -4,9 +4,10 @@
 use super::super::Kernel;
 use crate::emergency::block::{IoError, Operation, RUN_MAX};
 use crate::emergency::store::Store;
-use crate::emergency::{Stage, Sweep};
+use crate::emergency::{Locking, Stage, Sweep};
 use crate::machine::Machine;
 use crate::memory::Frame;
+use core::ops::Range;
 
 /// Pages checked in one step.
 const CHECK_STEP: usize = 256;
@@ -22,6 +23,7 @@ impl<M: Machine> Kernel<M> {
         let is_used = self.emergency.store.held.count() > 0;
         let is_open = self.emergency.store.header.state != store_format::State::Idle;
         let next = match () {
+            () if is_used && self.emergency.daemon.is_asking => Stage::Lock(Locking::default()),
             () if is_used && self.emergency.store.is_ready() => Stage::Reopen,
             () if is_used => Stage::Restore(Sweep::default()),
             () if is_open && self.emergency.store.is_ready() => self.closing(),
@@ -38,7 +40,7 @@ impl<M: Machine> Kernel<M> {
                 return self.restored();
             };
             sweep.next = slot;
-            if self.frames.references(Frame(slot as u32)) == 0 {
+            if !self.frames.is_away(Frame(slot as u32)) {
                 // Its owners were ended.
                 self.emergency.store.held.clear(slot);
                 self.emergency.record.discarded += 1;
@@ -53,6 +55,7 @@ impl<M: Machine> Kernel<M> {
 
     fn came_back(&mut self, slot: usize) {
         self.emergency.store.held.clear(slot);
+        self.frames.come_back(Frame(slot as u32));
         self.emergency.record.restored += 1;
     }
 
@@ -63,7 +66,7 @@ impl<M: Machine> Kernel<M> {
         let most = if is_narrow { 1 } else { RUN_MAX };
         let store = &mut self.emergency.store;
         let Some((first, count)) = store.held.next_run(sweep.next, most) else { return };
-        let living = |slot: &usize| self.frames.references(Frame(*slot as u32)) > 0;
+        let living = |slot: &usize| self.frames.is_away(Frame(*slot as u32));
         let count = (first..first + count as usize).take_while(living).count() as u32;
         let result = match count {
             _ if !store.is_ready() => Err(IoError::Failed),
@@ -84,21 +87,13 @@ impl<M: Machine> Kernel<M> {
         if result == Err(IoError::Silent) {
             self.emergency.store.give_up("the disk does not answer");
         }
-        if result.is_ok() {
-            let mut is_whole = true;
-            for slot in slots.clone() {
-                self.emergency.store.decipher(&mut self.machine, slot);
-                if self.emergency.store.is_intact(&self.machine, slot) {
-                    self.emergency.record.read_back += 1;
-                    self.came_back(slot);
-                } else {
-                    is_whole = false;
-                }
-            }
-            if is_whole {
-                let next = Sweep { next: slots.end, tries: 0, ..sweep };
-                return self.finish_stage(Stage::Restore(next));
-            }
+        if result.is_ok() && self.is_whole(slots.clone()) {
+            self.emergency.store.held.clear_run(slots.clone());
+            slots.clone().for_each(|slot| self.frames.come_back(Frame(slot as u32)));
+            self.emergency.record.restored += slots.len();
+            self.emergency.record.read_back += slots.len();
+            let next = Sweep { next: slots.end, tries: 0, ..sweep };
+            return self.finish_stage(Stage::Restore(next));
         }
         if run.count > 1 {
             let narrow = Sweep { next: first, narrow_until: slots.end, tries: 0 };
@@ -108,6 +103,15 @@ impl<M: Machine> Kernel<M> {
             return self.finish_stage(Stage::Restore(Sweep { tries: sweep.tries + 1, ..sweep }));
         }
         self.lose(sweep);
+    }
+
+    /// Makes what has come from the disk readable, up to the first page that is wrong.
+    fn is_whole(&mut self, mut slots: Range<usize>) -> bool {
+        let (store, machine) = (&self.emergency.store, &mut self.machine);
+        slots.all(|slot| {
+            store.decipher(machine, slot);
+            store.is_intact(machine, slot)
+        })
     }
 
     /// The page is gone. Whoever has it ends when all others are back.
@@ -124,6 +128,10 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.emergency.record;
         record.read_ns = now.saturating_sub(record.began_ns);
         self.end_casualties();
+        if self.emergency.is_recalling {
+            return self.recalled();
+        }
+        self.frames.has_away = false;
         let is_ready = self.emergency.store.is_ready();
         self.finish_stage(if is_ready { self.closing() } else { Stage::Done });
     }

@@ -32,13 +32,15 @@ impl<M: Machine> Kernel<M> {
     /// Has the parked job of process `pid` back.
     ///
     /// # Errors
-    /// `ESRCH` when it is not parked, `EBUSY` when another one is coming back, `ENOMEM` when there
-    /// is too little memory for it, `EIO` without a store.
+    /// `ESRCH` when it is not parked, `EBUSY` when another one or other pages are coming back,
+    /// `ENOMEM` when there is too little memory for it, `EIO` without a store.
     pub(crate) fn resume_job(&mut self, pid: Pid) -> Outcome<()> {
         let process = self.find_process(pid).map(|id| &self.processes[id.0]);
         let parked = process.filter(|process| process.hold == Hold::Parked);
         let job = parked.ok_or(Errno(ESRCH))?.parked_with;
-        let is_occupied = self.emergency.is_active() || self.emergency.saving.is_some();
+        let is_occupied = self.emergency.is_active()
+            || self.emergency.saving.is_some()
+            || self.emergency.store.held.count() > 0;
         if self.emergency.resuming.is_some() || is_occupied {
             return fail(EBUSY);
         }

@@ -24,7 +24,11 @@ impl<M: Machine> Kernel<M> {
     /// The boot stage `emergency`.
     pub(crate) fn prepare_emergency(&mut self) -> Result<(), BootError> {
         self.emergency.is_enabled = self.boot_option("emergency") != Some("off");
-        self.emergency.is_erasing = self.boot_option("emergency.restore") == Some("disk");
+        if let Some(words) = self.boot_option("emergency.restore").map(String::from) {
+            for word in words.split(',') {
+                self.set_restore(word);
+            }
+        }
         if let Some(text) = self.boot_option("emergency.auto").map(String::from) {
             match Policy::parse(&text) {
                 Some(policy) => self.emergency.policy = policy,
@@ -63,6 +67,20 @@ impl<M: Machine> Kernel<M> {
         self.look_at_pressure();
         self.open_store();
         Ok(())
+    }
+
+    /// How pages come back.
+    fn set_restore(&mut self, word: &str) {
+        match word {
+            "disk" => self.emergency.is_erasing = true,
+            "lazy" => self.emergency.is_lazy = true,
+            "ram" => {}
+            _ => self.log(
+                Level::Warn,
+                "emergency",
+                format_args!("emergency.restore={word} is not known; pages come back at once"),
+            ),
+        }
     }
 
     fn open_store(&mut self) {
