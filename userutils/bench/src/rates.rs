@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use crate::sample::Bench;
 use guest::{Error, Result};
 
-const HOME: &str = "/home";
+/// What is there only with a disk; `/home` leads there.
+const HOME: &str = "/scheme/file/home";
 const FILE: &str = "/home/bench-rates";
 const NAMES: &str = "/home/bench-names";
 /// The partition that the file is on, which is only read, and one to write to, which stays as it is.
