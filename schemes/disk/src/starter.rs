@@ -3,7 +3,7 @@
 //! A driver that never came to serve is tried again a few times, each time later; then its disks
 //! are given up. One that has served is always started again, so whoever kills it loses time.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -157,6 +157,10 @@ impl Driver {
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::new(syscall::error::EIO));
         };
+        // SAFETY: the descriptor is open, and the call touches no memory.
+        if unsafe { libc::fcntl(from.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
+            return Err(Error::new(syscall::error::EIO));
+        }
         Ok(Process { child, to, from })
     }
 
@@ -166,25 +170,42 @@ impl Driver {
     }
 
     /// Hears what the driver says: how many disks there are, that it serves, or nothing, when it
-    /// has ended.
+    /// has ended. All of it: a word and the end may be told of by one event.
     pub(crate) fn hear(&mut self) {
-        // One byte at a time, so that it never keeps this daemon waiting for the rest.
-        let mut word = [0];
-        self.state = match std::mem::replace(&mut self.state, State::Over) {
-            State::Looking(mut process) => match process.from.read(&mut word) {
-                Ok(1..) => {
-                    self.found = usize::from(word[0]);
-                    State::Found(process)
-                }
-                _ => return self.ended(process, None),
-            },
-            State::Found(mut process) => match process.from.read(&mut word) {
-                Ok(1..) => State::Serving(process, Instant::now()),
-                _ => return self.ended(process, None),
-            },
-            State::Serving(process, since) => return self.ended(process, Some(since)),
-            state @ (State::Pausing(_) | State::Over) => state,
+        while self.hear_one() {}
+    }
+
+    /// Hears one byte, or the end. Returns whether there may be more.
+    fn hear_one(&mut self) -> bool {
+        let (State::Looking(process) | State::Found(process) | State::Serving(process, _)) =
+            &mut self.state
+        else {
+            return false;
         };
+        let mut word = [0];
+        let heard = process.from.read(&mut word);
+        if heard.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            return false;
+        }
+        let has_word = matches!(heard, Ok(1..));
+        self.state = match (std::mem::replace(&mut self.state, State::Over), has_word) {
+            (State::Looking(process), true) => {
+                self.found = usize::from(word[0]);
+                State::Found(process)
+            }
+            (State::Found(process), true) => State::Serving(process, Instant::now()),
+            // One that serves says nothing more.
+            (State::Serving(process, since), _) => {
+                self.ended(process, Some(since));
+                return false;
+            }
+            (State::Looking(process) | State::Found(process), false) => {
+                self.ended(process, None);
+                return false;
+            }
+            (state @ (State::Pausing(_) | State::Over), _) => state,
+        };
+        true
     }
 
     /// Tells the driver which number its first disk has.
