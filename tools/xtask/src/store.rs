@@ -18,6 +18,8 @@ use store_format::{FIRST_SLOT, HEADER_SIZE, PAGE, StoreHeader};
 pub(crate) struct StoreDisk {
     pub(crate) device: Device,
     pub(crate) faults: Vec<Fault>,
+    /// It is the only partition of the disk, not all of it.
+    pub(crate) is_partition: bool,
 }
 
 /// Which device it is.
@@ -219,8 +221,12 @@ pub(crate) fn image(machine: &Machine, name: &str) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let path = machine.logs.join(format!("{name}.store.img"));
-    make(&path, size(u64::from(machine.memory_mib) << 20))
-        .with_context(|| format!("making {}", path.display()))?;
+    let size = size(u64::from(machine.memory_mib) << 20);
+    let made = match machine.store.is_partition {
+        true => make_partition(&path, size),
+        false => make(&path, size),
+    };
+    made.with_context(|| format!("making {}", path.display()))?;
     std::fs::write(
         rules_of(&path),
         machine.store.faults.iter().map(Fault::rules).collect::<String>(),
@@ -241,6 +247,29 @@ fn make(path: &Path, size: u64) -> Result<()> {
     file.write_all(&bytes)?;
     file.set_len(size)?;
     Ok(())
+}
+
+/// Tables are in front of a partition and behind it, with so much room for each.
+const TABLES: u64 = 1 << 20;
+const BLOCK: u64 = 512;
+
+/// A disk with one partition, which is the store.
+fn make_partition(path: &Path, size: u64) -> Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).open(path)?;
+    file.set_len(0)?;
+    file.set_len(size + 2 * TABLES)?;
+    let covered = u32::try_from((size + 2 * TABLES) / BLOCK - 1)?;
+    gpt::mbr::ProtectiveMBR::with_lb_size(covered).overwrite_lba0(&mut file)?;
+    let config = gpt::GptConfig::new().writable(true);
+    let mut table = config.create_from_device(&mut file, None)?;
+    table.update_partitions(Default::default())?;
+    let guid = abi::partition::STORE.parse().ok().context("the store's type")?;
+    let kind = gpt::partition_types::Type { guid, os: gpt::partition_types::OperatingSystem::None };
+    table.add_partition_at("store", 1, TABLES / BLOCK, size / BLOCK, kind, 0)?;
+    table.write()?;
+    let mut bytes = vec![0; HEADER_SIZE];
+    StoreHeader::default().encode(&mut bytes);
+    Ok(file.write_all_at(&bytes, TABLES)?)
 }
 
 #[cfg(test)]

@@ -150,7 +150,11 @@ impl Story {
             cpus: file.smp,
             memory_mib: file.mem,
             has_store: file.store,
-            store: StoreDisk { device: file.store_device, faults: file.store_faults },
+            store: StoreDisk {
+                device: file.store_device,
+                faults: file.store_faults,
+                is_partition: file.store_partition,
+            },
             append: file.append,
             limit: Duration::from_secs(file.timeout),
             forbid: file.forbid.iter().map(|text| pattern(text)).collect::<Result<_>>()?,
@@ -177,6 +181,8 @@ struct File {
     store: bool,
     #[serde(default)]
     store_device: Device,
+    #[serde(default)]
+    store_partition: bool,
     #[serde(default)]
     store_faults: Vec<Fault>,
     #[serde(default)]

@@ -43,8 +43,7 @@ impl Line {
             Ok(0) if waits => Err(ErrorKind::UnexpectedEof.into()),
             Ok(count) => {
                 self.raw.extend_from_slice(&bytes[..count]);
-                self.digest();
-                Ok(())
+                self.digest()
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
@@ -52,10 +51,13 @@ impl Line {
     }
 
     /// Hands on what has come, packets only as a whole.
-    fn digest(&mut self) {
+    fn digest(&mut self) -> io::Result<()> {
         while let Some((start, packet, end)) = find(&self.raw) {
             self.received.extend(&self.raw[..start]);
             let is_whole = framed(packet) == self.raw[start..end];
+            if is_whole && self.book.borrow().ends_all(packet) {
+                self.patient.write_all(&[b"+", &framed(b"OK")[..]].concat())?;
+            }
             let handed_on = match is_whole {
                 true => framed(&self.book.borrow_mut().incoming(packet)),
                 false => self.raw[start..end].to_vec(),
@@ -65,6 +67,7 @@ impl Line {
         }
         let unframed = self.raw.iter().position(|byte| *byte == b'$').unwrap_or(self.raw.len());
         self.received.extend(self.raw.drain(..unframed));
+        Ok(())
     }
 }
 

@@ -47,6 +47,12 @@ impl Book {
         changed.map_or_else(|| packet.to_vec(), String::into_bytes)
     }
 
+    /// Whether a packet ends the last process. `gdbstub` ends the conversation for it and answers
+    /// nothing, but GDB waits for an answer.
+    pub(crate) fn ends_all(&self, packet: &[u8]) -> bool {
+        packet.starts_with(b"vKill;") && !self.has_many()
+    }
+
     /// `gdbstub` would end the conversation: it gets a command of ours instead, see
     /// [`crate::monitor`].
     fn of_one_of_many(&self, what: &str, pid: &str) -> Option<String> {
@@ -207,6 +213,15 @@ mod tests {
         assert_eq!(incoming(&mut book, "vKill;5"), "qRcmd,6b696c6c2035");
         book.threads.remove(&0x1B);
         assert_eq!(incoming(&mut book, "D;5"), "D;5");
+    }
+
+    #[test]
+    fn killing_the_last_process_is_known() {
+        let mut book = book();
+        assert!(!book.ends_all(b"vKill;5"), "it is one of two");
+        book.threads.remove(&0x1B);
+        assert!(book.ends_all(b"vKill;5"));
+        assert!(!book.ends_all(b"vCont;c"));
     }
 
     #[test]

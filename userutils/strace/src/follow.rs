@@ -2,6 +2,7 @@
 
 use crate::decode::{Decoder, error_of, is_given_back};
 use crate::flags;
+use crate::inject;
 use crate::interrupt;
 use crate::options::Options;
 use crate::printer::Printer;
@@ -19,6 +20,7 @@ const PRE: PtraceFlags = PtraceFlags::PTRACE_STOP_PRE_SYSCALL;
 const POST: PtraceFlags = PtraceFlags::PTRACE_STOP_POST_SYSCALL;
 const SIGNAL: PtraceFlags = PtraceFlags::PTRACE_STOP_SIGNAL;
 const EXIT: PtraceFlags = PtraceFlags::PTRACE_STOP_EXIT;
+const IGNORE: PtraceFlags = PtraceFlags::PTRACE_FLAG_IGNORE;
 const CLONE: PtraceFlags = PtraceFlags::PTRACE_EVENT_CLONE;
 
 /// A call that has begun.
@@ -28,6 +30,8 @@ struct Begun {
     at: Instant,
     /// How many of its arguments have been shown.
     shown: usize,
+    /// It is not made: the user answers it.
+    is_injected: bool,
 }
 
 /// One traced thread.
@@ -170,8 +174,11 @@ impl Follower {
             _ => {}
         }
         if let Some(tracee) = self.tracees.get(&tid) {
+            let is_left_out =
+                event.cause == PRE && tracee.begun.as_ref().is_some_and(|begun| begun.is_injected);
+            let flags = if is_left_out { self.flags | IGNORE } else { self.flags };
             // It may have been killed since.
-            let _ = tracee.session.go(self.flags);
+            let _ = tracee.session.go(flags);
         }
         Ok(())
     }
@@ -198,7 +205,9 @@ impl Follower {
             tracee.is_hidden = false;
         }
         let arguments = [event.b, event.c, event.d, event.e, event.f];
-        let mut begun = Begun { number, arguments, at: Instant::now(), shown: 0 };
+        let is_injected = !tracee.is_hidden
+            && inject::answer(&mut self.options.injections, &tracee.session, number);
+        let mut begun = Begun { number, arguments, at: Instant::now(), shown: 0, is_injected };
         let is_shown = !tracee.is_hidden && !self.options.is_silent && self.options.shows(number);
         if is_shown {
             let call = abi::call::find(number);
@@ -239,7 +248,10 @@ impl Follower {
             let rest = shown(&decoder, call, begun, begun.shown..count, Some(answer));
             if begun.shown > 0 && !rest.is_empty() { format!(", {rest}") } else { rest }
         });
-        let answer = decoder.answer(call, answer);
+        let mut answer = decoder.answer(call, answer);
+        if begun.is_some_and(|begun| begun.is_injected) {
+            answer += " (INJECTED)";
+        }
         let time = self.options.shows_duration.then_some(time);
         self.printer.end(tid, &name, &rest, &answer, time)
     }

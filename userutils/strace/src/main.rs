@@ -6,6 +6,7 @@
 mod decode;
 mod flags;
 mod follow;
+mod inject;
 mod interrupt;
 mod options;
 mod printer;

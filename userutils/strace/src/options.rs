@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::inject::Injection;
 use abi::call::{CALLS, Call};
 use lexopt::{Arg, Parser, ValueExt};
 use std::collections::BTreeSet;
@@ -15,7 +16,9 @@ Options:
   -f           follow the processes and threads it makes
   -p PID       trace a process that runs already; may be given more than once
   -e EXPR      only these: trace=read,write, trace=%file, trace=!read;
-               signal=none leaves the signals out
+               signal=none leaves the signals out;
+               inject=CALLS:error=ENOENT or :retval=N does not make the calls
+               but answers them, with :when=N only the Nth
   -c           count calls, errors and time; show nothing else
   -C           count as well
   -o FILE      write to FILE, not to standard error
@@ -33,6 +36,7 @@ Examples:
   strace -f sh -c 'ls / | wc -l'
   strace -c -p 5
   strace -e trace=%file -o /tmp/log ls
+  strace -e inject=open:error=ENOENT:when=3 sh
 
 See also: ps, gdbserver
 ";
@@ -59,6 +63,8 @@ pub(crate) struct Options {
     pub(crate) command: Vec<String>,
     /// The numbers of the calls to show; all when there is none.
     pub(crate) calls: Option<BTreeSet<usize>>,
+    /// Calls that are not made.
+    pub(crate) injections: Vec<Injection>,
     pub(crate) shows_signals: bool,
     pub(crate) counts: bool,
     pub(crate) is_silent: bool,
@@ -76,6 +82,7 @@ impl Default for Options {
             pids: Vec::new(),
             command: Vec::new(),
             calls: None,
+            injections: Vec::new(),
             shows_signals: true,
             counts: false,
             is_silent: false,
@@ -126,7 +133,7 @@ impl Options {
         Ok(Wanted::Trace(options))
     }
 
-    /// `-e`: `trace=LIST`, `signal=none`, or a list alone.
+    /// `-e`: `trace=LIST`, `signal=none`, `inject=RULE`, or a list alone.
     fn choose(&mut self, expression: &str) -> Result<(), lexopt::Error> {
         let (what, list) = expression.split_once('=').unwrap_or(("trace", expression));
         match (what, list) {
@@ -134,7 +141,8 @@ impl Options {
             ("trace", list) => self.calls = Some(chosen(list)?),
             ("signal", "none") => self.shows_signals = false,
             ("signal", "all") => self.shows_signals = true,
-            _ => return Err(format!("-e {expression}: neither trace= nor signal=").into()),
+            ("inject", rule) => self.injections.push(Injection::parse(rule)?),
+            _ => return Err(format!("-e {expression}: not trace=, signal= or inject=").into()),
         }
         Ok(())
     }
@@ -146,7 +154,7 @@ impl Options {
 }
 
 /// The numbers of the calls that a list names; `!` takes all others.
-fn chosen(list: &str) -> Result<BTreeSet<usize>, lexopt::Error> {
+pub(crate) fn chosen(list: &str) -> Result<BTreeSet<usize>, String> {
     let (is_negated, names) = match list.strip_prefix('!') {
         Some(names) => (true, names),
         None => (false, list),
@@ -160,7 +168,7 @@ fn chosen(list: &str) -> Result<BTreeSet<usize>, lexopt::Error> {
         let before = found.len();
         found.extend(CALLS.iter().filter(fits).map(|call| call.number));
         if found.len() == before && !CALLS.iter().any(|call| fits(&call)) {
-            return Err(format!("{name}: no such call").into());
+            return Err(format!("{name}: no such call"));
         }
     }
     if is_negated {

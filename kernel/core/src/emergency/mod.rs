@@ -267,6 +267,8 @@ pub struct Emergency<M> {
     pub resuming: Option<Resuming>,
     /// This emergency, as far as it is known.
     pub record: Record,
+    /// Allocations from the kernel's heap before the world stopped.
+    pub allocations_before: u64,
     /// Those before.
     pub records: Records,
     /// Interrupt lines that fired meanwhile, one bit each.
@@ -317,6 +319,7 @@ impl<M: Machine> Emergency<M> {
             told_to_save,
             resuming: None,
             record: Record::default(),
+            allocations_before: 0,
             records: Records::default(),
             lines: [0; 4],
             drawn_ns: 0,

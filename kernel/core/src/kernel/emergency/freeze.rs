@@ -87,7 +87,7 @@ impl<M: Machine> Kernel<M> {
         emergency.phase = Phase::Frozen;
         emergency.driver = Some(cpu);
         emergency.record.frozen_ns = now;
-        emergency.record.allocations = self.machine.heap_allocations();
+        emergency.allocations_before = self.machine.heap_allocations();
         emergency.record.free[0] = self.frames.totals().free;
         emergency.lines = [0; 4];
         self.meet();
@@ -142,7 +142,7 @@ impl<M: Machine> Kernel<M> {
         let now = self.now();
         let allocations = self.machine.heap_allocations();
         let emergency = &mut *self.emergency;
-        emergency.record.allocations = allocations - emergency.record.allocations;
+        emergency.record.allocations += allocations - emergency.allocations_before;
         emergency.record.thawed_ns = now;
         emergency.record.readable = emergency.store.bare.count();
         emergency.record.free[1] = self.frames.totals().free;
