@@ -142,6 +142,12 @@ impl Cpu {
         [user, now.wrapping_sub(given_at).saturating_sub(user)]
     }
 
+    /// Whether the turn that began last is not over.
+    #[inline]
+    pub(super) fn has_turn(&self, now: u64) -> bool {
+        now.wrapping_sub(self.turn_began) < self.turn_ticks
+    }
+
     /// Counts the time in user code until `now`.
     #[inline]
     pub(super) fn leaves_user(&mut self, now: u64) {

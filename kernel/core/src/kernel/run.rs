@@ -72,7 +72,10 @@ impl<M: Machine> Kernel<M> {
     fn next_ready(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         loop {
             let ticks = self.machine.ticks();
-            let task = self.keep_or_choose(cpu, ticks)?;
+            let task = match self.take_handed_turn(cpu, ticks) {
+                Some(task) => task,
+                None => self.keep_or_choose(cpu, ticks)?,
+            };
             let record = &mut self.cpus[cpu];
             let mut thread = &mut self.tasks[task.0];
             record.must_look = false;
@@ -188,6 +191,20 @@ impl<M: Machine> Kernel<M> {
         record.is_halted = false;
     }
 
+    /// The thread that the last one handed its turn to, while that lasts. This is what a call to a
+    /// daemon does twice, so it is apart from everything that is less simple.
+    #[inline(always)]
+    fn take_handed_turn(&mut self, cpu: CpuId, ticks: u64) -> Option<TaskId> {
+        let record = &mut self.cpus[cpu];
+        match record.handoff {
+            Handoff::Held(task) if !record.has_thread && record.has_turn(ticks) => {
+                record.handoff = Handoff::Nobody;
+                Some(task)
+            }
+            _ => None,
+        }
+    }
+
     /// The current thread while it may go on, else the next one.
     fn keep_or_choose(&mut self, cpu: CpuId, ticks: u64) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
@@ -210,7 +227,7 @@ impl<M: Machine> Kernel<M> {
     /// The thread that the last one handed its turn to, else the policy's next.
     fn choose(&mut self, cpu: CpuId, ticks: u64) -> Option<TaskId> {
         let record = &mut self.cpus[cpu];
-        let has_turn = ticks.wrapping_sub(record.turn_began) < record.turn_ticks;
+        let has_turn = record.has_turn(ticks);
         let woken = match core::mem::take(&mut record.handoff) {
             Handoff::Held(task) => Some(task),
             Handoff::Queued(task) => self.policy.remove(task).then_some(task),
