@@ -361,3 +361,75 @@ fn a_range_of_device_memory_ends_where_it_ends() {
         assert_eq!(user.open("memory:physical/0x10/4096", O_RDWR), error(EINVAL));
     });
 }
+
+#[test]
+fn memory_lent_to_a_device_is_nobody_elses() {
+    story(|user| {
+        let file = user.open("memory:dma/0x2000", O_RDWR).expect("root may");
+        let physical = user.read(file, 8).expect("it tells");
+        let physical = u64::from_ne_bytes(physical.try_into().expect("8 bytes")) as usize;
+        let map = |offset, flags| Map {
+            offset,
+            size: PAGE_SIZE,
+            flags: flags | MapFlags::MAP_SHARED,
+            address: 0,
+        };
+        let at = user.map(file, map(0, RW)).expect("its opener may");
+        user.store(at, b"a disk's block");
+        let executable = MapFlags::PROT_READ | MapFlags::PROT_EXEC;
+        assert_eq!(user.map(file, map(0, executable)), error(EACCES));
+        let other = user.fork(move |user| {
+            // Another driver, which is root as well and has learned the address.
+            user.close(file).expect("it is open");
+            user.unmap(at, PAGE_SIZE).expect("it is there");
+            let range = format!("memory:physical/{physical:#x}/0x1000");
+            for (path, offset) in [(&*range, 0), ("memory:physical", physical)] {
+                let theirs = user.open(path, O_RDWR).expect("root may ask");
+                assert_eq!(user.map(theirs, map(offset, RW)), error(EACCES), "{path}");
+            }
+            // Memory of its own is other memory, and holds nothing of what was there.
+            let own = user.open("memory:dma/0x2000", O_RDWR).expect("root may");
+            let place = user.read(own, 8).expect("it tells");
+            let place = u64::from_ne_bytes(place.try_into().expect("8 bytes")) as usize;
+            assert!(place.abs_diff(physical) >= 0x2000, "{place:#x} {physical:#x}");
+            let ids = user.allocate(PAGE_SIZE);
+            user.store(ids, &[1000_u32; 4].map(u32::to_ne_bytes).concat());
+            user.call(abi::number::SETIDS, [ids]).expect("root may");
+            for path in ["memory:dma/0x1000", "memory:physical", &*range] {
+                assert_eq!(user.open(path, O_RDWR), error(EACCES), "{path}");
+            }
+        });
+        assert_eq!(user.wait_for(other), Ended::Exited(0));
+        assert_eq!(user.load(at, 14), b"a disk's block");
+    });
+}
+
+#[test]
+fn pages_that_are_given_up_are_zero_again_and_their_frames_free() {
+    use abi::number::DISCARD;
+    story_on_any(|user| {
+        let size = 16 * PAGE_SIZE;
+        let at = user.allocate(size);
+        for page in 0..16 {
+            user.store_word(at + page * PAGE_SIZE, page + 1);
+        }
+        let before = user.peek(|kernel| kernel.frames.totals().free);
+        assert_eq!(user.call(DISCARD, [at + PAGE_SIZE, 14 * PAGE_SIZE]), Ok(0));
+        assert_eq!(user.peek(|kernel| kernel.frames.totals().free), before + 14);
+        let words: Vec<usize> = (0..16).map(|page| user.load_word(at + page * PAGE_SIZE)).collect();
+        assert_eq!((words[0], words[15]), (1, 16));
+        assert!(words[1..15].iter().all(|word| *word == 0));
+        // The child of a fork keeps what its parent gives up.
+        let child = user.fork(move |user| {
+            user.sleep(10);
+            assert_eq!(user.load_word(at), 1);
+        });
+        assert_eq!(user.call(DISCARD, [at, PAGE_SIZE]), Ok(0));
+        assert_eq!(user.load_word(at), 0);
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        let shared = user.allocate_shared(PAGE_SIZE);
+        assert_eq!(user.call(DISCARD, [shared, PAGE_SIZE]), error(EINVAL));
+        user.unmap(at, PAGE_SIZE).expect("it is there");
+        assert_eq!(user.call(DISCARD, [at, size]), error(ENOMEM));
+    });
+}
