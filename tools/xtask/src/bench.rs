@@ -59,7 +59,7 @@ fn emergencies(machine: &Machine, measured: &mut Measured) -> Result<()> {
     const FILLED: &str = "sleep 60 | /bin/demo/document 1 48 >/dev/null & sleep 20; ";
     let filled = format!("{FILLED}{TEST}");
     for (secrecy, suffix) in [("off", ""), ("encrypt", "_secret")] {
-        let machine = machine.with(&format!("emergency.store=ram:300 emergency.secrecy={secrecy}"));
+        let machine = machine.with(format!("emergency.store=ram:300 emergency.secrecy={secrecy}"));
         measured.add_emergency(&output_of(&machine, &filled, "bench-emergency")?, suffix)?;
     }
     for (memory_mib, suffix) in [(256, "_256m"), (4096, "_4g")] {
