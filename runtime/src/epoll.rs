@@ -4,16 +4,15 @@
 //! before the next wait: a queue tells at once about what is ready.
 
 use crate::errno::Answer;
-use crate::event::HANGUP;
+use crate::event::{HANGUP, read_queue};
 use crate::lock::Lock;
 use crate::pointer;
 use crate::sys::file::{self, File};
-use crate::sys::{Result, error, syscall};
+use crate::sys::{Result, error};
 use abi::redox::data::Event;
 use abi::redox::flag::{EVENT_READ, EVENT_TIMEOUT_ID, EVENT_WRITE, EventFlags, O_RDWR};
-use abi::redox::number::SYS_READ;
 use alloc::vec::Vec;
-use libc::{c_int, epoll_event};
+use libc::{c_int, epoll_event, sigset_t};
 
 const IN: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM | libc::EPOLLRDHUP) as u32;
 const OUT: u32 = (libc::EPOLLOUT | libc::EPOLLWRNORM) as u32;
@@ -113,14 +112,19 @@ fn translate(event: &Event) -> epoll_event {
 }
 
 /// Waits; returns how many events there are, none when the time is over.
-fn wait(queue: usize, events: &mut [Event], timeout: c_int) -> Result<usize> {
+fn wait(
+    queue: usize,
+    events: &mut [Event],
+    timeout: c_int,
+    mask: Option<sigset_t>,
+) -> Result<usize> {
     if let Ok(data) = usize::try_from(timeout) {
         file::write(queue, &Event { id: EVENT_TIMEOUT_ID, flags: EventFlags::empty(), data })?;
     }
     loop {
-        let arguments = [queue, events.as_mut_ptr() as usize, size_of_val(events)];
+        let (place, room) = (events.as_mut_ptr() as usize, size_of_val(events));
         // SAFETY: the events are ours to fill, and any bits are valid in them.
-        let size = unsafe { syscall(SYS_READ, arguments) }?;
+        let size = unsafe { read_queue(queue, place, room, mask) }?;
         let count = size / size_of::<Event>();
         let mut kept = 0;
         for index in 0..count {
@@ -178,12 +182,27 @@ unsafe extern "C" fn epoll_wait(
     room: c_int,
     timeout: c_int,
 ) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { epoll_pwait(queue, place, room, timeout, core::ptr::null()) }
+}
+
+/// The same, under another mask of signals while it waits.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn epoll_pwait(
+    queue: c_int,
+    place: *mut epoll_event,
+    room: c_int,
+    timeout: c_int,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the caller's mask is null or readable.
+    let mask = unsafe { pointer::load(mask) };
     let room = usize::try_from(room).ok().filter(|&room| room > 0);
     let waited = file::number(queue).and_then(|queue| {
         let room = room.map_or_else(|| error(libc::EINVAL), Ok)?;
         renew(queue);
         let mut events = [Event::default(); BATCH];
-        let count = wait(queue, &mut events[..room.min(BATCH)], timeout)?;
+        let count = wait(queue, &mut events[..room.min(BATCH)], timeout, mask)?;
         for (index, event) in events[..count].iter().enumerate() {
             note(queue, event.id);
             // SAFETY: the caller gave room for so many.

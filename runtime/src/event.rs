@@ -3,13 +3,14 @@
 //! A queue tells at once about what is ready already, so asking afresh each time gives the level,
 //! not the edge. What cannot be waited for (a plain file) is always ready.
 
-use crate::errno::{self, Answer};
+use crate::errno::Answer;
 use crate::pointer;
 use crate::sys::file::File;
-use crate::sys::{Result, error};
-use abi::number::O_CLOEXEC;
+use crate::sys::{Result, error, syscall};
+use abi::number::{O_CLOEXEC, READ_MASKED};
 use abi::redox::data::Event;
 use abi::redox::flag::{EVENT_READ, EVENT_TIMEOUT_ID, EVENT_WRITE, EventFlags, O_NONBLOCK, O_RDWR};
+use abi::redox::number::SYS_READ;
 use core::slice;
 use libc::{c_int, c_short, c_ulong, fd_set, nfds_t, pollfd, sigset_t, timespec, timeval};
 use logic::time::Time;
@@ -44,17 +45,38 @@ impl Patience {
     }
 }
 
+/// Reads from a queue; under another mask of signals, if there is one, for as long as it waits.
+///
+/// # Safety
+///
+/// The bytes are the caller's to fill.
+pub(crate) unsafe fn read_queue(
+    queue: usize,
+    place: usize,
+    size: usize,
+    mask: Option<sigset_t>,
+) -> Result<usize> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        match mask {
+            None => syscall(SYS_READ, [queue, place, size]),
+            Some(mask) => syscall(READ_MASKED, [queue, place, size, &raw const mask as usize]),
+        }
+    }
+}
+
 /// A queue for one call.
 struct Queue {
     file: File,
     patience: Patience,
+    mask: Option<sigset_t>,
 }
 
 impl Queue {
-    fn new(patience: Patience) -> Result<Self> {
+    fn new(patience: Patience, mask: Option<sigset_t>) -> Result<Self> {
         let nonblocking = if matches!(patience, Patience::None) { O_NONBLOCK } else { 0 };
         let file = File::open(b"event:", O_RDWR | O_CLOEXEC | nonblocking)?;
-        Ok(Self { file, patience })
+        Ok(Self { file, patience, mask })
     }
 
     fn tell(&self, event: &Event) -> Result<usize> {
@@ -67,11 +89,9 @@ impl Queue {
             let flags = EventFlags::empty();
             self.tell(&Event { id: EVENT_TIMEOUT_ID, flags, data })?;
         }
-        // SAFETY: plain structures seen as bytes; any bits are valid in them.
-        let bytes = unsafe {
-            slice::from_raw_parts_mut(events.as_mut_ptr().cast::<u8>(), size_of_val(events))
-        };
-        match self.file.read(bytes) {
+        let (place, size) = (events.as_mut_ptr() as usize, size_of_val(events));
+        // SAFETY: the events are ours to fill, and any bits are valid in them.
+        match unsafe { read_queue(self.file.fd(), place, size, self.mask) } {
             Ok(count) => Ok(count / size_of::<Event>()),
             Err(error) if error.errno == libc::EAGAIN => Ok(0),
             Err(error) => Err(error),
@@ -127,8 +147,8 @@ fn count_ready(list: &[pollfd]) -> usize {
 }
 
 /// Waits until an entry is ready; returns how many are.
-pub(crate) fn wait(list: &mut [pollfd], patience: Patience) -> Result<usize> {
-    let queue = Queue::new(patience)?;
+fn wait(list: &mut [pollfd], patience: Patience, mask: Option<sigset_t>) -> Result<usize> {
+    let queue = Queue::new(patience, mask)?;
     for entry in &mut *list {
         entry.revents = 0;
     }
@@ -145,7 +165,7 @@ pub(crate) fn wait(list: &mut [pollfd], patience: Patience) -> Result<usize> {
     let mut events = [Event::default(); BATCH];
     if count_ready(list) > 0 {
         // Something is ready without waiting; the others may be, too.
-        let at_once = Queue { file: queue.file, patience: Patience::None };
+        let at_once = Queue { patience: Patience::None, ..queue };
         crate::sys::file::set_status_flag(at_once.file.fd(), O_NONBLOCK, true)?;
         let count = at_once.wait(&mut events)?;
         events[..count].iter().for_each(|event| note(list, event));
@@ -184,10 +204,10 @@ unsafe extern "C" fn poll(list: *mut pollfd, count: nfds_t, timeout: c_int) -> c
         _ => Patience::Forever,
     };
     // SAFETY: the same contract.
-    unsafe { entries(list, count) }.and_then(|list| wait(list, patience)).int()
+    unsafe { entries(list, count) }.and_then(|list| wait(list, patience, None)).int()
 }
 
-/// `poll` with a finer timeout. A mask is refused: changing it and waiting would be two steps.
+/// `poll` with a finer timeout, under another mask of signals while it waits.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ppoll(
     list: *mut pollfd,
@@ -195,14 +215,11 @@ unsafe extern "C" fn ppoll(
     timeout: *const timespec,
     mask: *const sigset_t,
 ) -> c_int {
-    if !mask.is_null() {
-        return errno::fail(libc::ENOSYS) as c_int;
-    }
-    // SAFETY: the caller's timeout is null or readable.
-    let timeout = unsafe { pointer::load(timeout) };
+    // SAFETY: the caller's timeout and mask are null or readable.
+    let (timeout, mask) = unsafe { (pointer::load(timeout), pointer::load(mask)) };
     let waited = checked(timeout.map(|time| (time.tv_sec, time.tv_nsec))).and_then(|patience| {
         // SAFETY: the same contract.
-        wait(unsafe { entries(list, count) }?, patience)
+        wait(unsafe { entries(list, count) }?, patience, mask)
     });
     waited.int()
 }
@@ -265,10 +282,33 @@ unsafe extern "C" fn select(
     let time = timeout.map(|time| (time.tv_sec, i64::from(time.tv_usec).saturating_mul(1000)));
     let sets = [Set(read.cast()), Set(write.cast()), Set(except.cast())];
     // SAFETY: the caller's sets are null or have a bit for every descriptor.
-    checked(time).and_then(|patience| unsafe { select_sets(count, sets, patience) }).int()
+    checked(time).and_then(|patience| unsafe { select_sets(count, sets, patience, None) }).int()
 }
 
-unsafe fn select_sets(count: c_int, sets: [Set; 3], patience: Patience) -> Result<usize> {
+/// `select` with a finer timeout, under another mask of signals while it waits.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pselect(
+    count: c_int,
+    read: *mut fd_set,
+    write: *mut fd_set,
+    except: *mut fd_set,
+    timeout: *const timespec,
+    mask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the caller's timeout and mask are null or readable.
+    let (timeout, mask) = unsafe { (pointer::load(timeout), pointer::load(mask)) };
+    let time = timeout.map(|time| (time.tv_sec, time.tv_nsec));
+    let sets = [Set(read.cast()), Set(write.cast()), Set(except.cast())];
+    // SAFETY: the caller's sets are null or have a bit for every descriptor.
+    checked(time).and_then(|patience| unsafe { select_sets(count, sets, patience, mask) }).int()
+}
+
+unsafe fn select_sets(
+    count: c_int,
+    sets: [Set; 3],
+    patience: Patience,
+    mask: Option<sigset_t>,
+) -> Result<usize> {
     let count = usize::try_from(count).ok().filter(|&count| count <= libc::FD_SETSIZE);
     let Some(count) = count else {
         return error(libc::EINVAL);
@@ -293,7 +333,7 @@ unsafe fn select_sets(count: c_int, sets: [Set; 3], patience: Patience) -> Resul
         }
     }
     let list = &mut list[..used];
-    wait(list, patience)?;
+    wait(list, patience, mask)?;
     if list.iter().any(|entry| entry.revents & libc::POLLNVAL != 0) {
         return error(libc::EBADF);
     }

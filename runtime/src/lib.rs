@@ -10,6 +10,7 @@
 //!
 //! What is missing says so (`ENOSYS`, `EOPNOTSUPP`); nothing pretends.
 #![no_std]
+#![feature(c_variadic)]
 
 extern crate alloc;
 
@@ -26,6 +27,7 @@ mod math;
 mod memory;
 mod missing;
 mod pointer;
+mod print;
 mod process;
 mod random;
 mod redox;

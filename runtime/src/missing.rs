@@ -23,7 +23,7 @@ macro_rules! missing {
 }
 
 missing! {
-    alarm getitimer setitimer timer_create timer_delete timer_settime timer_gettime sigwait sigtimedwait sigqueue
+    timer_create timer_delete timer_settime timer_gettime sigqueue
     chroot mlock munlock mlockall munlockall
     sem_clockwait sem_close sem_timedwait
     sched_setaffinity

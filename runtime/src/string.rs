@@ -12,7 +12,7 @@ unsafe extern "C" {
 
 /// How many bytes come before the NUL, at most `limit`.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn strnlen(text: *const c_char, limit: size_t) -> size_t {
+pub(crate) unsafe extern "C" fn strnlen(text: *const c_char, limit: size_t) -> size_t {
     // SAFETY: the caller's text has a NUL or `limit` bytes.
     (0..limit).find(|&at| unsafe { text.add(at).read() } == 0).unwrap_or(limit)
 }

@@ -8,9 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
-use nix::libc::c_int;
+use nix::libc::{self, c_int};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use crate::restart::Ended;
@@ -69,18 +68,22 @@ pub(crate) fn stop_asked() -> Option<Stop> {
 
 /// Parks until a child ends. `None` after a signal.
 pub(crate) fn wait_any() -> nix::Result<Option<Death>> {
-    wait(None)
+    wait(0)
 }
 
 /// A child that has ended already, if any.
 pub(crate) fn reap_one() -> Option<Death> {
-    wait(Some(WaitPidFlag::WNOHANG)).ok().flatten()
+    wait(libc::WNOHANG).ok().flatten()
 }
 
-fn wait(flags: Option<WaitPidFlag>) -> nix::Result<Option<Death>> {
-    match waitpid(None, flags) {
-        Ok(status) => Ok(status.pid().zip(Ended::from_wait(status))),
-        Err(Errno::EINTR) => Ok(None),
+/// Not by nix's own function: an emergency ends processes by a signal that nix has no name for, and
+/// would tell of as an error without saying whose.
+fn wait(flags: c_int) -> nix::Result<Option<Death>> {
+    let mut status = 0;
+    // SAFETY: the status is ours to write to.
+    match Errno::result(unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
+        Ok(0) | Err(Errno::EINTR) => Ok(None),
+        Ok(pid) => Ok(Ended::from_status(status).map(|ended| (Pid::from_raw(pid), ended))),
         Err(error) => Err(error),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use nix::sys::wait::WaitStatus;
+use nix::libc;
 use serde::Deserialize;
 
 /// `restart = "..."` of the manifest.
@@ -30,11 +30,11 @@ pub(crate) enum Ended {
 
 impl Ended {
     /// `None` for news that is not an end (stopped, continued).
-    pub(crate) fn from_wait(status: WaitStatus) -> Option<Self> {
-        match status {
-            WaitStatus::Exited(_, code) => Some(Ended::Exited(code)),
-            WaitStatus::Signaled(_, signal, _) => Some(Ended::Signalled(signal as i32)),
-            _ => None,
+    pub(crate) fn from_status(status: libc::c_int) -> Option<Self> {
+        match () {
+            () if libc::WIFEXITED(status) => Some(Ended::Exited(libc::WEXITSTATUS(status))),
+            () if libc::WIFSIGNALED(status) => Some(Ended::Signalled(libc::WTERMSIG(status))),
+            () => None,
         }
     }
 
@@ -135,5 +135,9 @@ mod tests {
         assert_eq!(Ended::Exited(3).to_string(), "exited with status 3");
         assert_eq!(Ended::Signalled(9).to_string(), "was killed by SIGKILL");
         assert_eq!(Ended::Signalled(9).shell_status(), 137);
+        assert_eq!(Ended::from_status(7 << 8), Some(Ended::Exited(7)));
+        // By an emergency.
+        assert_eq!(Ended::from_status(99), Some(Ended::Signalled(99)));
+        assert_eq!(Ended::from_status(19 << 8 | 0x7F), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Pipes: bytes in at one end, out at the other.
 
 use crate::handle::DescriptionId;
+use crate::scheme::Packets;
 use crate::table::Table;
 use crate::task::QueueId;
 use alloc::collections::VecDeque;
@@ -179,6 +180,8 @@ pub struct Pipes {
     pub table: Table<Pipe>,
     /// Two-way pipes.
     pub pairs: Table<Pair>,
+    /// Two-way pipes of packets.
+    pub packets: Table<Packets>,
 }
 
 /// A two-way pipe.

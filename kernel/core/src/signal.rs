@@ -170,8 +170,17 @@ pub struct TaskSignals<M: Machine> {
     pub interrupted: Vec<Interrupted<M>>,
     /// Where handlers with `SA_ONSTACK` run.
     pub alternate: Option<AlternateStack>,
-    /// The mask to go back to once `SIGSUSPEND` has been interrupted.
+    /// The mask to go back to once a wait with another one is over.
     pub suspended_mask: Option<u64>,
+    /// Signals that `SIGTIMEDWAIT` waits for, blocked or not.
+    pub awaited: u64,
+}
+
+impl<M: Machine> TaskSignals<M> {
+    /// Whether the thread wants to hear of a signal at once.
+    pub fn hears(&self, signal: usize) -> bool {
+        (!self.mask | self.awaited | UNSTOPPABLE) & bit(signal) != 0
+    }
 }
 
 impl<M: Machine> Default for TaskSignals<M> {
@@ -182,6 +191,7 @@ impl<M: Machine> Default for TaskSignals<M> {
             interrupted: Vec::new(),
             alternate: None,
             suspended_mask: None,
+            awaited: 0,
         }
     }
 }

@@ -203,6 +203,7 @@ calls! {
         SYS_FUNMAP, "munmap" (Address, Length) Number;
         SYS_MPROTECT, "mprotect" (Address, Length, Protection) Number;
         own::MSYNC, "msync" (Address, Length) Address;
+        own::DISCARD, "discard" (Address, Length) Number;
     }
     Time {
         SYS_FUTEX, "futex" (Address, FutexOperation, Number, Address, Address) Number;
@@ -235,6 +236,9 @@ calls! {
         own::SIGRETURN, "sigreturn" () Number;
         own::SIGPENDING, "sigpending" (MaskOut) Number;
         own::SIGSUSPEND, "sigsuspend" (MaskIn) Number;
+        own::SIGTIMEDWAIT, "sigtimedwait" (MaskIn, Address, TimeIn) Signal;
+        own::READ_MASKED, "read_masked" (Fd, Output, Length, MaskIn) Number;
+        own::SETTIMER, "settimer" (Address, Address) Number;
         own::SIGALTSTACK, "sigaltstack" (Address, Address) Number;
         own::UMASK, "umask" (Address) Address;
     }

@@ -81,6 +81,20 @@ pub const SIGALTSTACK: usize = CLASS | 29;
 /// made safe what was written to them; 0 when there is none. `ENOMEM` where nothing is mapped.
 pub const MSYNC: usize = CLASS | 30;
 
+/// `*const u64 set, *mut SigInfo or 0, *const TimeSpec or 0` → the signal of the set that was taken.
+/// Waits for one unless one is pending; `EAGAIN` when the time is over, `EINTR` after a handler ran.
+pub const SIGTIMEDWAIT: usize = CLASS | 31;
+/// `fd, buffer, length, *const u64 mask` → as `read`, with another mask while it waits. After a
+/// handler ran `EINTR`, and the mask is the old one.
+pub const READ_MASKED: usize = CLASS | 32;
+/// `*const [TimeSpec; 2] or 0, *mut [TimeSpec; 2] or 0`: the process's alarm, and what it was. The
+/// first time is how long until `SIGALRM`, none when 0; the second how long between later ones. The
+/// alarm survives `EXEC`, and `FORK` passes none on.
+pub const SETTIMER: usize = CLASS | 33;
+/// `address, length` → 0. Private pages of no file become zeroes again, and their frames free.
+/// `EINVAL` for others, `ENOMEM` where nothing is mapped.
+pub const DISCARD: usize = CLASS | 34;
+
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;
 /// [`WAIT`]: do not park.

@@ -48,6 +48,9 @@ pub const NO_SIGNAL: u64 = 8;
 /// In the answer to [`RECEIVE`]: there was no room for all files, and the rest are closed.
 pub const LOST_FILES: usize = 1 << 63;
 
+/// In the answer to [`RECEIVE`], of packets: there was no room for all bytes, and the rest is lost.
+pub const CUT: usize = 1 << 62;
+
 /// Most files that one message passes on.
 pub const FILES_MAX: usize = 64;
 /// Bytes of what leads to a socket: hexadecimal digits.

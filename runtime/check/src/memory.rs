@@ -15,6 +15,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("memory/mappings-come-and-go", mapping),
     ("memory/large-blocks-are-given-back", given_back),
     ("memory/blocks-of-any-order-keep-to-themselves", any_order),
+    ("memory/pages-that-are-given-up-are-zero", given_up),
 ];
 
 fn vectors() -> Outcome {
@@ -236,4 +237,29 @@ fn churn(seed: u64, sender: &std::sync::mpsc::Sender<Block>) -> Result<(), Strin
         }
     }
     blocks.iter().try_for_each(Block::check)
+}
+
+fn given_up() -> Outcome {
+    const PAGE: usize = 4096;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: the mapping is ours, and as long as told.
+    unsafe {
+        let map = libc::mmap(std::ptr::null_mut(), 4 * PAGE, access, flags, -1, 0);
+        holds!(map != libc::MAP_FAILED);
+        let bytes = std::slice::from_raw_parts_mut(map.cast::<u8>(), 4 * PAGE);
+        bytes.fill(7);
+        same!(libc::madvise(map.byte_add(PAGE), 2 * PAGE, libc::MADV_DONTNEED), 0);
+        let sums = |range: std::ops::Range<usize>| -> usize {
+            let bytes = std::slice::from_raw_parts(map.cast::<u8>(), 4 * PAGE);
+            bytes[range].iter().map(|byte| usize::from(*byte)).sum()
+        };
+        same!(
+            (sums(0..PAGE), sums(PAGE..3 * PAGE), sums(3 * PAGE..4 * PAGE)),
+            (7 * PAGE, 0, 7 * PAGE)
+        );
+        same!(libc::munmap(map, 4 * PAGE), 0);
+        same!(libc::madvise(map, PAGE, libc::MADV_DONTNEED), -1);
+    }
+    Ok(())
 }

@@ -22,6 +22,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("readiness/epoll-keeps-its-timeout", epoll_timeout),
     ("readiness/epoll-ends-a-watch", epoll_end),
     ("readiness/epoll-tells-bytes-from-the-end", epoll_hangup),
+    ("readiness/a-mask-holds-only-while-waiting", masked),
 ];
 
 fn entry(fd: RawFd, events: i16) -> libc::pollfd {
@@ -237,5 +238,49 @@ fn epoll_hangup() -> Outcome {
     writer.write_all(b"x")?;
     drop(writer);
     same!(queue.wait(-1), [(READABLE | libc::EPOLLHUP | libc::EPOLLRDHUP, 1)]);
+    Ok(())
+}
+
+unsafe extern "C" {
+    fn ppoll(
+        list: *mut libc::pollfd,
+        count: libc::nfds_t,
+        timeout: *const libc::timespec,
+        mask: *const libc::sigset_t,
+    ) -> i32;
+}
+
+extern "C" fn note(_signal: i32) {
+    NOTED.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+}
+
+static NOTED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+fn masked() -> Outcome {
+    let (reader, mut writer) = pipe()?;
+    let noted = || NOTED.load(std::sync::atomic::Ordering::SeqCst);
+    let set: libc::sigset_t = 1 << (libc::SIGUSR1 - 1);
+    let mut list = [entry(reader.as_raw_fd(), libc::POLLIN)];
+    // SAFETY: the handler only counts; the places are ours.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = note as *const () as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+        same!(libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()), 0);
+        libc::kill(libc::getpid(), libc::SIGUSR1);
+        same!(noted(), 0);
+        // It is pending already, and the wait lets it in: it must not be missed.
+        same!(ppoll(list.as_mut_ptr(), 1, std::ptr::null(), &0), -1);
+        same!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINTR));
+        same!(noted(), 1);
+        let mut now: libc::sigset_t = 0;
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut now);
+        same!(now & set, set);
+        writer.write_all(b"x")?;
+        same!(ppoll(list.as_mut_ptr(), 1, std::ptr::null(), &0), 1);
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut now);
+        same!(now & set, set);
+        same!(libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()), 0);
+    }
     Ok(())
 }

@@ -13,6 +13,9 @@ pub(crate) const CHECKS: &[Check] = &[
     ("signals/sets-keep-their-members", sets),
     ("signals/a-handler-runs-on-its-own-stack", own_stack),
     ("signals/threads-begin-with-a-stack-for-handlers", first_stack),
+    ("signals/a-signal-is-taken-without-a-handler", taken),
+    ("signals/a-thread-waits-for-signals-of-the-process", sigwait_thread),
+    ("signals/an-alarm-rings", alarms),
 ];
 
 static SEEN: AtomicI32 = AtomicI32::new(0);
@@ -159,5 +162,93 @@ fn first_stack() -> Outcome {
     let others = others.map_err(|_| "the thread panicked")?;
     same!((own.ss_flags, own.ss_sp.is_null(), others == 0), (0, false, false));
     same!(own.ss_sp as usize == others, false);
+    Ok(())
+}
+
+unsafe extern "C" {
+    fn setitimer(which: i32, new: *const libc::itimerval, old: *mut libc::itimerval) -> i32;
+    fn getitimer(which: i32, place: *mut libc::itimerval) -> i32;
+}
+
+fn set_of(signals: &[i32]) -> libc::sigset_t {
+    signals.iter().fold(0, |set, signal| set | 1 << (signal - 1))
+}
+
+fn taken() -> Outcome {
+    let set = set_of(&[libc::SIGUSR1, libc::SIGUSR2]);
+    // SAFETY: all places are ours, and the signals are blocked.
+    unsafe {
+        same!(libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()), 0);
+        let soon = libc::timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        let mut info: libc::siginfo_t = zeroed();
+        let start = Instant::now();
+        same!(libc::sigtimedwait(&set, &mut info, &soon), -1);
+        same!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EAGAIN));
+        same!(start.elapsed() >= Duration::from_millis(20), true);
+        libc::kill(libc::getpid(), libc::SIGUSR2);
+        same!(libc::sigtimedwait(&set, &mut info, &soon), libc::SIGUSR2);
+        same!((info.si_signo, info.si_pid), (libc::SIGUSR2, libc::getpid()));
+        let bad = libc::timespec { tv_sec: -1, tv_nsec: 0 };
+        same!(libc::sigtimedwait(&set, &mut info, &bad), -1);
+        same!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL));
+        same!(libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()), 0);
+    }
+    Ok(())
+}
+
+fn sigwait_thread() -> Outcome {
+    let set = set_of(&[libc::SIGUSR1, libc::SIGUSR2]);
+    // SAFETY: the signals are blocked before the thread begins, which has the mask from here.
+    unsafe {
+        same!(libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()), 0);
+        let waiter = std::thread::spawn(move || {
+            let mut seen = [0; 2];
+            for place in &mut seen {
+                libc::sigwait(&set, place);
+            }
+            seen
+        });
+        same!(libc::kill(libc::getpid(), libc::SIGUSR1), 0);
+        let mut pending = set;
+        while pending & set_of(&[libc::SIGUSR1]) != 0 {
+            std::thread::yield_now();
+            libc::sigpending(&mut pending);
+        }
+        same!(libc::kill(libc::getpid(), libc::SIGUSR2), 0);
+        same!(waiter.join().map_err(|_| "the thread panicked")?, [libc::SIGUSR1, libc::SIGUSR2]);
+        same!(libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()), 0);
+    }
+    Ok(())
+}
+
+fn alarms() -> Outcome {
+    same!(catch(libc::SIGALRM), 0);
+    SEEN.store(0, Ordering::SeqCst);
+    let wait = || {
+        while SEEN.swap(0, Ordering::SeqCst) != libc::SIGALRM {
+            std::thread::yield_now();
+        }
+    };
+    let every = libc::timeval { tv_sec: 0, tv_usec: 15_000 };
+    // SAFETY: the signal is caught, the places are ours.
+    unsafe {
+        let start = Instant::now();
+        let timer = libc::itimerval { it_interval: every, it_value: every };
+        same!(setitimer(0, &timer, std::ptr::null_mut()), 0);
+        (0..3).for_each(|_| wait());
+        same!(start.elapsed() >= Duration::from_millis(45), true);
+        let mut now: libc::itimerval = zeroed();
+        same!(getitimer(0, &mut now), 0);
+        same!(now.it_interval.tv_usec, 15_000);
+        same!(libc::alarm(100), 1);
+        same!((99..=100).contains(&libc::alarm(0)), true);
+        same!(libc::alarm(0), 0);
+        same!(setitimer(1, &timer, std::ptr::null_mut()), -1);
+        same!(std::io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS));
+        same!(setitimer(9, &timer, std::ptr::null_mut()), -1);
+        same!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL));
+        libc::alarm(1);
+        wait();
+    }
     Ok(())
 }

@@ -114,3 +114,28 @@ proptest! {
         prop_assert_eq!(found.first().map(|it| (it.ip(), it.port())), Some((address, port)));
     }
 }
+
+#[test]
+fn texts_are_written_as_their_format_says() {
+    let mut room = [0x55_u8; 32];
+    // SAFETY: the room is as long as told, and the arguments are what the format says.
+    unsafe {
+        let place = room.as_mut_ptr().cast::<c_char>();
+        let length = libc::snprintf(
+            place,
+            20,
+            c"%s: %5d 0x%02x %.2f".as_ptr(),
+            c"text".as_ptr(),
+            -42_i32,
+            7_u32,
+            2.5_f64,
+        );
+        assert_eq!((length, &room[..20]), (21, &b"text:   -42 0x07 2.\0"[..]));
+        assert!(room[20..].iter().all(|byte| *byte == 0x55));
+        let many = c"%d %d %d %d %d %d %d %ld".as_ptr();
+        let length = libc::snprintf(place, 32, many, 1, 2, 3, 4, 5, 6, 7, 8_i64);
+        assert_eq!(&room[..length as usize], b"1 2 3 4 5 6 7 8");
+        assert_eq!(libc::snprintf(std::ptr::null_mut(), 0, c"%d".as_ptr(), 1234), 4);
+        assert_eq!(libc::snprintf(place, 32, c"%g".as_ptr(), 1.0), -1);
+    }
+}

@@ -11,6 +11,7 @@ pub mod dirent;
 pub mod hosts;
 pub mod numbers;
 pub mod path;
+pub mod printf;
 pub mod script;
 pub mod search;
 pub mod time;

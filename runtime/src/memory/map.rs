@@ -105,12 +105,14 @@ extern "C" fn msync(address: *mut c_void, length: size_t, flags: c_int) -> c_int
 }
 
 /// Advice is taken note of, as POSIX allows, by doing nothing. `MADV_DONTNEED` is the exception
-/// that programs rely on for its effect, and is refused.
+/// that programs rely on for its effect: private memory of no file is zero again.
 #[unsafe(no_mangle)]
-extern "C" fn madvise(_: *mut c_void, _: size_t, advice: c_int) -> c_int {
+unsafe extern "C" fn madvise(address: *mut c_void, length: size_t, advice: c_int) -> c_int {
     match advice {
         libc::MADV_NORMAL..=libc::MADV_WILLNEED => 0,
-        libc::MADV_DONTNEED => errno::fail(libc::ENOSYS) as c_int,
+        libc::MADV_DONTNEED if length == 0 => 0,
+        // SAFETY: the caller's contract is the same.
+        libc::MADV_DONTNEED => unsafe { map::discard(address as usize, length) }.zero(),
         _ => errno::fail(libc::EINVAL) as c_int,
     }
 }

@@ -1,13 +1,12 @@
 //! Event queues, for `redox_event`.
 
 use super::{Raw, raw};
-use crate::event::{Patience, checked};
+use crate::event::{Patience, checked, read_queue};
 use crate::sys::file::{self, File};
-use crate::sys::{Result, error, syscall};
+use crate::sys::{Result, error};
 use abi::number::O_CLOEXEC;
 use abi::redox::data::Event;
 use abi::redox::flag::{EVENT_TIMEOUT_ID, EventFlags, O_RDWR};
-use abi::redox::number::SYS_READ;
 use libc::{sigset_t, timespec};
 
 /// An event as `redox_event` has it.
@@ -55,12 +54,11 @@ unsafe extern "C" fn redox_event_queue_get_events_v1(
     timeout: *const timespec,
     mask: *const sigset_t,
 ) -> Raw {
-    // Changing the mask and waiting would be two steps, between which a signal is lost.
-    if flags != 0 || !mask.is_null() {
+    if flags != 0 {
         return raw(error(libc::ENOSYS));
     }
-    // SAFETY: the same contract.
-    raw(unsafe { get(queue, place, room, timeout) })
+    // SAFETY: the same contract; the mask is null or readable.
+    raw(unsafe { get(queue, place, room, timeout, crate::pointer::load(mask)) })
 }
 
 unsafe fn get(
@@ -68,6 +66,7 @@ unsafe fn get(
     place: *mut RawEvent,
     room: usize,
     timeout: *const timespec,
+    mask: Option<sigset_t>,
 ) -> Result<usize> {
     // SAFETY: the caller's timeout is null or readable.
     let timeout = unsafe { crate::pointer::load(timeout) };
@@ -82,7 +81,7 @@ unsafe fn get(
     }
     loop {
         // SAFETY: the same contract.
-        let kept = unsafe { read_once(queue, place, room) }?;
+        let kept = unsafe { read_once(queue, place, room, mask) }?;
         // The timer of an earlier call may have been left over; it ends no wait that has none.
         if kept > 0 || milliseconds.is_some() {
             return Ok(kept);
@@ -91,9 +90,14 @@ unsafe fn get(
 }
 
 /// Reads events once; the timer's is left out.
-unsafe fn read_once(queue: usize, place: *mut RawEvent, room: usize) -> Result<usize> {
+unsafe fn read_once(
+    queue: usize,
+    place: *mut RawEvent,
+    room: usize,
+    mask: Option<sigset_t>,
+) -> Result<usize> {
     // SAFETY: the caller gave `room` places, and each is as large as an event.
-    let size = unsafe { syscall(SYS_READ, [queue, place as usize, room * size_of::<Event>()]) }?;
+    let size = unsafe { read_queue(queue, place as usize, room * size_of::<Event>(), mask) }?;
     let mut kept = 0;
     for index in 0..size / size_of::<Event>() {
         // SAFETY: the kernel wrote so many events. The place of the one that is written lies before

@@ -5,7 +5,9 @@ use crate::errno::Answer;
 use crate::sys::{Result, error, file, syscall};
 use abi::redox::flag::{F_GETFL, O_NONBLOCK};
 use abi::redox::number::{SYS_READ, SYS_WRITE};
-use abi::socket::{CLOSE_ON_EXEC, FILES_MAX, LOST_FILES, NO_SIGNAL, NO_WAIT, PEEK, RECEIVE, SEND};
+use abi::socket::{
+    CLOSE_ON_EXEC, CUT, FILES_MAX, LOST_FILES, NO_SIGNAL, NO_WAIT, PEEK, RECEIVE, SEND,
+};
 use alloc::vec::Vec;
 use core::ffi::c_void;
 use core::slice;
@@ -73,6 +75,8 @@ struct Arrived {
     files: usize,
     bytes: usize,
     has_lost_files: bool,
+    /// A packet was longer than there was room for.
+    is_cut: bool,
     room: usize,
 }
 
@@ -83,9 +87,10 @@ impl Arrived {
         let answer = address::ask(fd, &mut payload, &[RECEIVE, files as u64, own])?;
         Ok(Self {
             payload,
-            files: (answer & !LOST_FILES) >> 32,
+            files: (answer & !(LOST_FILES | CUT)) >> 32,
             bytes: answer as u32 as usize,
             has_lost_files: answer & LOST_FILES != 0,
+            is_cut: answer & CUT != 0,
             room: files,
         })
     }
@@ -134,6 +139,7 @@ unsafe extern "C" fn send(
     let sent = || {
         let fd = file::number(fd)?;
         if wanted == 0 || length == 0 {
+            // Packets of no bytes are sent so, too.
             // SAFETY: the caller gave `length` bytes to read.
             return unsafe { syscall(SYS_WRITE, [fd, buffer as usize, length]) };
         }
@@ -268,7 +274,8 @@ unsafe extern "C" fn recvmsg(fd: c_int, message: *mut msghdr, wanted: c_int) -> 
         // SAFETY: the caller's message may be written, and `room` files fit its control data.
         unsafe {
             (*message).msg_namelen = 0;
-            (*message).msg_flags = if arrived.has_lost_files { libc::MSG_CTRUNC } else { 0 };
+            (*message).msg_flags = if arrived.has_lost_files { libc::MSG_CTRUNC } else { 0 }
+                | if arrived.is_cut { libc::MSG_TRUNC } else { 0 };
             (*message).msg_controllen = 0;
             if arrived.files > 0 {
                 let size = HEAD + arrived.files * size_of::<c_int>();

@@ -1,6 +1,6 @@
-//! Sockets of `AF_UNIX`: streams, over two-way pipes of the kernel.
+//! Sockets of `AF_UNIX`: streams, over two-way pipes of the kernel, and pairs that exchange packets.
 //!
-//! `socketpair` opens `pipe:pair`. A socket on its own is a file of `unix:` until it is connected;
+//! `socketpair` opens `pipe:pair`, or `packet:`. A socket on its own is a file of `unix:` until it is connected;
 //! then its descriptor names an end of a two-way pipe. The path that a socket is bound to is an
 //! ordinary file, in which stands what leads to it, so that file's permissions decide who may
 //! connect.
@@ -21,26 +21,36 @@ use abi::socket::{BIND, LISTEN, SHUT_READ, SHUT_WRITE, SHUTDOWN, TOKEN};
 use address::Name;
 use libc::{c_int, sockaddr, socklen_t};
 
+/// What a pair of `SOCK_DGRAM` is an end of.
+const DATAGRAMS: &[u8] = b"packet:datagram";
+/// What a pair of `SOCK_SEQPACKET` is an end of.
+const SEQUENCE: &[u8] = b"packet:sequence";
 /// What stands before the token in a socket's file.
 const PREFIX: &[u8; 8] = b"unix:to/";
 
-/// The flags of a socket to be: for `open`. Only streams of `AF_UNIX`.
-fn flags(family: c_int, kind: c_int, protocol: c_int) -> Result<usize> {
+/// The kind of a socket to be, and its flags: for `open`. Only of `AF_UNIX`.
+fn flags(family: c_int, kind: c_int, protocol: c_int) -> Result<(c_int, usize)> {
     let flags = kind & (libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
     if family != libc::AF_UNIX {
         return error(libc::EAFNOSUPPORT);
     }
-    if kind & !flags != libc::SOCK_STREAM || protocol != 0 {
+    if protocol != 0 {
         return error(libc::EPROTONOSUPPORT);
     }
     let status = if flags & libc::SOCK_NONBLOCK != 0 { O_NONBLOCK } else { 0 };
     let on_exec = if flags & libc::SOCK_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
-    Ok(O_RDWR | status | on_exec)
+    Ok((kind & !flags, O_RDWR | status | on_exec))
 }
 
 /// Two ends of a two-way pipe.
-fn pair(flags: usize) -> Result<(File, File)> {
-    let one = File::open(b"pipe:pair", flags)?;
+fn pair((kind, flags): (c_int, usize)) -> Result<(File, File)> {
+    let path: &[u8] = match kind {
+        libc::SOCK_STREAM => b"pipe:pair",
+        libc::SOCK_DGRAM => DATAGRAMS,
+        libc::SOCK_SEQPACKET => SEQUENCE,
+        _ => return error(libc::EPROTONOSUPPORT),
+    };
+    let one = File::open(path, flags)?;
     // The other end inherits the status flags, but not close-on-exec.
     let other = File::adopt(file::dup(one.fd(), b"peer")?);
     if flags & O_CLOEXEC != 0 {
@@ -49,7 +59,7 @@ fn pair(flags: usize) -> Result<(File, File)> {
     Ok((one, other))
 }
 
-/// Makes two connected sockets. Only streams of `AF_UNIX`.
+/// Makes two connected sockets of `AF_UNIX`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn socketpair(
     family: c_int,
@@ -71,7 +81,10 @@ unsafe extern "C" fn socketpair(
 /// Makes a socket. Only streams of `AF_UNIX`.
 #[unsafe(no_mangle)]
 extern "C" fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
-    let made = flags(family, kind, protocol).and_then(|flags| File::open(b"unix:new", flags));
+    let made = flags(family, kind, protocol).and_then(|(kind, flags)| match kind {
+        libc::SOCK_STREAM => File::open(b"unix:new", flags),
+        _ => error(libc::EPROTONOSUPPORT),
+    });
     made.map(File::into_fd).int()
 }
 

@@ -9,12 +9,23 @@ use libc::{c_int, socklen_t};
 fn value(fd: c_int, level: c_int, name: c_int) -> Result<c_int> {
     super::address::ask(file::number(fd)?, &mut [0], &[NAME, OWN])?;
     match (level, name) {
-        (libc::SOL_SOCKET, libc::SO_TYPE) => Ok(libc::SOCK_STREAM),
+        (libc::SOL_SOCKET, libc::SO_TYPE) => kind(file::number(fd)?),
         (libc::SOL_SOCKET, libc::SO_DOMAIN) => Ok(libc::AF_UNIX),
         // An error is told by the call that runs into it, so none is left over.
         (libc::SOL_SOCKET, libc::SO_ERROR) => Ok(0),
         _ => error(libc::ENOPROTOOPT),
     }
+}
+
+/// What kind of socket it is, as its scheme calls it.
+fn kind(fd: usize) -> Result<c_int> {
+    let mut path = [0; 64];
+    let length = file::path(fd, &mut path)?;
+    Ok(match path.get(..length).unwrap_or_default() {
+        super::DATAGRAMS => libc::SOCK_DGRAM,
+        super::SEQUENCE => libc::SOCK_SEQPACKET,
+        _ => libc::SOCK_STREAM,
+    })
 }
 
 /// Kind, family, and the error that is left over.

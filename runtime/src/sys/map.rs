@@ -39,6 +39,16 @@ pub(crate) unsafe fn unmap(address: usize, length: usize) -> Result<usize> {
     unsafe { syscall(SYS_FUNMAP, [address, length.next_multiple_of(PAGE_SIZE)]) }
 }
 
+/// Turns private memory of no file into zeroes again.
+///
+/// # Safety
+///
+/// Nobody relies on what is in there.
+pub(crate) unsafe fn discard(address: usize, length: usize) -> Result<usize> {
+    // SAFETY: as promised by the caller.
+    unsafe { syscall(own::DISCARD, [address, length]) }
+}
+
 /// Changes what a mapping allows.
 ///
 /// # Safety

@@ -6,6 +6,7 @@
 
 use super::keys::Values;
 use super::record::Thread;
+use super::regions::Region;
 use crate::memory::cache::Cache;
 use crate::signal;
 use crate::start::Once;
@@ -42,8 +43,6 @@ pub(crate) struct Control {
     pub(crate) error_text: Cell<[u8; ERROR_TEXT]>,
     /// Blocks this thread freed, for its next `malloc`.
     pub(crate) cache: Cache,
-    /// Where the region begins and how long it is.
-    pub(crate) region: (usize, usize),
 }
 
 /// The program's thread-local variables: where their first values are, and how they lie.
@@ -83,25 +82,28 @@ pub(crate) fn footprint() -> usize {
     segment.offset() + segment.pointer_align() + size_of::<Control>()
 }
 
-/// Lays a thread's variables and its [`Control`] at the end of a zeroed region. Returns the thread
-/// pointer; the block below it begins at the second value.
+/// Lays a thread's variables and its [`Control`] at the end of a region. Returns the thread pointer;
+/// the block below it begins at the second value.
 ///
 /// # Safety
 ///
-/// The region is zeroed, writable, used by nobody, and at least [`footprint`] bytes long.
-pub(crate) unsafe fn lay(region: (usize, usize), thread: *const Thread) -> (usize, usize) {
+/// The region is writable, used by nobody, at least [`footprint`] bytes long, and zeroed unless it was
+/// used before.
+pub(super) unsafe fn lay(region: Region, thread: *const Thread) -> (usize, usize) {
     let Template { image, segment } = TEMPLATE.get();
-    let end = region.0 + region.1;
+    let end = region.start + region.length;
     let pointer = (end - size_of::<Control>()) & !(segment.pointer_align() - 1);
     let block = pointer - segment.offset();
     let control = pointer as *mut Control;
     // SAFETY: both places lie in the region, as `footprint` counted them. Zero is a valid first
     // value for everything in `Control` that is not set here.
     unsafe {
+        if region.is_used {
+            (block as *mut u8).write_bytes(0, pointer + size_of::<Control>() - block);
+        }
         image.copy_to_nonoverlapping(block as *mut u8, segment.file_size);
         (&raw mut (*control).this).write(control);
         (&raw mut (*control).thread).write(Cell::new(thread));
-        (&raw mut (*control).region).write(region);
     }
     (pointer, block)
 }
@@ -113,7 +115,7 @@ pub(crate) fn install_first(thread: *const Thread) -> Result<()> {
     // SAFETY: the region is fresh and long enough. The kernel lets programs set the fs base
     // (CR4.FSGSBASE), and nothing was reached through it before.
     unsafe {
-        let (pointer, _) = lay((start, length), thread);
+        let (pointer, _) = lay(Region { start, length, is_used: false }, thread);
         asm!("wrfsbase {}", in(reg) pointer, options(nostack, preserves_flags));
     }
     signal::set_alternate_stack(start, SIGNAL_STACK).map(drop)

@@ -1,18 +1,18 @@
 //! `pthread_create`, `join`, `detach`, `exit`.
 //!
-//! A thread's region is one mapping: a stack for signal handlers, a guard page, the stack, its
-//! thread-local variables, its [`Control`](super::control::Control). When it ends, the kernel takes the region away and then
-//! stores 0 in its record, which lives in the heap: whoever sees that 0 knows that nothing of the
-//! thread is left. The record is freed by the joiner, or by the thread itself when detached.
+//! A thread runs in a region of its own ([`super::regions`]). When it ends, the kernel stores 0 in its
+//! record, which lives in the heap: whoever sees that 0 knows that the thread is gone. Region and
+//! record are given back by the joiner. A detached thread frees its record itself, and the kernel
+//! takes its region away.
 
 use super::attributes::ThreadAttributes;
 use super::control::SIGNAL_STACK;
 use super::record::{self, DETACHED, ENDED, FIRST, JOINABLE, Thread};
+use super::regions::{self, BELOW, Region};
 use super::{control, destructor, keys};
 use crate::errno::code;
 use crate::memory::cache;
-use crate::sys::{Result, error, futex, map, syscall};
-use abi::PAGE_SIZE;
+use crate::sys::{Result, error, futex, syscall};
 use abi::number::{THREAD_EXIT, THREAD_NEW};
 use abi::redox::number::SYS_YIELD;
 use alloc::alloc::{Layout, alloc};
@@ -30,35 +30,23 @@ struct Start {
     argument: *mut c_void,
 }
 
-/// Bytes below the stack: what handlers run on, and the guard page.
-const BELOW: usize = SIGNAL_STACK + PAGE_SIZE;
-
-/// A region for a new thread, with its guard page.
-fn region(stack: usize) -> Result<(usize, usize)> {
-    let wanted = stack.checked_add(control::footprint() + BELOW + size_of::<Start>());
-    let length = wanted.and_then(|size| size.checked_next_multiple_of(PAGE_SIZE));
-    let length = length.map_or_else(|| error(libc::EAGAIN), Ok)?;
-    let start = map::guarded_zeroes(length, SIGNAL_STACK).or_else(|_| error(libc::EAGAIN))?;
-    Ok((start, length))
-}
-
-fn record(attributes: &ThreadAttributes, stack: (usize, usize)) -> Result<*mut Thread> {
+fn record(attributes: &ThreadAttributes, region: Region) -> Result<*mut Thread> {
     // SAFETY: the layout has a size.
     let record = unsafe { alloc(Layout::new::<Thread>()) }.cast::<Thread>();
     if record.is_null() {
         return error(libc::EAGAIN);
     }
     let state = if attributes.detached == 0 { JOINABLE } else { DETACHED };
+    let stack = (region.start + BELOW, attributes.stack);
     // SAFETY: fresh memory of the right size.
-    unsafe { record.write(Thread::new(state, stack)) };
+    unsafe { record.write(Thread::new(state, stack, (region.start, region.length))) };
     Ok(record)
 }
 
 fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
-    let region = region(attributes.stack)?;
-    let stack = (region.0 + BELOW, attributes.stack);
-    let made = record(attributes, stack).and_then(|record| {
-        // SAFETY: the region is fresh and holds the footprint. The kernel starts the thread as a
+    let region = regions::take(attributes.stack, size_of::<Start>())?;
+    let made = record(attributes, region).and_then(|record| {
+        // SAFETY: the region is nobody's and holds the footprint. The kernel starts the thread as a
         // C function is entered: 8 bytes, the place of a return address, above an aligned stack.
         let made = unsafe {
             let (pointer, block) = control::lay(region, record);
@@ -66,7 +54,7 @@ fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
             place.write(start);
             let stack = place as usize - size_of::<usize>();
             let entry = enter as *const () as usize;
-            syscall(THREAD_NEW, [entry, stack, place as usize, pointer, region.0, SIGNAL_STACK])
+            syscall(THREAD_NEW, [entry, stack, place as usize, pointer, region.start, SIGNAL_STACK])
         };
         match made {
             // The thread may have ended by now and freed a detached record: it is not touched.
@@ -80,7 +68,7 @@ fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
     });
     if made.is_err() {
         // SAFETY: no thread runs on the region.
-        unsafe { map::unmap(region.0, region.1) }?;
+        unsafe { regions::give_back((region.start, region.length)) };
     }
     made
 }
@@ -102,17 +90,18 @@ fn end(result: *mut c_void) -> ! {
     unsafe { thread.result.get().write(result) };
     // The first thread's stack came from the kernel and stays; its control goes with the process.
     let is_first = core::ptr::eq(thread, &raw const FIRST);
-    let (start, length) = if is_first { (0, 0) } else { control::current().region };
+    let (mut start, mut length) = (0, 0);
     let mut done = thread.running.as_ptr() as usize;
     if thread.state.swap(ENDED, AcqRel) == DETACHED {
         done = 0;
         if !is_first {
+            (start, length) = thread.region;
             let record = core::ptr::from_ref(thread).cast_mut();
             // SAFETY: detached, so nobody else knows of the record, and this thread forgets it now.
             drop(unsafe { Box::from_raw(record) });
         }
     }
-    // The last of what was freed lies in the region that goes now.
+    // What is kept lies in the region that goes now.
     cache::give_back();
     // SAFETY: nothing of the region is used after this.
     let _ = unsafe { syscall(THREAD_EXIT, [start, length, done]) };
@@ -120,7 +109,7 @@ fn end(result: *mut c_void) -> ! {
     unsafe { asm!("ud2", options(noreturn)) }
 }
 
-/// Waits until nothing of a thread is left, and frees its record.
+/// Waits until a thread is gone, and gives back its region and its record.
 unsafe fn reap(thread: *mut Thread) -> *mut c_void {
     // SAFETY: the caller has the right to the record, and gives it up.
     unsafe {
@@ -130,6 +119,7 @@ unsafe fn reap(thread: *mut Thread) -> *mut c_void {
         }
         let result = (*thread).result.get().read();
         if !core::ptr::eq(thread, &raw const FIRST) {
+            regions::give_back((*thread).region);
             drop(Box::from_raw(thread));
         }
         result

@@ -13,5 +13,6 @@ pub(crate) mod keys;
 mod mutex;
 mod once;
 pub(crate) mod record;
+mod regions;
 mod rwlock;
 mod semaphore;

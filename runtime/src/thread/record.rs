@@ -23,6 +23,8 @@ pub(crate) struct Thread {
     pub(crate) running: AtomicU32,
     /// Where its stack begins, and how long it is.
     pub(crate) stack: (usize, usize),
+    /// The mapping that the stack is in, and how long it is.
+    pub(crate) region: (usize, usize),
     /// What its function returned. Written before it ends, read after.
     pub(crate) result: UnsafeCell<*mut c_void>,
 }
@@ -32,19 +34,21 @@ unsafe impl Sync for Thread {}
 
 impl Thread {
     /// A thread that is about to run.
-    pub(crate) const fn new(state: u32, stack: (usize, usize)) -> Self {
+    pub(crate) const fn new(state: u32, stack: (usize, usize), region: (usize, usize)) -> Self {
         Self {
             id: AtomicU32::new(0),
             state: AtomicU32::new(state),
             running: AtomicU32::new(1),
             stack,
+            region,
             result: UnsafeCell::new(null_mut()),
         }
     }
 }
 
 /// The first thread's record, which is never freed. Its stack is the kernel's.
-pub(crate) static FIRST: Thread = Thread::new(JOINABLE, (STACK_TOP - STACK_SIZE, STACK_SIZE));
+pub(crate) static FIRST: Thread =
+    Thread::new(JOINABLE, (STACK_TOP - STACK_SIZE, STACK_SIZE), (0, 0));
 
 /// The calling thread's record.
 pub(crate) fn current() -> &'static Thread {

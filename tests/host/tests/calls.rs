@@ -103,6 +103,13 @@ fn pointers(fd: usize, word: usize) -> Vec<Try> {
         may("sigprocmask", [0; 6], 2),
         must("sigpending", [0; 6], 0, None),
         must("sigsuspend", [0; 6], 0, None),
+        must("sigtimedwait", [0; 6], 0, None),
+        may("sigtimedwait", [word, 0, 0, 0, 0, 0], 2),
+        must("read_masked", [fd, 0, 64, word, 0, 0], 1, None),
+        must("read_masked", [fd, word, 64, 0, 0, 0], 3, None),
+        may("settimer", [0; 6], 0),
+        may("settimer", [0; 6], 1),
+        must("discard", [0, PAGE_SIZE, 0, 0, 0, 0], 0, Some(1)),
     ]
 }
 

@@ -361,3 +361,33 @@ fn a_range_of_device_memory_ends_where_it_ends() {
         assert_eq!(user.open("memory:physical/0x10/4096", O_RDWR), error(EINVAL));
     });
 }
+
+#[test]
+fn pages_that_are_given_up_are_zero_again_and_their_frames_free() {
+    use abi::number::DISCARD;
+    story_on_any(|user| {
+        let size = 16 * PAGE_SIZE;
+        let at = user.allocate(size);
+        for page in 0..16 {
+            user.store_word(at + page * PAGE_SIZE, page + 1);
+        }
+        let before = user.peek(|kernel| kernel.frames.totals().free);
+        assert_eq!(user.call(DISCARD, [at + PAGE_SIZE, 14 * PAGE_SIZE]), Ok(0));
+        assert_eq!(user.peek(|kernel| kernel.frames.totals().free), before + 14);
+        let words: Vec<usize> = (0..16).map(|page| user.load_word(at + page * PAGE_SIZE)).collect();
+        assert_eq!((words[0], words[15]), (1, 16));
+        assert!(words[1..15].iter().all(|word| *word == 0));
+        // The child of a fork keeps what its parent gives up.
+        let child = user.fork(move |user| {
+            user.sleep(10);
+            assert_eq!(user.load_word(at), 1);
+        });
+        assert_eq!(user.call(DISCARD, [at, PAGE_SIZE]), Ok(0));
+        assert_eq!(user.load_word(at), 0);
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        let shared = user.allocate_shared(PAGE_SIZE);
+        assert_eq!(user.call(DISCARD, [shared, PAGE_SIZE]), error(EINVAL));
+        user.unmap(at, PAGE_SIZE).expect("it is there");
+        assert_eq!(user.call(DISCARD, [at, size]), error(ENOMEM));
+    });
+}

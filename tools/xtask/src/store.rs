@@ -255,8 +255,8 @@ const BLOCK: u64 = 512;
 
 /// A disk with one partition, which is the store.
 fn make_partition(path: &Path, size: u64) -> Result<()> {
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).create(true).truncate(true).open(path)?;
     file.set_len(size + 2 * TABLES)?;
     let covered = u32::try_from((size + 2 * TABLES) / BLOCK - 1)?;
     gpt::mbr::ProtectiveMBR::with_lb_size(covered).overwrite_lba0(&mut file)?;

@@ -18,6 +18,10 @@ const OWN_DESCRIPTORS: RawFd = 10;
 /// `SIGINT` came and nobody has looked yet.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// An emergency ends processes by a signal that nix has no name for, and tells of as `EINVAL`: there
+/// is no other reason for one here.
+const BY_NAMELESS_SIGNAL: Ended = Ended::Exited(128 + 99);
+
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -85,6 +89,7 @@ pub fn wait(pid: Pid, sees_stops: bool) -> io::Result<Waited> {
             },
             Err(Errno::EINTR) if is_interrupted() => return Ok(Waited::Interrupted),
             Err(Errno::EINTR) => {}
+            Err(Errno::EINVAL) => return Ok(Waited::Ended(BY_NAMELESS_SIGNAL)),
             Err(error) => return Err(error.into()),
         }
     }
@@ -110,6 +115,7 @@ pub fn poll(pid: Pid) -> News {
         Ok(WaitStatus::Stopped(..)) => News::Stopped,
         Ok(WaitStatus::Continued(_)) => News::Continued,
         Ok(status) => Ended::from_wait(status).map_or(News::None, News::Ended),
+        Err(Errno::EINVAL) => News::Ended(BY_NAMELESS_SIGNAL),
         // Not our child any more: its status is lost.
         Err(_) => News::Ended(Ended::Exited(127)),
     }

@@ -44,18 +44,23 @@ impl<M: Machine> Kernel<M> {
         let is_dropped = action.handler == SIG_IGN
             || action.handler == SIG_DFL
                 && matches!(default(signal), Default::Ignore | Default::Continue);
-        if is_dropped && !self.is_watched(process) {
+        if is_dropped && !self.is_watched(process) && !self.is_blocked(process, signal) {
             return;
         }
         let record = &mut self.processes[process.0];
         record.signals.pending.add(info);
         let threads = record.threads.clone();
         for task in threads {
-            if self.tasks[task.0].signals.mask & bit(signal) == 0 || UNSTOPPABLE & bit(signal) != 0
-            {
+            if self.tasks[task.0].signals.hears(signal) {
                 self.demand_attention(task);
             }
         }
+    }
+
+    /// Whether a thread blocks a signal: somebody may wait for it, or handle it later.
+    fn is_blocked(&self, process: ProcessId, signal: usize) -> bool {
+        let threads = &self.processes[process.0].threads;
+        threads.iter().any(|task| self.tasks[task.0].signals.mask & bit(signal) != 0)
     }
 
     /// Whether a tracer wants to know of signals that would be dropped.
@@ -217,7 +222,7 @@ impl<M: Machine> Kernel<M> {
         Some((signal, reaction))
     }
 
-    pub(super) fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
+    pub(crate) fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
         self.signal_taken(task, signal);
         let thread = &mut self.tasks[task.0];
         let own = thread.signals.pending.take(bit(signal));
@@ -238,6 +243,7 @@ impl<M: Machine> Kernel<M> {
         let may_restart =
             thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
         let unfinished = core::mem::take(&mut thread.unfinished);
+        thread.signals.awaited = 0;
         let context = thread.context();
         let number = context.call().number;
         let begins_anew =
@@ -493,8 +499,8 @@ fn name_of(signal: usize) -> &'static str {
     abi::signal::name(signal).unwrap_or("a signal")
 }
 
-/// `SigInfo` as the handler sees it.
-fn info_bytes(info: &SigInfo) -> [u8; size_of::<SigInfo>()] {
+/// `SigInfo` as programs see it.
+pub(crate) fn info_bytes(info: &SigInfo) -> [u8; size_of::<SigInfo>()] {
     let mut bytes = [0; size_of::<SigInfo>()];
     let words = [info.signo, info.errno, info.code, info.pid, info.uid as i32, info.pad as i32];
     for (index, word) in words.iter().enumerate() {

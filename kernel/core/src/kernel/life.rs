@@ -49,6 +49,7 @@ impl<M: Machine> Kernel<M> {
             standing: Standing::Alive,
             is_stopped: false,
             change: None,
+            alarm: None,
             umask: base.map_or(FIRST_UMASK, |p| p.umask),
             child_ended,
             past_ticks: [0; 2],
@@ -260,6 +261,7 @@ impl<M: Machine> Kernel<M> {
         if is_saving {
             self.saver_ended();
         }
+        self.set_alarm(process, 0, 0);
         self.forget_crash(process);
         self.forget_ended_daemon(process);
         let record = &mut self.processes[process.0];

@@ -4,6 +4,7 @@
 //! `run` chooses threads and takes their traps, `copy` moves bytes between programs and the
 //! kernel, `files` opens and closes, `life` starts and ends processes, `deliver` brings signals.
 
+mod alarm;
 mod copy;
 mod cpus;
 mod crash;
@@ -18,7 +19,9 @@ mod start;
 mod timers;
 mod trace;
 
+pub use alarm::Alarm;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
+pub(crate) use deliver::info_bytes;
 pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 

@@ -9,7 +9,7 @@ use super::address::{Frame, Page, Pages};
 use super::budget::BudgetId;
 use super::frames::{Frames, NoMemory};
 use super::origin::{Origin, Origins};
-use crate::error::{EACCES, EBUSY, EFAULT, ENOMEM, Errno};
+use crate::error::{EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, Errno};
 use crate::handle::DescriptionId;
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
@@ -496,6 +496,28 @@ impl<M: Machine> Space<M> {
         for region in self.cut(pages) {
             self.unmap_region(machine, frames, region);
         }
+    }
+
+    /// Gives back the frames of private pages that come from no file: their next touch finds zeroes.
+    ///
+    /// # Errors
+    /// `ENOMEM` where there is no region, `EINVAL` for pages of another kind.
+    pub fn renew(
+        &mut self,
+        machine: &mut M,
+        frames: &mut Frames,
+        pages: Pages,
+    ) -> Result<(), Errno> {
+        if !self.is_covered(pages) {
+            return Err(Errno(ENOMEM));
+        }
+        let is_anonymous = self.touching(pages).all(|region| region.kind == Kind::Private)
+            && self.origins.pieces(pages).all(|(_, origin)| origin.is_none());
+        if !is_anonymous {
+            return Err(Errno(EINVAL));
+        }
+        self.unmap_region(machine, frames, Region::new(pages, Access::empty(), Kind::Private));
+        Ok(())
     }
 
     /// Takes the parts of regions inside `pages` off the table, splitting at the edges.

@@ -13,6 +13,7 @@ mod initfs;
 mod irq;
 mod memory;
 mod namespace;
+mod packet;
 mod pipe;
 mod proc;
 mod serio;
@@ -26,6 +27,7 @@ pub(crate) use emergency::{shows_daemon, shows_pressure, shows_saving};
 pub use irq::Lines;
 pub use memory::Ranges;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
+pub use packet::Packets;
 pub use proc::Set as RegisterSet;
 pub(crate) use sys::scheme_rows;
 pub use time::Clocks;
@@ -210,6 +212,7 @@ impl<M: Machine> KernelSchemes<M> {
         &emergency::Emergency,
         &display::Display,
         &serio::Serio,
+        &packet::Packet,
     ];
 
     /// The scheme at a place.
@@ -249,4 +252,6 @@ pub mod place {
     pub const DISPLAY: SchemeId = SchemeId::Kernel(11);
     /// `serio:`
     pub const SERIO: SchemeId = SchemeId::Kernel(12);
+    /// `packet:`
+    pub const PACKET: SchemeId = SchemeId::Kernel(13);
 }

@@ -85,7 +85,7 @@ impl End {
     }
 }
 
-fn create<M: Machine>(k: &mut Kernel<M>) -> usize {
+pub(super) fn create<M: Machine>(k: &mut Kernel<M>) -> usize {
     let pipe = Buffer::new(k.waits.create(), k.waits.create());
     k.pipes.table.insert(pipe)
 }
@@ -262,7 +262,7 @@ fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End)
 
 /// Copies the next `count` bytes of a pipe to the caller, and leaves them in.
 #[inline(always)]
-fn copy_out<M: Machine>(
+pub(super) fn copy_out<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
     index: usize,
@@ -281,7 +281,7 @@ fn copy_out<M: Machine>(
 
 /// Copies `count` of the caller's bytes behind those of a pipe that has room; they are not in yet.
 #[inline(always)]
-fn copy_in<M: Machine>(
+pub(super) fn copy_in<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
     index: usize,
@@ -299,7 +299,7 @@ fn copy_in<M: Machine>(
     Ok(())
 }
 
-fn broken<M: Machine>(k: &mut Kernel<M>, caller: Caller) -> Outcome {
+pub(super) fn broken<M: Machine>(k: &mut Kernel<M>, caller: Caller) -> Outcome {
     let info = SigInfo { signo: SIGPIPE as i32, code: SI_KERNEL, ..SigInfo::default() };
     k.signal_task(caller.task, info);
     fail(EPIPE)

@@ -283,6 +283,13 @@ pub(super) fn sync<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
     Ok(shown.end.start())
 }
 
+/// `address, length`: private pages of no file become zeroes again.
+pub(super) fn discard<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let pages = whole_pages(a[0], a[1])?;
+    k.spaces[caller.space.0].renew(&mut k.machine, &mut k.frames, pages)?;
+    Ok(0)
+}
+
 /// Whole pages that the caller may change. `EBUSY` for those of a request window.
 fn own_pages<M: Machine>(
     k: &Kernel<M>,

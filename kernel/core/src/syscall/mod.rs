@@ -206,6 +206,10 @@ calls! {
     53 own::UMASK, "umask", 1 => process::umask;
     54 own::SIGALTSTACK, "sigaltstack", 2 => signal::alternate_stack, with registers;
     55 own::MSYNC, "msync", 2 => memory::sync;
+    56 own::SIGTIMEDWAIT, "sigtimedwait", 3 => signal::wait;
+    57 own::READ_MASKED, "read_masked", 4 => signal::read_masked;
+    58 own::SETTIMER, "settimer", 2 => time::set_alarm;
+    59 own::DISCARD, "discard", 2 => memory::discard;
 }
 
 /// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.

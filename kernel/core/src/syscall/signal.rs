@@ -2,7 +2,7 @@
 
 use super::Arguments;
 use crate::error::*;
-use crate::kernel::{Caller, Kernel};
+use crate::kernel::{Caller, Kernel, info_bytes};
 use crate::machine::{Context, Machine};
 use crate::memory::UserSlice;
 use crate::signal::{AlternateStack, UNSTOPPABLE, is_signal};
@@ -208,14 +208,69 @@ pub(super) fn alternate_stack<M: Machine>(
     Ok(0)
 }
 
+/// Gives a thread another mask until its call has ended. A call that runs again has it already.
+fn lend_mask<M: Machine>(k: &mut Kernel<M>, caller: Caller, set: usize) {
+    let signals = &mut k.tasks[caller.task.0].signals;
+    if signals.suspended_mask.is_none() {
+        signals.suspended_mask = Some(signals.mask);
+        signals.mask = set as u64 & !UNSTOPPABLE;
+        k.demand_attention(caller.task);
+    }
+}
+
 /// `*const u64 mask`: parks until a handler has run, with another mask meanwhile.
 pub(super) fn suspend<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [set] = k.copy_in_words(caller.space, a[0])?;
-    let thread = &mut k.tasks[caller.task.0];
-    if thread.signals.suspended_mask.is_none() {
-        thread.signals.suspended_mask = Some(thread.signals.mask);
-        thread.signals.mask = set as u64 & !UNSTOPPABLE;
-        k.demand_attention(caller.task);
-    }
+    lend_mask(k, caller, set);
     Err(Stop::Park(Wait::alone(Reason::Signal)))
+}
+
+/// `fd, buffer, length, *const u64 mask`: reads, with another mask while it waits.
+pub(super) fn read_masked<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [set] = k.copy_in_words(caller.space, a[3])?;
+    lend_mask(k, caller, set);
+    let outcome = super::file::read(k, caller, a);
+    if !matches!(outcome, Err(Stop::Park(_))) {
+        let signals = &mut k.tasks[caller.task.0].signals;
+        signals.mask = signals.suspended_mask.take().unwrap_or(signals.mask);
+    }
+    outcome
+}
+
+/// `*const u64 set, *mut SigInfo or 0, *const TimeSpec or 0`: takes a signal of the set, once there is
+/// one.
+pub(super) fn wait<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [set, place, timeout, ..] = a;
+    let [set] = k.copy_in_words(caller.space, set)?;
+    let set = set as u64 & !UNSTOPPABLE;
+    let deadline = match timeout {
+        0 => None,
+        timeout => {
+            let timeout = super::copy_in_time(k, caller, timeout)?;
+            Some(k.deadline(caller.task, timeout))
+        }
+    };
+    if let Some(info) = pending_of(k, caller, set) {
+        if place != 0 {
+            k.copy_out_exact(caller.space, place, &info_bytes(&info))?;
+        }
+        k.tasks[caller.task.0].signals.awaited = 0;
+        k.take_signal(caller.task, info.signo as usize);
+        return Ok(info.signo as usize);
+    }
+    if deadline.is_some_and(|deadline| k.now() >= deadline) {
+        k.tasks[caller.task.0].signals.awaited = 0;
+        return fail(EAGAIN);
+    }
+    k.tasks[caller.task.0].signals.awaited = set;
+    k.park_until(caller.task, Wait::alone(Reason::Signal), deadline)
+}
+
+/// The lowest pending signal of a set.
+fn pending_of<M: Machine>(k: &Kernel<M>, caller: Caller, set: u64) -> Option<SigInfo> {
+    let own = &k.tasks[caller.task.0].signals.pending;
+    let process = &k.processes[caller.process.0].signals.pending;
+    let candidates = (own.mask() | process.mask()) & set;
+    let signal = candidates.trailing_zeros() as usize + 1;
+    own.find(signal).or_else(|| process.find(signal)).filter(|_| candidates != 0)
 }

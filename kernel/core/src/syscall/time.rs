@@ -22,6 +22,11 @@ pub(crate) fn copy_in_time<M: Machine>(
     address: usize,
 ) -> Outcome<u64> {
     let [seconds, rest] = k.copy_in_words(caller.space, address)?;
+    nanoseconds(seconds, rest)
+}
+
+/// The words of a `TimeSpec` as nanoseconds.
+fn nanoseconds(seconds: usize, rest: usize) -> Outcome<u64> {
     let (seconds, nanos) = (seconds as i64, rest as u32 as i32);
     match (u64::try_from(seconds), u64::try_from(nanos)) {
         (Ok(seconds), Ok(nanos)) if nanos < SECOND => {
@@ -57,13 +62,18 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The moment a call's timeout ends, counted from its first run.
-    fn deadline(&self, task: TaskId, timeout: u64) -> u64 {
+    pub(super) fn deadline(&self, task: TaskId, timeout: u64) -> u64 {
         let begun = self.tasks[task.0].unfinished.deadline;
         begun.unwrap_or_else(|| self.now().saturating_add(timeout))
     }
 
     /// Parks a call until its deadline, if `wait` does not end before.
-    fn park_until(&mut self, task: TaskId, wait: Wait, deadline: Option<u64>) -> Outcome {
+    pub(super) fn park_until(
+        &mut self,
+        task: TaskId,
+        wait: Wait,
+        deadline: Option<u64>,
+    ) -> Outcome {
         self.tasks[task.0].unfinished.deadline = deadline;
         Err(Stop::Park(wait))
     }
@@ -100,6 +110,27 @@ impl<M: Machine> Kernel<M> {
             let _ = self.copy_out_exact(space, rest, &left);
         }
     }
+}
+
+/// `*const [TimeSpec; 2] or 0, *mut [TimeSpec; 2] or 0`: when `SIGALRM` comes, and how often then.
+pub(super) fn set_alarm<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [new, old, ..] = a;
+    let wanted = match new {
+        0 => None,
+        new => {
+            let [seconds, rest, every_seconds, every_rest] = k.copy_in_words(caller.space, new)?;
+            Some((nanoseconds(seconds, rest)?, nanoseconds(every_seconds, every_rest)?))
+        }
+    };
+    if old != 0 {
+        let (left, interval) = k.alarm_of(caller.process);
+        let times = [time_spec(left), time_spec(interval)];
+        k.copy_out_exact(caller.space, old, times.as_flattened())?;
+    }
+    if let Some((delay, interval)) = wanted {
+        k.set_alarm(caller.process, delay, interval);
+    }
+    Ok(0)
 }
 
 /// Lets others go first.

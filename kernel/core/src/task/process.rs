@@ -2,6 +2,7 @@
 
 use super::{QueueId, TaskId};
 use crate::handle::FileTable;
+use crate::kernel::Alarm;
 use crate::memory::SpaceId;
 use crate::namespace::View;
 use crate::signal::ProcessSignals;
@@ -93,6 +94,8 @@ pub struct Process {
     pub is_stopped: bool,
     /// The last stop or continuation, until the parent has been told.
     pub change: Option<Change>,
+    /// When `SIGALRM` comes.
+    pub alarm: Option<Alarm>,
     /// Bits that new files do not get; the runtime applies it.
     pub umask: u32,
     /// Woken when a child ends, stops or goes on.

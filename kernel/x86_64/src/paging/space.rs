@@ -214,18 +214,20 @@ impl Space {
             let mut slot = page.0 & 511;
             let base = page.0 - slot;
             let end = (pages.end.0 - base).min(512);
-            loop {
-                // SAFETY: the table is one of this space, and `slot <= end <= 512`. Callers that
+            while slot < end {
+                // SAFETY: the table is one of this space, and `slot < end <= 512`. Callers that
                 // change entries have borrowed the space mutably.
-                unsafe {
-                    let entries = table.cast::<u64>();
-                    slot += count_zero(entries.add(slot), end - slot);
-                    if slot == end {
-                        break;
+                let keeps_on = unsafe {
+                    let entry = table.cast::<u64>().add(slot);
+                    // Mapped pages stand together, and so do those that are not.
+                    if *entry == 0 {
+                        slot += count_zero(entry, end - slot);
+                        continue;
                     }
-                    if !act(Page(base + slot), &mut *entries.add(slot)) {
-                        return;
-                    }
+                    act(Page(base + slot), &mut *entry)
+                };
+                if !keeps_on {
+                    return;
                 }
                 slot += 1;
             }

@@ -77,12 +77,12 @@ pub(super) fn tell(queue: usize, event: &Event) -> usize {
     if failed(answer) { answer } else { size_of::<Event>() }
 }
 
-/// Waits for what a queue has to tell.
+/// Waits for what a queue has to tell, under the mask of signals at an address, if there is one.
 ///
 /// # Safety
 ///
 /// The buffer is the caller's to fill.
-pub(super) unsafe fn read(queue: usize, buffer: usize, room: usize) -> usize {
+pub(super) unsafe fn read(queue: usize, buffer: usize, room: usize, mask: usize) -> usize {
     let mut events = [HostEvent::default(); BATCH];
     let patience = PATIENCE.get(queue).map_or(0, |patience| patience.swap(0, Relaxed));
     let count = BATCH.min(room / size_of::<Event>());
@@ -90,7 +90,7 @@ pub(super) unsafe fn read(queue: usize, buffer: usize, room: usize) -> usize {
     let told = unsafe {
         let place = events.as_mut_ptr() as usize;
         // 0 is for ever, which epoll calls −1.
-        linux(number::EPOLL_WAIT, [queue, place, count, patience.wrapping_sub(1)])
+        linux(number::EPOLL_PWAIT, [queue, place, count, patience.wrapping_sub(1), mask, 8])
     };
     if failed(told) {
         return told;

@@ -39,6 +39,7 @@ pub(super) unsafe fn call(call: usize, a: [usize; 6]) -> Option<usize> {
                 [AT_FDCWD, Host::of(a[0], a[1]).address(), a[2] & AT_REMOVEDIR],
             ),
             SYS_READ => read(a[0], a[1], a[2]),
+            own::READ_MASKED => event::read(a[0], a[1], a[2], a[3]),
             SYS_WRITE => write(a[0], a[1], a[2]),
             SYS_READ2 => linux(number::PREAD64, [a[0], a[1], a[2], a[3]]),
             SYS_WRITE2 => linux(number::PWRITE64, [a[0], a[1], a[2], a[3]]),
@@ -174,7 +175,7 @@ unsafe fn read(fd: usize, buffer: usize, room: usize) -> usize {
             unreadable if unreadable == fail(libc::EBADF) && is_link(fd) => {
                 linux(number::READLINKAT, [fd, c"".as_ptr() as usize, buffer, room])
             }
-            queue if queue == fail(libc::EINVAL) => event::read(fd, buffer, room),
+            queue if queue == fail(libc::EINVAL) => event::read(fd, buffer, room, 0),
             answer => answer,
         }
     }

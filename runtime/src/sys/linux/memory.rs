@@ -10,6 +10,7 @@ const MAP_FIXED: usize = 0x10;
 const MAP_ANONYMOUS: usize = 0x20;
 const MAP_NORESERVE: usize = 0x4000;
 const MS_SYNC: usize = 4;
+const MADV_DONTNEED: usize = 4;
 
 pub(super) unsafe fn call(call: usize, a: [usize; 6]) -> Option<usize> {
     // SAFETY: as promised by the caller.
@@ -20,6 +21,7 @@ pub(super) unsafe fn call(call: usize, a: [usize; 6]) -> Option<usize> {
             SYS_MPROTECT => {
                 linux(number::MPROTECT, [a[0], a[1], protection(MapFlags::from_bits_retain(a[2]))])
             }
+            own::DISCARD => linux(number::MADVISE, [a[0], a[1], MADV_DONTNEED]),
             own::MSYNC => linux(number::MSYNC, [a[0], a[1], MS_SYNC]),
             _ => return None,
         }

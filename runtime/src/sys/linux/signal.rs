@@ -1,9 +1,10 @@
 //! Signals over Linux. Numbers and masks are the same; flags and the order of fields are not.
 
-use super::{failed, linux, number};
+use super::{Time, failed, linux, number};
 use abi::number as own;
+use abi::redox::data::TimeSpec;
 use abi::signal::{
-    SA_NOCLDSTOP, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SIG_IGN, SigAction,
+    SA_NOCLDSTOP, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SIG_IGN, SigAction, SigInfo,
 };
 use core::arch::naked_asm;
 
@@ -39,6 +40,8 @@ pub(super) unsafe fn call(call: usize, a: [usize; 6]) -> Option<usize> {
             own::SIGPROCMASK => linux(number::RT_SIGPROCMASK, [a[0], a[1], a[2], MASK]),
             own::SIGPENDING => linux(number::RT_SIGPENDING, [a[0], MASK]),
             own::SIGSUSPEND => linux(number::RT_SIGSUSPEND, [a[0], MASK]),
+            own::SIGTIMEDWAIT => wait(a[0], a[1] as *mut SigInfo, a[2] as *const TimeSpec),
+            own::SETTIMER => set_timer(a[0] as *const [TimeSpec; 2], a[1] as *mut [TimeSpec; 2]),
             own::SIGALTSTACK => linux(number::SIGALTSTACK, [a[0], a[1]]),
             own::KILL => linux(number::KILL, [a[0], a[1]]),
             own::TGKILL => linux(number::TGKILL, [a[0], a[1], a[2]]),
@@ -75,6 +78,62 @@ unsafe fn act(signal: usize, new: *const SigAction, old: *mut SigAction) -> usiz
             let was = SigAction { handler: was.handler, flags, mask: was.mask, restorer };
             crate::pointer::store(old, was);
         }
+        answer
+    }
+}
+
+/// What Linux tells of a signal: its number comes first, its sender behind three numbers and a gap.
+#[repr(C)]
+struct HostInfo {
+    signo: i32,
+    errno: i32,
+    code: i32,
+    pad: i32,
+    pid: i32,
+    uid: u32,
+    status: i32,
+    more: [i32; 25],
+}
+
+unsafe fn wait(set: usize, place: *mut SigInfo, timeout: *const TimeSpec) -> usize {
+    // SAFETY: the caller's timeout is null or readable, its place is writable or null.
+    unsafe {
+        let mut told: HostInfo = core::mem::zeroed();
+        let time = crate::pointer::load(timeout).map(|time| Time::from(&time));
+        let timeout = time.as_ref().map_or(0, |time| &raw const *time as usize);
+        let arguments = [set, &raw mut told as usize, timeout, MASK];
+        let answer = linux(number::RT_SIGTIMEDWAIT, arguments);
+        if !failed(answer) {
+            let HostInfo { signo, code, pid, uid, status, .. } = told;
+            crate::pointer::store(
+                place,
+                SigInfo { signo, code, pid, uid, status, ..SigInfo::default() },
+            );
+        }
+        answer
+    }
+}
+
+/// Linux counts microseconds, and has the time between first.
+unsafe fn set_timer(new: *const [TimeSpec; 2], old: *mut [TimeSpec; 2]) -> usize {
+    const REAL: usize = 0;
+    let microseconds = |time: TimeSpec| Time {
+        seconds: time.tv_sec,
+        nanoseconds: (i64::from(time.tv_nsec) + 999) / 1000,
+    };
+    let mut was = [Time::default(); 2];
+    // SAFETY: the caller's times are null, or may be read and written.
+    unsafe {
+        let answer = match crate::pointer::load(new) {
+            Some([value, interval]) => {
+                let new = [microseconds(interval), microseconds(value)];
+                let places = [REAL, new.as_ptr() as usize, was.as_mut_ptr() as usize];
+                linux(number::SETITIMER, places)
+            }
+            None => linux(number::GETITIMER, [REAL, was.as_mut_ptr() as usize]),
+        };
+        let told = was.map(|time| Time { nanoseconds: time.nanoseconds * 1000, ..time }.told());
+        crate::pointer::store(old, [told[1], told[0]]);
         answer
     }
 }

@@ -90,6 +90,10 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
 
 /// Has a parked job back, and waits until it is, or until the kernel has given up.
 fn resume(pid: &str) -> Result<u8, Failure> {
+    // With `emergency.restore=lazy` the disk may be busy with what others have there.
+    while pages_are_away()? {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     source::write("emergency", "ctl", &format!("resume {pid}"))?;
     loop {
         let parked = source::read("emergency", "parked")?;
@@ -103,6 +107,13 @@ fn resume(pid: &str) -> Result<u8, Failure> {
             None => return Ok(0),
         }
     }
+}
+
+/// Whether the store still has pages of programs that run.
+fn pages_are_away() -> Result<bool, Failure> {
+    let status = source::read("emergency", "status")?;
+    let used = status.lines().find_map(|line| line.strip_prefix("slots_used: "));
+    Ok(used.is_some_and(|used| used != "0"))
 }
 
 fn show(file: &str) -> Result<u8, Failure> {

@@ -74,6 +74,8 @@ impl Files {
         let event = size_of::<Event>();
         let (stat, time) = (size_of::<Stat>(), size_of::<TimeSpec>());
         let map = size_of::<Map>();
+        static NO_SIGNALS: u64 = 0;
+        let mask = &raw const NO_SIGNALS as usize;
         let getdents = CallFlags::STD_FS.bits() | CallFlags::READ.bits() | 3;
         vec![
             written("read pipe", SYS_READ, [self.reader.0, 0, 64, 0, 0], 1),
@@ -109,14 +111,25 @@ impl Files {
             written("sigprocmask, old", SIGPROCMASK, [0; 5], 2),
             written("sigpending", SIGPENDING, [0; 5], 0),
             read("sigsuspend", SIGSUSPEND, [0; 5], 0),
+            read("sigtimedwait", SIGTIMEDWAIT, [0; 5], 0),
+            written("read_masked", READ_MASKED, [self.text.0, 0, 64, mask, 0], 1),
+            read("read_masked, mask", READ_MASKED, [self.text.0, mask, 8, 0, 0], 3),
+            read("settimer, new", SETTIMER, [0; 5], 0),
+            written("settimer, old", SETTIMER, [0; 5], 1),
             read("exec", EXEC, [0; 5], 0),
         ]
     }
 }
 
 /// Calls for which no pointer at all is a choice.
-const MAY_BE_NULL: [&str; 4] =
-    ["sigaction, new", "sigaction, old", "sigprocmask, new", "sigprocmask, old"];
+const MAY_BE_NULL: [&str; 6] = [
+    "sigaction, new",
+    "sigaction, old",
+    "sigprocmask, new",
+    "sigprocmask, old",
+    "settimer, new",
+    "settimer, old",
+];
 
 pub(crate) fn bad_pointers() -> Check {
     let (places, files) = (Places::new()?, Files::new()?);

@@ -1,5 +1,8 @@
 //! Signals: a thin layer over the kernel's, which keeps dispositions, masks and contexts.
 
+mod alarm;
+mod wait;
+
 use crate::errno::{self, Answer};
 use crate::process::ids;
 use crate::sys::{Result, error, syscall};
