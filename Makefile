@@ -43,6 +43,7 @@ USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/
 USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd fatd filed pcid logd nulld oomd ramd randd unixd
 # Once `make ports` has built them, strangers' programs are in every image.
 PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
+DISK_PORTS   = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/disk.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
@@ -240,7 +241,7 @@ loader: setup
 disk: # The disk image: build/disk.img
 disk: kernel image loader
 	@$(setup_env); cargo run $(call quiet,$(DISK_IMAGE)) --package initfs-image -- disk \
-		--manifest filesystem.toml --programs $(USER_BIN) \
+		--manifest filesystem.toml $(DISK_PORTS) --programs $(USER_BIN) \
 		$(addprefix --boot ,$(BOOT_FILES)) --output $(DISK_IMAGE)
 
 setup: # What this machine lacks: Debian packages, toolchain parts

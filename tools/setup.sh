@@ -48,6 +48,15 @@ if has apt-get && [ ! -e build/ovmf-tried ] && ! tools/ovmf.sh >/dev/null; then
     (install_packages ovmf) || say "no OVMF: disks boot without firmware, and its stories fail"
 fi
 
+# QEMU's window, where there is a display to show it. Tried once: without it `make qemu` has only the
+# terminal, and says so.
+opens_windows() { qemu-system-x86_64 -display help 2>/dev/null | grep -qxE 'gtk|sdl|cocoa'; }
+if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && [ "${NOGRAPHIC:-}" != 1 ] && has apt-get &&
+    [ ! -e build/window-tried ] && ! opens_windows; then
+    mkdir -p build && touch build/window-tried
+    (install_packages qemu-system-gui) || say "no qemu-system-gui: make qemu opens no window"
+fi
+
 has rustup || fail "rustup is missing; get it from https://rustup.rs (no default toolchain needed)"
 
 version=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)

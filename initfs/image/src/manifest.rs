@@ -37,12 +37,12 @@ pub(crate) struct Sections {
     pub(crate) disk: Option<Spanned<Disk>>,
 }
 
-/// The disk image: sizes of its partitions, and what is on the RedoxFS.
+/// The disk image: sizes of its partitions, which one manifest gives, and what is on the RedoxFS.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Disk {
     pub(crate) efi: Option<String>,
-    pub(crate) root: String,
+    pub(crate) root: Option<String>,
     pub(crate) store: Option<String>,
     #[serde(default)]
     pub(crate) directory: Vec<Spanned<DiskDirectory>>,
@@ -96,6 +96,13 @@ pub(crate) struct Package {
     /// Packages that this one is of no use without.
     #[serde(default)]
     pub(crate) needs: Vec<String>,
+}
+
+impl Disk {
+    /// Whether it says how large partitions are.
+    pub(crate) fn has_sizes(&self) -> bool {
+        [&self.root, &self.store, &self.efi].into_iter().any(Option::is_some)
+    }
 }
 
 /// A directory on the disk.
@@ -182,7 +189,10 @@ pub(crate) struct Service {
     pub(crate) scheme: Names,
     #[serde(default)]
     pub(crate) restart: Restart,
-    pub(crate) memory: Option<String>,
+    /// How much memory it and what it starts may have together.
+    pub(crate) memory: Option<Spanned<String>>,
+    /// How much each of them may have.
+    pub(crate) memory_each: Option<Spanned<String>>,
     /// Whether it runs for a rescue shell as well.
     #[serde(default)]
     pub(crate) rescue: bool,
@@ -234,6 +244,9 @@ impl Restart {
 pub(crate) struct Mount {
     pub(crate) at: String,
     pub(crate) target: String,
+    /// Whether it is left out when there is no device for it.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 /// A mistake in a manifest.

@@ -112,7 +112,7 @@ fn add_mount_point(
     manifest: &Manifest,
     at: &Spanned<Mount>,
 ) -> anyhow::Result<()> {
-    let Mount { at: path, target } = at.get_ref();
+    let Mount { at: path, target, .. } = at.get_ref();
     let added = match target.split_once(':') {
         // Refused later, with what was expected.
         _ if path == "/" => return Ok(()),

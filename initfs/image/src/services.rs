@@ -8,6 +8,8 @@ use toml::Spanned;
 
 /// Where init reads it.
 pub(crate) const PATH: &str = "/etc/init.toml";
+/// No program starts with less memory: 1 MiB.
+const MEMORY_LEAST: u64 = 1 << 20;
 
 #[derive(Serialize)]
 struct InitFile<'m> {
@@ -27,6 +29,8 @@ struct ServiceRow<'m> {
     restart: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<&'m str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_each: Option<&'m str>,
     #[serde(skip_serializing_if = "is_false")]
     rescue: bool,
 }
@@ -39,6 +43,8 @@ fn is_false(value: &bool) -> bool {
 struct MountRow<'m> {
     at: &'m str,
     target: &'m str,
+    #[serde(skip_serializing_if = "is_false")]
+    optional: bool,
 }
 
 fn all_services(manifests: &[Manifest]) -> impl Iterator<Item = (&Manifest, &Spanned<Service>)> {
@@ -59,7 +65,10 @@ pub(crate) fn render(manifests: &[Manifest]) -> anyhow::Result<String> {
         manifests.iter().flat_map(|manifest| &manifest.sections.environment).collect();
     let service = all_services(manifests).map(|(_, at)| row(at.get_ref())).collect();
     let mount = all_mounts(manifests)
-        .map(|(_, at)| MountRow { at: &at.get_ref().at, target: &at.get_ref().target })
+        .map(|(_, at)| {
+            let Mount { at, target, optional } = at.get_ref();
+            MountRow { at, target, optional: *optional }
+        })
         .collect();
     Ok(toml::to_string(&InitFile { environment, service, mount })?)
 }
@@ -72,7 +81,8 @@ fn row(service: &Service) -> ServiceRow<'_> {
         needs: &service.needs,
         schemes: service.scheme.as_slice(),
         restart: service.restart.name(),
-        memory: service.memory.as_deref(),
+        memory: service.memory.as_ref().map(|size| size.get_ref().as_str()),
+        memory_each: service.memory_each.as_ref().map(|size| size.get_ref().as_str()),
         rescue: service.rescue,
     }
 }
@@ -84,7 +94,9 @@ pub(crate) fn check(manifests: &[Manifest], archive: &Archive<'_>) -> anyhow::Re
     for (manifest, at) in all_services(manifests) {
         let service = at.get_ref();
         check_command(manifest, at, archive)?;
-        check_memory(manifest, at)?;
+        for limit in [&service.memory, &service.memory_each].into_iter().flatten() {
+            check_memory(manifest, limit)?;
+        }
         if !names.insert(service.name.as_str()) {
             let message = format!("a second service is called {:?}", service.name);
             return Err(manifest.mistake(at, message).into());
@@ -115,15 +127,15 @@ fn check_command(
     }
 }
 
-/// A limit of memory is a number of bytes, or one with a unit.
-fn check_memory(manifest: &Manifest, at: &Spanned<Service>) -> Result<(), Mistake> {
-    let Some(size) = &at.get_ref().memory else { return Ok(()) };
-    let digits = size.strip_suffix(['K', 'M', 'G']).unwrap_or(size);
-    match digits.parse::<u32>() {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            Err(manifest.mistake(at, format!("expected a size such as `32M`, found {size:?}")))
+/// A limit of memory is a number of bytes, or one with a unit, and enough for a program.
+fn check_memory(manifest: &Manifest, at: &Spanned<String>) -> Result<(), Mistake> {
+    match crate::disk::size(at.get_ref()) {
+        Ok(MEMORY_LEAST..) => Ok(()),
+        Ok(_) => {
+            let found = at.get_ref();
+            Err(manifest.mistake(at, format!("expected at least 1M of memory, found {found:?}")))
         }
+        Err(message) => Err(manifest.mistake(at, message)),
     }
 }
 
@@ -173,7 +185,7 @@ fn check_mount(
     at: &Spanned<Mount>,
     schemes: &BTreeSet<&str>,
 ) -> Result<(), Mistake> {
-    let Mount { at: path, target } = at.get_ref();
+    let Mount { at: path, target, .. } = at.get_ref();
     if !path.starts_with('/') || path == "/" {
         let message = format!("expected an absolute path other than `/` in `at`, found {path:?}");
         return Err(manifest.mistake(at, message));

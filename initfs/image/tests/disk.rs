@@ -200,10 +200,10 @@ fn every_mistake_has_its_file_and_line() {
     let on_disk = |more: &str| format!("{disk}\n{more}\n");
     let package = "[[disk.package]]\nname = 'p'\ninto = '/bin'\n";
     let cases = [
-        (String::new(), "no manifest has a [disk] section"),
+        (String::new(), "no manifest has a [disk] section with sizes"),
         ("[disk]\nroot = 8\n".into(), "filesystem.toml:2: invalid type: integer"),
         ("[disk]\nroot = '8X'\n".into(), "filesystem.toml:1: expected a size like \"64M\""),
-        ("[disk]\nefi = '8M'\n".into(), "filesystem.toml:1: missing field `root`"),
+        ("[disk]\nefi = '8M'\n".into(), "filesystem.toml:1: `root` needs a size"),
         (on_disk("[[disk.file]]\npath = '/x'"), ":4: expected either `data` or `source`"),
         (on_disk("[[disk.file]]\npath = '/x'\nsource = 'no'"), ":4: cannot read no"),
         (

@@ -205,7 +205,9 @@ fn services_that_cannot_start_are_refused() {
         ),
         (service("a", "scheme = ['s', 't', 's']"), "scheme \"s\" is given twice"),
         (service("a", "scheme = 7"), "expected a name or a list of names"),
-        (service("a", "memory = '3 MB'"), "expected a size such as `32M`, found \"3 MB\""),
+        (service("a", "memory = '3 MB'"), ":7: expected a size like \"64M\", found \"3 MB\""),
+        (service("a", "memory_each = '64K'"), ":7: expected at least 1M of memory, found \"64K\""),
+        (service("a", "memory = 64"), ":7: invalid type: integer `64`, expected a string"),
         (service("a", "restart = 'often'"), "unknown variant `often`, expected one of `never`"),
     ];
     for (services, expected) in cases {

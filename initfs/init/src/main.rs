@@ -136,7 +136,11 @@ fn serve(boot: &str, manifest: &Manifest, services: &mut Supervisor, report: &mu
 }
 
 fn apply(mount: &Mount, report: &mut Report) {
-    let Mount { at, target } = mount;
+    let Mount { at, target, optional } = mount;
+    let is_no_device = |error: std::io::Error| error.raw_os_error() == Some(nix::libc::ENODEV);
+    if *optional && fs::metadata(target).is_err_and(is_no_device) {
+        return;
+    }
     if let Err(error) = fs::write("/scheme/sys/mount", format!("mount {at} {target}")) {
         report.say(format_args!("cannot mount {target} at {at}: {error}"));
     }

@@ -12,11 +12,13 @@
 //! schemes = ["ram"]       # ready once all of these exist; without any, ready at once
 //! restart = "on-failure"  # never | always | on-failure (the default)
 //! memory = "32M"          # no more than that, with all it starts; without it, no limit
+//! memory_each = "16M"     # and each of them no more than that
 //! rescue = true           # runs for the rescue shell as well; false if left out
 //!
 //! [[mount]]
 //! at = "/tmp"
 //! target = "ram:/"
+//! optional = true         # left out when there is no such device; false if left out
 //! ```
 
 use std::collections::BTreeMap;
@@ -60,8 +62,10 @@ pub(crate) struct Service {
     /// What to do when it ends.
     #[serde(default)]
     pub(crate) restart: Rule,
-    /// How much memory it and what it starts may have.
+    /// How much memory it and what it starts may have together.
     pub(crate) memory: Option<String>,
+    /// How much each of them may have.
+    pub(crate) memory_each: Option<String>,
     /// Whether it is started for a rescue shell as well.
     #[serde(default)]
     pub(crate) rescue: bool,
@@ -75,6 +79,9 @@ pub(crate) struct Mount {
     pub(crate) at: String,
     /// The scheme path that stands behind it.
     pub(crate) target: String,
+    /// Whether it is left out when there is no such device.
+    #[serde(default)]
+    pub(crate) optional: bool,
 }
 
 impl Manifest {
@@ -124,7 +131,8 @@ mod tests {
         .unwrap();
         assert_eq!(manifest.services[0].needs, ["log"]);
         assert_eq!(manifest.services[0].restart, Rule::Always);
-        assert_eq!(manifest.mounts[0], Mount { at: "/tmp".into(), target: "ram:/".into() });
+        let tmp = Mount { at: "/tmp".into(), target: "ram:/".into(), optional: false };
+        assert_eq!(manifest.mounts[0], tmp);
         assert_eq!(manifest.environment()["HOME"], "/home");
         assert_eq!(manifest.environment()["PATH"], "/bin");
     }

@@ -97,6 +97,7 @@ mod tests {
             schemes: Vec::new(),
             restart: Default::default(),
             memory: None,
+            memory_each: None,
         }
     }
 

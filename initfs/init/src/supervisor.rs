@@ -204,11 +204,37 @@ pub(crate) fn wait_for(pid: Pid, services: &mut Supervisor, report: &mut Report)
         }
     }
 }
-/// The program of a service and its arguments: through `limit` when it has a limit of memory.
+
+/// The program of a service and its arguments: through `limit` when it has limits of memory.
 fn command_of(service: &Service) -> (String, Vec<String>) {
-    let Some(size) = &service.memory else {
+    let limits = [("-j", &service.memory), ("-m", &service.memory_each)];
+    let mut words: Vec<String> = limits
+        .into_iter()
+        .filter_map(|(option, size)| Some([option.to_owned(), size.clone()?]))
+        .flatten()
+        .collect();
+    if words.is_empty() {
         return (service.command.clone(), service.args.clone());
-    };
-    let words = ["-j", size, &service.command].map(String::from);
-    ("/bin/limit".into(), words.into_iter().chain(service.args.iter().cloned()).collect())
+    }
+    words.push(service.command.clone());
+    words.extend(service.args.iter().cloned());
+    ("/bin/limit".into(), words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Manifest;
+
+    #[test]
+    fn limits_come_before_the_command() {
+        let text = "[[service]]\nname='a'\ncommand='/a'\nargs=['x']\n\
+                    [[service]]\nname='b'\ncommand='/b'\nargs=['y']\n\
+                    memory='4M'\nmemory_each='2M'\n";
+        let manifest = Manifest::parse(text).unwrap();
+        let [plain, limited] = &manifest.services[..] else { panic!("two services") };
+        assert_eq!(command_of(plain), ("/a".into(), vec!["x".into()]));
+        let words = ["-j", "4M", "-m", "2M", "/b", "y"].map(String::from).to_vec();
+        assert_eq!(command_of(limited), ("/bin/limit".into(), words));
+    }
 }

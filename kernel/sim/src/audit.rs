@@ -53,6 +53,7 @@ fn check_sessions(kernel: &Kernel<Sim>) {
 fn check_frames(kernel: &Kernel<Sim>) {
     let mut expected: BTreeMap<Frame, u32> = BTreeMap::new();
     *expected.entry(kernel.zero).or_default() += 1;
+    kernel.ranges.dma_frames().for_each(|f| *expected.entry(f).or_default() += 1);
     kernel.emergency.store.own_frames().for_each(|f| *expected.entry(f).or_default() += 1);
     let coming = kernel.emergency.home.run.into_iter();
     let coming = coming.flat_map(|run| (run.frame.0..run.frame.0 + run.count).map(Frame));

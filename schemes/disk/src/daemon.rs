@@ -1,27 +1,22 @@
 //! `disk:` itself: a list of what the drivers serve, and the way to them.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use diskd::driver::scheme_of;
 use libredox::Fd;
-use libredox::flag::O_CLOEXEC;
 use pcid::client;
-use redox_scheme::scheme::SchemeSync;
-use redox_scheme::{CallerCtx, OpenResult};
+use redox_scheme::{CallerCtx, Id, OpenResult};
 use scheme::command::{Failure, no_arguments};
 use scheme::events::{Events, Happened};
-use scheme::{Daemon, Server, Turn, device};
-use syscall::Stat;
-use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
-use syscall::error::{
-    EACCES, EBADF, EEXIST, EISDIR, ENODEV, ENOENT, ENOTDIR, EWOULDBLOCK, Error, Result,
-};
-use syscall::flag::{
-    MODE_DIR, MODE_FILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_STAT, O_WRONLY,
-};
+use scheme::{Daemon, Server, Turn};
+use syscall::error::{EACCES, EBADF, EIO, ENODEV, ENOENT, ENOTDIR, EWOULDBLOCK, Error, Result};
+use syscall::flag::{O_ACCMODE, O_DIRECTORY, O_STAT};
 use syscall::schemev2::NewFdFlags;
 
+use crate::asking::{Answer, Asking, Question, Ticket};
 use crate::starter::{Driver, State, program};
 
 const ROOT: usize = 0;
@@ -33,9 +28,10 @@ const PATIENCE: Duration = Duration::from_millis(3500);
 /// How long those that have found disks may then take until they serve them.
 const BEGINNING: Duration = Duration::from_secs(1);
 
-/// What the event queue calls the socket; drivers come behind it.
+/// What the event queue calls the socket and the bell; drivers come behind them.
 const SOCKET: usize = 0;
-const DRIVERS: usize = 1;
+const BELL: usize = 1;
+const DRIVERS: usize = 2;
 
 /// Serves until the kernel closes the socket.
 pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
@@ -53,18 +49,23 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
     let mut server = Server::nonblocking().map_err(failed)?;
     let events = Events::new().map_err(failed)?;
     events.watch(server.descriptor(), SOCKET).map_err(failed)?;
-    let mut disks = Disks::new(drivers, events);
+    let asking = Asking::new(drivers.len()).map_err(failed)?;
+    events.watch(asking.descriptor(), BELL).map_err(failed)?;
+    let mut disks = Disks::new(drivers, events, asking);
     disks.look().map_err(failed)?;
     server.register("disk", ROOT).map_err(failed)?;
     while disks.turn(&mut server).map_err(failed)? {}
     Ok(())
 }
 
-/// An open file of the daemon's own.
+/// An open file of the daemon's own, with what it tells: how things were when it was opened.
 enum Handle {
-    Root,
-    Info,
+    Root(Vec<String>),
+    Info(String),
 }
+
+/// What a request waits for: answers of these drivers.
+type Waited = Vec<(usize, Ticket)>;
 
 struct Disks {
     drivers: Vec<Driver>,
@@ -77,6 +78,9 @@ struct Disks {
     has_news: bool,
     /// Drivers' files that were handed over and not yet closed here.
     handed: Vec<Fd>,
+    asking: Asking,
+    /// Requests that drivers were asked for.
+    waiting: BTreeMap<Id, Waited>,
 }
 
 impl Daemon for Disks {
@@ -87,18 +91,25 @@ impl Daemon for Disks {
     fn sent(&mut self) {
         self.handed.clear();
     }
+
+    /// Each driver answers, or is ended.
+    fn finishes_soon(&self) -> bool {
+        true
+    }
 }
 
 impl Disks {
-    fn new(drivers: Vec<Driver>, events: Events) -> Self {
+    fn new(drivers: Vec<Driver>, events: Events, asking: Asking) -> Self {
         Self {
             drivers,
             events,
-            handles: BTreeMap::from([(ROOT, Handle::Root)]),
+            handles: BTreeMap::from([(ROOT, Handle::Root(Vec::new()))]),
             next: ROOT + 1,
             next_disk: 0,
             has_news: false,
             handed: Vec::new(),
+            asking,
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -157,8 +168,11 @@ impl Disks {
                 }
             }
         }
-        let starts = self.drivers.iter().filter_map(|driver| match driver.state {
+        self.look_after(now);
+        let asking = &self.asking;
+        let starts = self.drivers.iter().enumerate().filter_map(|(index, d)| match d.state {
             State::Pausing(until) => Some(until),
+            State::Serving(..) => Some(asking.next_look(index)),
             _ => None,
         });
         if let Some(next) = starts.chain(deadline).min() {
@@ -167,6 +181,10 @@ impl Disks {
         }
         match self.events.wait()? {
             Happened::Ready(SOCKET) => return Ok(true),
+            Happened::Ready(BELL) => {
+                self.asking.collect();
+                self.has_news = true;
+            }
             Happened::Ready(number) => {
                 self.drivers[number - DRIVERS].hear();
                 self.has_news = true;
@@ -201,25 +219,63 @@ impl Disks {
         }
     }
 
-    /// What all drivers tell of their disks.
-    fn info(&self) -> Result<String> {
-        self.wait_for_all()?;
-        let mut text = String::new();
-        for driver in &self.drivers {
+    /// Sees to it that drivers answer, and ends those that do not.
+    fn look_after(&mut self, now: Instant) {
+        for (index, driver) in self.drivers.iter_mut().enumerate() {
             if matches!(driver.state, State::Serving(..)) {
-                let path = format!("/scheme/{}/{INFO}", scheme_of(&driver.function));
-                match std::fs::read_to_string(path) {
-                    Ok(lines) => text += &lines,
-                    Err(_) => wait_if_gone(driver)?,
+                self.asking.check(index, now, || Question::Text(info_of(driver)));
+                if self.asking.stuck(index, now) {
+                    driver.kill();
                 }
+            }
+        }
+    }
+
+    /// The answers that a request waits for, once all are there; asks for them the first time.
+    ///
+    /// # Errors
+    /// `EWOULDBLOCK` until then.
+    fn answers(
+        &mut self,
+        request: Id,
+        ask: impl FnOnce(&mut Self) -> Result<Waited>,
+    ) -> Result<Vec<(usize, Answer)>> {
+        let waited = match self.waiting.remove(&request) {
+            Some(waited) => waited,
+            None => ask(self)?,
+        };
+        if !waited.iter().all(|(_, ticket)| self.asking.has_answer(*ticket)) {
+            self.waiting.insert(request, waited);
+            return Err(Error::new(EWOULDBLOCK));
+        }
+        let asking = &mut self.asking;
+        let taken = waited.into_iter().filter_map(|(at, ticket)| Some((at, asking.take(ticket)?)));
+        Ok(taken.collect())
+    }
+
+    /// What all drivers tell of their disks.
+    fn info(&mut self, request: Id) -> Result<String> {
+        self.wait_for_all()?;
+        let answers = self.answers(request, |disks| {
+            let serving = disks.drivers.iter().enumerate();
+            let serving = serving.filter(|(_, driver)| matches!(driver.state, State::Serving(..)));
+            let asking = &mut disks.asking;
+            let ask = |(at, d): (usize, &Driver)| (at, asking.ask(at, Question::Text(info_of(d))));
+            Ok(serving.map(ask).collect())
+        })?;
+        let mut text = String::new();
+        for (index, answer) in answers {
+            match answer {
+                Answer::Text(Ok(lines)) => text += &lines,
+                _ => wait_if_gone(&self.drivers[index])?,
             }
         }
         Ok(text)
     }
 
     /// Everything that can be opened.
-    fn names(&self) -> Result<Vec<String>> {
-        let info = self.info()?;
+    fn names(&mut self, request: Id) -> Result<Vec<String>> {
+        let info = self.info(request)?;
         let names = info.lines().filter_map(|line| line.split_whitespace().next());
         Ok(names.map(str::to_owned).chain([INFO.to_owned()]).collect())
     }
@@ -232,31 +288,38 @@ impl Disks {
     }
 
     /// Opens a driver's file, for the client.
-    fn open_disk(&mut self, name: &str, flags: usize, uid: u32) -> Result<OpenResult> {
+    fn open_disk(&mut self, name: &str, flags: usize, ctx: &CallerCtx) -> Result<OpenResult> {
         let digits = name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len());
         let disk: usize = name[..digits].parse().map_err(|_| Error::new(ENOENT))?;
-        let has_it = |driver: &&Driver| {
+        let has_it = |driver: &Driver| {
             driver.numbers.is_some_and(|(first, count)| (first..first + count).contains(&disk))
         };
-        let driver = self.drivers.iter().find(has_it).ok_or(Error::new(ENOENT))?;
-        match driver.state {
-            State::Serving(..) => {}
-            State::Over => return Err(Error::new(ENODEV)),
-            _ => return Err(Error::new(EWOULDBLOCK)),
-        }
-        if uid != 0 && flags & O_STAT == 0 {
+        let index = self.drivers.iter().position(has_it).ok_or(Error::new(ENOENT))?;
+        if ctx.uid != 0 && flags & O_STAT == 0 {
             return Err(Error::new(EACCES));
         }
         if flags & O_DIRECTORY != 0 {
             return Err(Error::new(ENOTDIR));
         }
-        let path = format!("/scheme/{}/{name}", scheme_of(&driver.function));
-        let kept = (flags & (O_ACCMODE | O_STAT)) as i32;
-        let file = match Fd::open(&path, kept | O_CLOEXEC, 0) {
+        let answers = self.answers(ctx.id, |disks| {
+            let driver = &disks.drivers[index];
+            match driver.state {
+                State::Serving(..) => {}
+                State::Over => return Err(Error::new(ENODEV)),
+                _ => return Err(Error::new(EWOULDBLOCK)),
+            }
+            let path = format!("/scheme/{}/{name}", scheme_of(&driver.function));
+            let kept = (flags & (O_ACCMODE | O_STAT)) as i32;
+            Ok(vec![(index, disks.asking.ask(index, Question::File(path, kept)))])
+        })?;
+        let Some((_, Answer::File(opened))) = answers.into_iter().next() else {
+            return Err(Error::new(EIO));
+        };
+        let file = match opened {
             Ok(file) => file,
             Err(error) => {
-                wait_if_gone(driver)?;
-                return Err(error.into());
+                wait_if_gone(&self.drivers[index])?;
+                return Err(error);
             }
         };
         let fd = file.raw();
@@ -269,116 +332,20 @@ impl Disks {
     }
 }
 
-/// `EWOULDBLOCK` when a driver has ended and nobody has heard of it yet: that news will come.
+/// The file in which a driver tells of its disks.
+fn info_of(driver: &Driver) -> String {
+    format!("/scheme/{}/{INFO}", scheme_of(&driver.function))
+}
+
+/// `EWOULDBLOCK` when a driver has ended: what comes next is news.
 fn wait_if_gone(driver: &Driver) -> Result<()> {
+    if driver.is_coming() {
+        return Err(Error::new(EWOULDBLOCK));
+    }
+    // It may have ended without anybody having heard of it.
     let schemes = std::fs::read_to_string("/scheme/sys/scheme").unwrap_or_default();
     let scheme = scheme_of(&driver.function);
     let is_there = schemes.lines().any(|line| line.split(' ').next() == Some(&scheme));
-    if is_there { Ok(()) } else { Err(Error::new(EWOULDBLOCK)) }
-}
-
-impl SchemeSync for Disks {
-    fn openat(
-        &mut self,
-        start: usize,
-        path: &str,
-        flags: usize,
-        _fcntl_flags: u32,
-        ctx: &CallerCtx,
-    ) -> Result<OpenResult> {
-        if !matches!(self.handle(start)?, Handle::Root) {
-            return Err(Error::new(ENOTDIR));
-        }
-        let path = path.trim_matches('/');
-        let wants_write = flags & O_ACCMODE & !O_RDONLY & O_WRONLY != 0;
-        if flags & O_CREAT != 0 && flags & O_EXCL != 0 {
-            return Err(Error::new(EEXIST));
-        }
-        match path {
-            "" if wants_write => Err(Error::new(EISDIR)),
-            "" => Ok(self.open_own(Handle::Root)),
-            INFO if flags & O_DIRECTORY != 0 => Err(Error::new(ENOTDIR)),
-            INFO if wants_write => Err(Error::new(EACCES)),
-            INFO => {
-                self.wait_for_all()?;
-                Ok(self.open_own(Handle::Info))
-            }
-            _ => self.open_disk(path, flags, ctx.uid),
-        }
-    }
-
-    fn read(
-        &mut self,
-        id: usize,
-        buffer: &mut [u8],
-        offset: u64,
-        _flags: u32,
-        _ctx: &CallerCtx,
-    ) -> Result<usize> {
-        if matches!(self.handle(id)?, Handle::Root) {
-            return Err(Error::new(EISDIR));
-        }
-        let text = self.info()?;
-        let rest = usize::try_from(offset).ok().and_then(|at| text.as_bytes().get(at..));
-        let rest = rest.unwrap_or_default();
-        let length = rest.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        Ok(length)
-    }
-
-    fn fsize(&mut self, id: usize, _ctx: &CallerCtx) -> Result<u64> {
-        match self.handle(id)? {
-            Handle::Root => Ok(0),
-            Handle::Info => self.info().map(|text| text.len() as u64),
-        }
-    }
-
-    fn fcntl(&mut self, id: usize, _cmd: usize, _arg: usize, _ctx: &CallerCtx) -> Result<usize> {
-        self.handle(id).map(|_| 0)
-    }
-
-    fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
-        let path = match self.handle(id)? {
-            Handle::Root => "",
-            Handle::Info => INFO,
-        };
-        Ok(device::write_path("disk", path, buffer))
-    }
-
-    fn fstat(&mut self, id: usize, stat: &mut Stat, ctx: &CallerCtx) -> Result<()> {
-        let mode = match self.handle(id)? {
-            Handle::Root => MODE_DIR | 0o555,
-            Handle::Info => MODE_FILE | 0o444,
-        };
-        let size = self.fsize(id, ctx)?;
-        *stat = Stat { st_mode: mode, st_nlink: 1, st_size: size, ..Stat::default() };
-        Ok(())
-    }
-
-    fn getdents<'buffer>(
-        &mut self,
-        id: usize,
-        mut buffer: DirentBuf<&'buffer mut [u8]>,
-        after: u64,
-    ) -> Result<DirentBuf<&'buffer mut [u8]>> {
-        if !matches!(self.handle(id)?, Handle::Root) {
-            return Err(Error::new(ENOTDIR));
-        }
-        for (at, name) in self.names()?.iter().enumerate().skip(after as usize) {
-            let number = at as u64 + 1;
-            let kind = DirentKind::Regular;
-            match buffer.entry(DirEntry { inode: number, next_opaque_id: number, name, kind }) {
-                Err(error) if at as u64 == after => return Err(error),
-                Err(_full) => break,
-                Ok(()) => {}
-            }
-        }
-        Ok(buffer)
-    }
-
-    fn on_close(&mut self, id: usize) {
-        if id != ROOT {
-            self.handles.remove(&id);
-        }
-    }
+    let is_over = matches!(driver.state, State::Over);
+    if is_there || is_over { Ok(()) } else { Err(Error::new(EWOULDBLOCK)) }
 }

@@ -220,6 +220,7 @@ fn serve(mut server: Server, claimed: &Claimed, mut disks: Disks) -> Result<(), 
                     Turn::Closed => return Ok(()),
                 }
             },
+            Happened::Ready(CLAIM) if claimed.function.is_leaving() => return Err(Broken::Gone),
             Happened::Ready(STARTER | CLAIM) => return Ok(()),
             Happened::Ready(number) => {
                 let line = &lines[number - INTERRUPTS];

@@ -7,6 +7,8 @@ use scheme::command::Program;
 use scheme::command::only_on_lifeboat as run;
 
 #[cfg(target_os = "redox")]
+mod asking;
+#[cfg(target_os = "redox")]
 mod daemon;
 #[cfg(target_os = "redox")]
 mod starter;

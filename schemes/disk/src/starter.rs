@@ -3,7 +3,7 @@
 //! A driver that never came to serve is tried again a few times, each time later; then its disks
 //! are given up. One that has served is always started again, so whoever kills it loses time.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -13,12 +13,16 @@ use diskd::driver::GONE;
 use libredox::Fd;
 use libredox::flag::O_RDWR;
 use pcid::info::Info;
-use syscall::error::{EBUSY, Error};
+use syscall::error::{EBUSY, ENOENT, Error};
 
 /// So many starts in a row that come to nothing are the last.
 const STARTS_MAX: u32 = 4;
 /// How long to wait after the first of them; twice as long after each further one.
 const PAUSE: Duration = Duration::from_millis(20);
+/// A function that somebody else has claimed, as the driver before may have for a moment, is tried so
+/// often, with such pauses: for 5 seconds.
+const CLAIMS_MAX: u32 = 250;
+const CLAIM_PAUSE: Duration = Duration::from_millis(20);
 /// A driver that served less than this waits before it is started again.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -69,6 +73,8 @@ pub(crate) struct Driver {
     program: &'static str,
     pub(crate) state: State,
     starts: u32,
+    /// How often in a row the function was somebody else's.
+    refusals: u32,
     /// The number of its first disk and how many there are, once known.
     pub(crate) numbers: Option<(usize, usize)>,
     /// How many it says there are.
@@ -80,7 +86,8 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(function: String, program: &'static str) -> Self {
         let state = State::Pausing(Instant::now());
-        Self { function, program, state, starts: 0, numbers: None, found: 0, is_told: false }
+        let (starts, refusals) = (0, 0);
+        Self { function, program, state, starts, refusals, numbers: None, found: 0, is_told: false }
     }
 
     /// What tells when the driver has something to say, or has ended.
@@ -112,15 +119,29 @@ impl Driver {
         self.starts += 1;
         self.is_told = false;
         match self.launch() {
-            Ok(process) => self.state = State::Looking(process),
-            Err(Error { errno: EBUSY }) if self.starts == STARTS_MAX => self.state = State::Over,
-            Err(Error { errno: EBUSY }) => self.pause(),
+            Ok(process) => {
+                self.refusals = 0;
+                self.state = State::Looking(process);
+            }
+            Err(Error { errno: EBUSY }) => self.refused(now),
+            // It was taken out.
+            Err(Error { errno: ENOENT }) => self.state = State::Over,
             Err(error) => {
                 eprintln!("diskd: pci:{}: {error}", self.function);
                 self.pause();
             }
         }
         matches!(self.state, State::Looking(_))
+    }
+
+    /// Somebody else has claimed the function: that is no failed start, unless it lasts.
+    fn refused(&mut self, now: Instant) {
+        self.starts -= 1;
+        self.refusals += 1;
+        self.state = match self.refusals {
+            ..CLAIMS_MAX => State::Pausing(now + CLAIM_PAUSE),
+            _ => State::Over,
+        };
     }
 
     fn launch(&self) -> syscall::Result<Process> {
@@ -136,6 +157,10 @@ impl Driver {
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::new(syscall::error::EIO));
         };
+        // SAFETY: the descriptor is open, and the call touches no memory.
+        if unsafe { libc::fcntl(from.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
+            return Err(Error::new(syscall::error::EIO));
+        }
         Ok(Process { child, to, from })
     }
 
@@ -145,25 +170,42 @@ impl Driver {
     }
 
     /// Hears what the driver says: how many disks there are, that it serves, or nothing, when it
-    /// has ended.
+    /// has ended. All of it: a word and the end may be told of by one event.
     pub(crate) fn hear(&mut self) {
-        // One byte at a time, so that it never keeps this daemon waiting for the rest.
-        let mut word = [0];
-        self.state = match std::mem::replace(&mut self.state, State::Over) {
-            State::Looking(mut process) => match process.from.read(&mut word) {
-                Ok(1..) => {
-                    self.found = usize::from(word[0]);
-                    State::Found(process)
-                }
-                _ => return self.ended(process, None),
-            },
-            State::Found(mut process) => match process.from.read(&mut word) {
-                Ok(1..) => State::Serving(process, Instant::now()),
-                _ => return self.ended(process, None),
-            },
-            State::Serving(process, since) => return self.ended(process, Some(since)),
-            state @ (State::Pausing(_) | State::Over) => state,
+        while self.hear_one() {}
+    }
+
+    /// Hears one byte, or the end. Returns whether there may be more.
+    fn hear_one(&mut self) -> bool {
+        let (State::Looking(process) | State::Found(process) | State::Serving(process, _)) =
+            &mut self.state
+        else {
+            return false;
         };
+        let mut word = [0];
+        let heard = process.from.read(&mut word);
+        if heard.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock) {
+            return false;
+        }
+        let has_word = matches!(heard, Ok(1..));
+        self.state = match (std::mem::replace(&mut self.state, State::Over), has_word) {
+            (State::Looking(process), true) => {
+                self.found = usize::from(word[0]);
+                State::Found(process)
+            }
+            (State::Found(process), true) => State::Serving(process, Instant::now()),
+            // One that serves says nothing more.
+            (State::Serving(process, since), _) => {
+                self.ended(process, Some(since));
+                return false;
+            }
+            (State::Looking(process) | State::Found(process), false) => {
+                self.ended(process, None);
+                return false;
+            }
+            (state @ (State::Pausing(_) | State::Over), _) => state,
+        };
+        true
     }
 
     /// Tells the driver which number its first disk has.
@@ -172,6 +214,15 @@ impl Driver {
             // One that has ended meanwhile is heard of.
             let _ended = writeln!(process.to, "{first}");
             self.is_told = true;
+        }
+    }
+
+    /// It hangs: ends it, which is heard of like any other end.
+    pub(crate) fn kill(&mut self) {
+        if let State::Serving(process, _) = &mut self.state {
+            eprintln!("diskd: {} of pci:{} does not answer", self.program, self.function);
+            // One that has ended meanwhile is heard of.
+            let _ended = process.child.kill();
         }
     }
 

@@ -18,7 +18,9 @@ use scheme::options::Options;
 use scheme::{Daemon, Server, Turn, device, file_call, stop};
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{EINVAL, EIO, ENODEV, ENOENT, EWOULDBLOCK, Error, Result};
-use syscall::flag::{AT_REMOVEDIR, EventFlags, MapFlags, O_APPEND, StdFsCallKind};
+use syscall::flag::{
+    AT_REMOVEDIR, EventFlags, MapFlags, O_APPEND, O_CREAT, O_TRUNC, StdFsCallKind,
+};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StatVfs, StdFsCallMeta, TimeSpec};
 
@@ -184,10 +186,11 @@ impl<D: Disk> Served<'_, '_, D> {
             if self.tree.state().wants_commit {
                 return Ok(How::Committed);
             }
-            match server.turn(self)? {
+            let turn = server.turn(self)?;
+            match turn {
                 Turn::Closed => return Ok(How::Stopped),
-                Turn::Served => continue,
-                Turn::Idle => {}
+                Turn::Idle if !self.tree.state().wants_commit => {}
+                Turn::Idle | Turn::Served => continue,
             }
             if self.tree.state().is_changed {
                 let age = since.get_or_insert_with(Instant::now).elapsed();
@@ -239,6 +242,14 @@ fn caller(ctx: &CallerCtx) -> Caller {
     Caller { uid: ctx.uid, gid: ctx.gid, now: now() }
 }
 
+/// Who opens a file, and when, if that matters: when it is made or emptied.
+fn opener(flags: usize, ctx: &CallerCtx) -> Caller {
+    match flags & (O_CREAT | O_TRUNC) {
+        0 => Caller { uid: ctx.uid, gid: ctx.gid, now: TimeSpec::default() },
+        _ => caller(ctx),
+    }
+}
+
 impl<D: Disk> SchemeSync for Served<'_, '_, D> {
     fn openat(
         &mut self,
@@ -248,7 +259,7 @@ impl<D: Disk> SchemeSync for Served<'_, '_, D> {
         _fcntl_flags: u32,
         ctx: &CallerCtx,
     ) -> Result<OpenResult> {
-        self.tree()?.tree.open(start, path, flags, &caller(ctx)).map(opened)
+        self.tree()?.tree.open(start, path, flags, &opener(flags, ctx)).map(opened)
     }
 
     fn unlinkat(&mut self, start: usize, path: &str, flags: usize, ctx: &CallerCtx) -> Result<()> {

@@ -338,14 +338,19 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         self.write_out(place.parent)?;
         let mut node = self.tx.create_node(pointer, &place.name, mode, seconds, nanoseconds)?;
         let hands_down = parent.mode() & 0o2000 != 0;
-        node.data_mut().set_uid(caller.uid);
-        node.data_mut().set_gid(if hands_down { parent.gid() } else { caller.gid });
-        if hands_down && node.data().is_dir() {
-            node.data_mut().set_mode(mode | 0o2000);
-        }
+        let gid = if hands_down { parent.gid() } else { caller.gid };
+        let mode = if hands_down && node.data().is_dir() { mode | 0o2000 } else { mode };
         let id = node.id();
         self.state.cache.keep_name(place.parent, &place.name, id);
-        self.state.cache.change_node(Rc::new(node));
+        let data = node.data_mut();
+        if (data.uid(), data.gid(), data.mode()) == (caller.uid, gid, mode) {
+            self.state.cache.keep_node(Rc::new(node));
+        } else {
+            data.set_uid(caller.uid);
+            data.set_gid(gid);
+            data.set_mode(mode);
+            self.state.cache.change_node(Rc::new(node));
+        }
         self.touch_directory(place.parent, caller);
         Ok(id)
     }

@@ -18,6 +18,8 @@ pub struct Function {
     pub address: PciAddress,
     /// What it is.
     pub info: Info,
+    /// It was taken out.
+    pub is_gone: bool,
 }
 
 impl Function {
@@ -64,7 +66,7 @@ fn scan_device(
         if header.id(access).0 == NOBODY {
             continue;
         }
-        found.push(Function { address, info: look(access, address) });
+        found.push(Function { address, info: look(access, address), is_gone: false });
         if let Some(bridge) = PciPciBridgeHeader::from_header(header, access) {
             buses.push(bridge.secondary_bus_number(access));
         }

@@ -53,7 +53,12 @@ impl Claim {
         &self.driver
     }
 
-    /// The function's index among all.
+    /// The function.
+    pub(crate) fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// The function's name.
     pub(crate) fn name(&self) -> String {
         self.function.name()
     }

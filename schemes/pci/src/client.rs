@@ -11,6 +11,9 @@ use crate::mapping::Mapping;
 /// What a driver writes to its claim once it has set its device back.
 pub const SETTLED: &[u8] = b"settled";
 
+/// What a driver reads there when the device is to be taken out.
+pub const LEAVING: &[u8] = b"leaving";
+
 /// Names of all functions, in the order of their addresses.
 pub fn list() -> std::io::Result<Vec<String>> {
     let entries = std::fs::read_dir("/scheme/pci")?;
@@ -96,9 +99,16 @@ impl Device {
         Ok(Fd::new(self.claim.dup(what.as_bytes())?))
     }
 
-    /// The descriptor of the claim. It becomes readable when the daemon that gave it is gone.
+    /// The descriptor of the claim. It becomes readable when the daemon that gave it is gone, or the
+    /// device is to be taken out.
     pub fn descriptor(&self) -> usize {
         self.claim.raw()
+    }
+
+    /// Whether the device is to be taken out: it is when its driver has let go of it.
+    pub fn is_leaving(&self) -> bool {
+        let mut word = [0; LEAVING.len()];
+        self.claim.read(&mut word).is_ok_and(|length| word[..length] == *LEAVING)
     }
 
     /// Says that the device has been set back: what drivers before had lent it is given up.

@@ -1,19 +1,23 @@
 //! Joins the functions to the scheme protocol.
 
+mod slots;
+
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use libredox::Fd;
 use pci_types::ConfigRegionAccess;
 use pcid::bus::{self, Function};
-use pcid::client::SETTLED;
+use pcid::client::{LEAVING, SETTLED};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use scheme::command::{Failure, no_arguments};
-use scheme::{Daemon, Server, device};
+use scheme::events::Events;
+use scheme::{Daemon, Server, Turn, device};
 use syscall::Stat;
 use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
 use syscall::error::{
-    EACCES, EBADF, EBUSY, EINVAL, EISDIR, ENOENT, ENOTDIR, EOPNOTSUPP, Error, Result,
+    EACCES, EBADF, EBUSY, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, EOPNOTSUPP, Error, Result,
 };
 use syscall::flag::{
     EventFlags, MODE_CHR, MODE_DIR, MODE_FILE, O_ACCMODE, O_DIRECTORY, O_RDONLY as READ, O_STAT,
@@ -22,6 +26,7 @@ use syscall::schemev2::NewFdFlags;
 
 use crate::claim::Claim;
 use crate::window::{Place, Windows};
+use slots::Watched;
 
 /// Configuration space of a function.
 const CONFIG: usize = 4096;
@@ -37,7 +42,8 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
     for Place { segment, first, last, .. } in places {
         functions.extend(bus::scan(&windows, segment, first, last));
     }
-    let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
+    let mut server =
+        Server::nonblocking().map_err(|error| Failure::fatal("scheme socket", error))?;
     let kept = text.lines().find_map(|line| line.strip_prefix("KEPT ")).map(str::to_owned);
     let mut pci = Pci {
         windows,
@@ -46,11 +52,17 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
         retired: BTreeMap::new(),
         handles: BTreeMap::new(),
         next: ROOT + 1,
+        slots: Vec::new(),
+        news: Vec::new(),
     };
     pci.handles.insert(ROOT, Handle::Root);
+    pci.find_slots();
     server.register("pci", ROOT).map_err(|error| Failure::fatal("pci", error))?;
-    server.run(&mut pci).map_err(|error| Failure::fatal("serving", error))
+    pci.serve(&mut server).map_err(|error| Failure::fatal("serving", error))
 }
+
+/// How often to look at slots, if there are any: twice a second.
+const LOOK: Duration = Duration::from_millis(500);
 
 const ROOT: usize = 0;
 
@@ -82,11 +94,39 @@ struct Pci {
     retired: BTreeMap<String, Vec<Fd>>,
     handles: BTreeMap<usize, Handle>,
     next: usize,
+    /// Slots with devices that may be taken out.
+    slots: Vec<Watched>,
+    /// Claims whose drivers have to hear that the device is to be taken out.
+    news: Vec<usize>,
 }
 
-impl Daemon for Pci {}
+impl Daemon for Pci {
+    fn next_event(&mut self) -> Option<(usize, EventFlags)> {
+        self.news.pop().map(|claim| (claim, EventFlags::EVENT_READ))
+    }
+}
 
 impl Pci {
+    fn serve(&mut self, server: &mut Server) -> Result<()> {
+        let events = Events::new()?;
+        events.watch(server.descriptor(), 0)?;
+        loop {
+            if !self.slots.is_empty() {
+                events.limit(LOOK.as_millis() as usize)?;
+            }
+            events.wait()?;
+            loop {
+                match server.turn(self)? {
+                    Turn::Served => {}
+                    Turn::Idle => break,
+                    Turn::Closed => return Ok(()),
+                }
+            }
+            self.look_at_slots();
+            server.settle(self);
+        }
+    }
+
     fn handle(&self, id: usize) -> Result<&Handle> {
         self.handles.get(&id).ok_or(Error::new(EBADF))
     }
@@ -99,8 +139,8 @@ impl Pci {
     }
 
     fn find(&self, name: &str) -> Result<usize> {
-        let found = self.functions.iter().position(|function| function.name() == name);
-        found.ok_or(Error::new(ENOENT))
+        let is_it = |function: &Function| !function.is_gone && function.name() == name;
+        self.functions.iter().position(is_it).ok_or(Error::new(ENOENT))
     }
 
     fn open(&mut self, path: &str, flags: usize, uid: u32) -> Result<Handle> {
@@ -146,6 +186,9 @@ impl Pci {
         if self.claim_of(function).is_some() || self.is_kept(function) {
             return Err(Error::new(EBUSY));
         }
+        if function.is_gone || self.is_leaving(function) {
+            return Err(Error::new(ENODEV));
+        }
         Ok(Handle::Claim(Box::new(Claim::new(&self.windows, function, driver)?)))
     }
 
@@ -186,8 +229,11 @@ impl Pci {
     fn names(&self, id: usize) -> Result<Vec<(String, DirentKind)>> {
         match self.handle(id)? {
             Handle::Root => {
-                let names = self.functions.iter().map(Function::name);
-                Ok(names.map(|name| (name, DirentKind::Directory)).collect())
+                let there = self.functions.iter().filter(|function| !function.is_gone);
+                Ok(there
+                    .map(|function| function.name())
+                    .map(|name| (name, DirentKind::Directory))
+                    .collect())
             }
             Handle::Function(_) => {
                 Ok(FILES.map(|name| (name.to_owned(), DirentKind::Regular)).to_vec())
@@ -252,6 +298,12 @@ impl SchemeSync for Pci {
             Handle::Root | Handle::Function(_) => return Err(Error::new(EISDIR)),
             Handle::Info(index) => self.info(*index).into_bytes(),
             Handle::Config(index) => self.config(*index),
+            Handle::Claim(claim) if self.is_leaving(claim.function()) => {
+                // Wherever in the file writing has led.
+                let length = LEAVING.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&LEAVING[..length]);
+                return Ok(length);
+            }
             Handle::Unclaimed(_) | Handle::Claim(_) => return Err(Error::new(EBADF)),
         };
         let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
@@ -279,10 +331,13 @@ impl SchemeSync for Pci {
         Ok(buffer.len())
     }
 
-    /// A driver watches its claim to learn that this daemon is gone; nothing else ever happens
-    /// to it.
+    /// A driver watches its claim to learn that this daemon is gone, or that the device is to be
+    /// taken out.
     fn fevent(&mut self, id: usize, _wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
-        self.handle(id).map(|_| EventFlags::empty())
+        Ok(match self.handle(id)? {
+            Handle::Claim(claim) if self.is_leaving(claim.function()) => EventFlags::EVENT_READ,
+            _ => EventFlags::empty(),
+        })
     }
 
     fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {

@@ -11,3 +11,4 @@ pub mod client;
 pub mod info;
 #[cfg(target_os = "redox")]
 pub mod mapping;
+pub mod slot;

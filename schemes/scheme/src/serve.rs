@@ -48,7 +48,7 @@ pub trait Daemon: SchemeSync {
 pub enum Turn {
     /// There were requests; there may be more.
     Served,
-    /// There were none.
+    /// There are none any more: the next one is an event.
     Idle,
     /// The kernel has closed the socket.
     Closed,
@@ -109,13 +109,14 @@ impl Server {
             Err(Error { errno: EAGAIN }) => return Ok(Turn::Idle),
             Err(error) => return Err(error),
         }
+        let may_be_more = self.requests.len() == BATCH;
         let mut requests = std::mem::take(&mut self.requests);
         for request in requests.drain(..) {
             self.take(request, daemon);
         }
         self.requests = requests;
         self.settle(daemon);
-        Ok(Turn::Served)
+        Ok(if may_be_more { Turn::Served } else { Turn::Idle })
     }
 
     /// Answers waiting requests after the daemon made progress on its own, and posts events.

@@ -363,6 +363,48 @@ fn a_range_of_device_memory_ends_where_it_ends() {
 }
 
 #[test]
+fn memory_lent_to_a_device_is_nobody_elses() {
+    story(|user| {
+        let file = user.open("memory:dma/0x2000", O_RDWR).expect("root may");
+        let physical = user.read(file, 8).expect("it tells");
+        let physical = u64::from_ne_bytes(physical.try_into().expect("8 bytes")) as usize;
+        let map = |offset, flags| Map {
+            offset,
+            size: PAGE_SIZE,
+            flags: flags | MapFlags::MAP_SHARED,
+            address: 0,
+        };
+        let at = user.map(file, map(0, RW)).expect("its opener may");
+        user.store(at, b"a disk's block");
+        let executable = MapFlags::PROT_READ | MapFlags::PROT_EXEC;
+        assert_eq!(user.map(file, map(0, executable)), error(EACCES));
+        let other = user.fork(move |user| {
+            // Another driver, which is root as well and has learned the address.
+            user.close(file).expect("it is open");
+            user.unmap(at, PAGE_SIZE).expect("it is there");
+            let range = format!("memory:physical/{physical:#x}/0x1000");
+            for (path, offset) in [(&*range, 0), ("memory:physical", physical)] {
+                let theirs = user.open(path, O_RDWR).expect("root may ask");
+                assert_eq!(user.map(theirs, map(offset, RW)), error(EACCES), "{path}");
+            }
+            // Memory of its own is other memory, and holds nothing of what was there.
+            let own = user.open("memory:dma/0x2000", O_RDWR).expect("root may");
+            let place = user.read(own, 8).expect("it tells");
+            let place = u64::from_ne_bytes(place.try_into().expect("8 bytes")) as usize;
+            assert!(place.abs_diff(physical) >= 0x2000, "{place:#x} {physical:#x}");
+            let ids = user.allocate(PAGE_SIZE);
+            user.store(ids, &[1000_u32; 4].map(u32::to_ne_bytes).concat());
+            user.call(abi::number::SETIDS, [ids]).expect("root may");
+            for path in ["memory:dma/0x1000", "memory:physical", &*range] {
+                assert_eq!(user.open(path, O_RDWR), error(EACCES), "{path}");
+            }
+        });
+        assert_eq!(user.wait_for(other), Ended::Exited(0));
+        assert_eq!(user.load(at, 14), b"a disk's block");
+    });
+}
+
+#[test]
 fn pages_that_are_given_up_are_zero_again_and_their_frames_free() {
     use abi::number::DISCARD;
     story_on_any(|user| {

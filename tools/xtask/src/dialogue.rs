@@ -107,6 +107,11 @@ impl Dialogue {
         self.expect(wanted)
     }
 
+    /// Asks for a device to be taken out: presses the button of its slot.
+    pub(crate) fn unplug(&mut self, device: &str) -> Result<()> {
+        self.guest.qmp()?.unplug(device)
+    }
+
     /// Keeps a picture of the screen.
     pub(crate) fn picture(&mut self, file: &Path) -> Result<()> {
         self.guest.qmp()?.screendump(file)

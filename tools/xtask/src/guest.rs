@@ -73,7 +73,8 @@ impl Guest {
         let complaints = machine.logs.join(format!("{name}.qemu.txt"));
         let store = store::image(machine, name)?;
         let has_screen = machine.display == Display::Hidden;
-        let control = has_screen.then(|| machine.logs.join(format!("{name}.qmp")));
+        let has_control = has_screen || machine.has_control;
+        let control = has_control.then(|| machine.logs.join(format!("{name}.qmp")));
         let machine = &Machine { control: control.clone(), ..machine.clone() };
         let mut command = die_with_us(machine.command(Serial::Pipe, store.as_deref()));
         // Only here does QEMU tell a triple fault from any other reset.
@@ -129,7 +130,7 @@ impl Guest {
 
     /// QEMU's control line.
     pub(crate) fn qmp(&mut self) -> Result<&mut Qmp> {
-        let socket = self.control.as_ref().context("the machine has no screen")?;
+        let socket = self.control.as_ref().context("the machine has no control line")?;
         match &mut self.qmp {
             Some(qmp) => Ok(qmp),
             none => Ok(none.insert(Qmp::connect(socket)?)),

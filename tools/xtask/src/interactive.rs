@@ -3,10 +3,10 @@
 use crate::firmware;
 use crate::guest::{EXIT_OK, Ending, die_with_us};
 use crate::machine::{Display, Machine, Serial};
-use crate::store;
+use crate::{store, window};
 use anyhow::{Context as _, Result};
 use std::io::IsTerminal as _;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// The machine, booted by firmware from its disk where that is possible.
 fn with_firmware(machine: &Machine) -> Result<Machine> {
@@ -26,30 +26,6 @@ fn with_firmware(machine: &Machine) -> Result<Machine> {
     Ok(machine)
 }
 
-/// Whether a person at this display gets a window. `NOGRAPHIC=1` says no.
-fn wants_window() -> bool {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_off = std::env::var("NOGRAPHIC").is_ok_and(|value| value == "1");
-    if is_off || !(is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")) {
-        return false;
-    }
-    if !can_open_windows() {
-        eprintln!("This QEMU opens no windows (Debian: install qemu-system-gui).");
-        return false;
-    }
-    true
-}
-
-/// Whether QEMU was built, or installed, with a window.
-fn can_open_windows() -> bool {
-    let program = Machine::default().program;
-    let help = Command::new(program).args(["-display", "help"]).output();
-    let Ok(help) = help else { return false };
-    String::from_utf8_lossy(&help.stdout)
-        .lines()
-        .any(|line| matches!(line, "gtk" | "sdl" | "cocoa"))
-}
-
 /// Boots and stays until the guest shuts down or the person quits.
 pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     std::fs::create_dir_all(&machine.logs)?;
@@ -58,7 +34,7 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
         eprintln!("Lifeboat on this terminal; Ctrl-A X quits, Ctrl-A C is QEMU's monitor.");
     }
     let mut machine = with_firmware(machine)?;
-    if wants_window() {
+    if window::is_wanted() {
         machine.display = Display::Window;
     }
     let machine = &machine;
@@ -70,6 +46,9 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
         // QEMU ends the same way when the person quits it.
         Ending::Code(EXIT_OK) | Ending::Reset => Ok(ExitCode::SUCCESS),
         ending => {
+            if machine.display == Display::Window {
+                eprintln!("\nIf that was the window's fault: NOGRAPHIC=1 does without.");
+            }
             eprintln!("\nlifeboat: {ending}; the console is kept in {}", log.display());
             Ok(ExitCode::FAILURE)
         }

@@ -108,6 +108,8 @@ pub(crate) struct Machine {
     pub(crate) has_exit_device: bool,
     /// The screen.
     pub(crate) display: Display,
+    /// Whether QEMU is to listen for commands although there is no screen.
+    pub(crate) has_control: bool,
     /// Where QEMU listens for commands, if it does.
     pub(crate) control: Option<PathBuf>,
     /// A fresh disk for the emergency store, made in the folder for logs.
@@ -138,6 +140,7 @@ impl Default for Machine {
             image: "build/disk.img".into(),
             has_exit_device: true,
             display: Display::None,
+            has_control: false,
             control: None,
             has_store: false,
             store: StoreDisk::default(),

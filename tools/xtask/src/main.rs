@@ -21,6 +21,7 @@ mod run;
 mod store;
 mod stories;
 mod story;
+mod window;
 
 use command_line::{Request, Task};
 use std::process::ExitCode;

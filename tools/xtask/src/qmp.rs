@@ -1,4 +1,4 @@
-//! QEMU's own control line (QMP): pictures of the screen, and keys of the keyboard.
+//! QEMU's own control line (QMP): pictures of the screen, keys of the keyboard, devices that go.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -52,6 +52,11 @@ impl Qmp {
     /// Sends every CPU a non-maskable interrupt.
     pub(crate) fn interrupt(&mut self) -> Result<()> {
         self.execute("inject-nmi", json!({})).map(|_| ())
+    }
+
+    /// Asks the guest to let go of a device, which then is gone.
+    pub(crate) fn unplug(&mut self, device: &str) -> Result<()> {
+        self.execute("device_del", json!({ "id": device })).map(|_| ())
     }
 
     fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {

@@ -70,6 +70,7 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
             let stops = story.steps.iter().any(|step| matches!(step, Step::Interrupt(_)));
             machine.has_exit_device = !stops;
         }
+        machine.has_control = story.steps.iter().any(|step| matches!(step, Step::Unplug(_)));
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);
@@ -149,6 +150,7 @@ fn take(
         Step::Press(keys) => talk.press(&keys.iter().map(String::as_str).collect::<Vec<_>>())?,
         Step::Shows(wanted) => talk.watch(wanted)?,
         Step::Interrupt(wanted) => talk.interrupt(wanted)?,
+        Step::Unplug(device) => talk.unplug(device)?,
         Step::Picture(file) => talk.picture(&machine.logs.join(file))?,
         Step::Ends(wanted) => {
             let ending = talk.ending()?;

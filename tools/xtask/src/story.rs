@@ -69,6 +69,8 @@ pub(crate) enum Step {
     EspRemove(String),
     /// Between two machines: write a text to a file there.
     EspWrite(String, String),
+    /// Ask for a device of QEMU's to be taken out.
+    Unplug(String),
     /// Make the kernel panic, and wait until the console shows this.
     Interrupt(Regex),
     /// Pull the plug.
@@ -255,6 +257,7 @@ struct FileStep {
     shows: Option<String>,
     picture: Option<String>,
     nmi: Option<String>,
+    unplug: Option<String>,
     esp_remove: Option<String>,
     esp_write: Option<String>,
     disk_holds: Option<Wanted>,
@@ -348,7 +351,7 @@ impl FileStep {
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
                  `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`, \
-                 `esp_remove`, `esp_write`, `disk_*`"
+                 `unplug`, `esp_remove`, `esp_write`, `disk_*`"
             ),
         }
     }
@@ -363,6 +366,7 @@ impl FileStep {
             self.picture.clone().map(Step::Picture),
             self.esp_remove.clone().map(Step::EspRemove),
             self.esp_write.as_deref().map(esp_write).transpose()?,
+            self.unplug.clone().map(Step::Unplug),
             self.nmi.as_deref().map(pattern).transpose()?.map(Step::Interrupt),
         ];
         let mut steps = steps.into_iter().flatten();

@@ -29,6 +29,7 @@ mod library;
 mod memory;
 mod pipes;
 mod processes;
+mod rates;
 mod raw_disk;
 mod ring;
 mod sample;
@@ -64,6 +65,8 @@ Groups:
   signals    signals to oneself
   trace      stops of a traced thread, its registers and memory
   raw_disk   a partition of disk:, disk:0p2, which stays as it is
+  rates      256 MiB written and read, by file: and by disk:, in MiB/s
+  names      10,000 names in a directory on the disk: seconds
   library    std's threads, locks and memory
 
 Options:
@@ -85,7 +88,7 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 15] = [
+const GROUPS: [(&str, Group); 17] = [
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
@@ -101,6 +104,8 @@ const GROUPS: [(&str, Group); 15] = [
     ("library", library::run),
     ("trace", trace::run),
     ("raw_disk", raw_disk::run),
+    ("rates", rates::run),
+    ("names", rates::names),
 ];
 
 fn main() -> ExitCode {

@@ -30,10 +30,13 @@ pub(crate) struct Request {
 pub(crate) fn build(request: &Request) -> anyhow::Result<()> {
     let manifests: Vec<Manifest> =
         request.manifests.iter().map(|file| Manifest::read(file)).collect::<anyhow::Result<_>>()?;
-    let mut disks = manifests.iter().filter_map(|m| m.sections.disk.as_ref().map(|disk| (m, disk)));
-    let Some((manifest, disk)) = disks.next() else { bail!("no manifest has a [disk] section") };
+    let disks = manifests.iter().filter_map(|m| m.sections.disk.as_ref().map(|disk| (m, disk)));
+    let mut disks = disks.filter(|(_, disk)| disk.get_ref().has_sizes());
+    let Some((manifest, disk)) = disks.next() else {
+        bail!("no manifest has a [disk] section with sizes")
+    };
     if let Some((second, at)) = disks.next() {
-        return Err(second.mistake(at, "a second [disk] section").into());
+        return Err(second.mistake(at, "a second [disk] section with sizes").into());
     }
     let layout = Layout::new(disk.get_ref()).map_err(|error| manifest.mistake(disk, error))?;
     let unfinished = request.output.with_extension("unfinished");
@@ -94,5 +97,5 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 /// The sizes of root, store and EFI partition, as the manifest has them.
 fn sizes(disk: &Disk) -> Result<[u64; 3], String> {
     let of = |text: &Option<String>| text.as_deref().map_or(Ok(0), size);
-    Ok([size(&disk.root)?, of(&disk.store)?, of(&disk.efi)?])
+    Ok([of(&disk.root)?, of(&disk.store)?, of(&disk.efi)?])
 }

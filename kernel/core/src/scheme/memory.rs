@@ -47,6 +47,14 @@ impl Ranges {
     fn get(&self, number: usize) -> Option<Range> {
         self.open.get(number.checked_sub(RANGES)?).copied()
     }
+
+    /// The frames that open files own: what devices may reach.
+    pub fn dma_frames(&self) -> impl Iterator<Item = Frame> {
+        self.open.iter().flat_map(|(_, range)| match *range {
+            Range::Dma { first, count } => (first.0..first.0 + count).map(Frame),
+            Range::Device { .. } => (0..0).map(Frame),
+        })
+    }
 }
 
 pub(super) struct Memory;

@@ -30,11 +30,12 @@ pub(super) const CHECKS: &[Check] = &[
     ("file_many_names_in_a_directory", || at_home(many_names)),
 ];
 
-/// Where the disk is mounted.
+/// Where the disk is mounted, and what is there only with a disk.
 const HOME: &str = "/home";
+const ON_DISK: &str = "/scheme/file/home";
 
 fn at_home(check: fn() -> Checked) -> Checked {
-    if !Path::new(HOME).is_dir() {
+    if !Path::new(ON_DISK).is_dir() {
         return Ok(());
     }
     ram::at(HOME, check)

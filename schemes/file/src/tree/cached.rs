@@ -80,10 +80,13 @@ impl<D: Disk> Tree<'_, '_, D> {
         cache.record_to_change(key).unwrap_or_default()
     }
 
-    /// Gives the transaction what was changed in a node and its records. Forgets the node when
-    /// RedoxFS is going to change it.
+    /// Gives the transaction what was changed in a node and its records, and forgets the node,
+    /// because RedoxFS is going to change it. The time of a directory's last change is left for the
+    /// end of the transaction.
     pub(super) fn write_out(&mut self, id: u32) -> Result<()> {
-        self.write_out_one(id)?;
+        if self.state.cache.is_changed(id) {
+            self.write_out_one(id)?;
+        }
         self.state.cache.forget_node(id);
         Ok(())
     }

@@ -5,6 +5,9 @@
 //! is mounted where, opens the target itself. One that begins with `/scheme/file/` or `file:`
 //! stays.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use redoxfs::{Disk, Node, TreeData};
 use syscall::error::{EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EXDEV, Error, Result};
 
@@ -56,68 +59,62 @@ impl<D: Disk> Tree<'_, '_, D> {
             true => (Vec::new(), ROOT, String::new()),
             false => (open.above.clone(), open.node, open.path.clone()),
         };
-        let mut left: Vec<String> = names(path).collect();
+        let mut left = Cow::Borrowed(path);
+        let mut begin = 0;
         let mut wants_directory = path.ends_with('/') || path.ends_with("/.");
         let mut links = 0;
-        while let Some(name) = left.pop() {
+        while let Some(range) = next_name(&left, begin) {
             let directory = self.node(at)?;
             if !directory.data().is_dir() {
                 return Err(Error::new(ENOTDIR));
             }
             allow(directory.data(), caller, SEARCH)?;
+            begin = range.end;
+            let name = &left[range];
             if name == ".." {
                 at = above.pop().unwrap_or(ROOT);
                 shown.truncate(shown.rfind('/').unwrap_or(0));
                 continue;
             }
-            let ends = left.is_empty();
-            let place = Place { parent: at, name: name.clone() };
-            let id = match self.lookup(at, &name) {
-                Ok(id) => id,
-                Err(Error { errno: ENOENT }) if ends => {
-                    above.push(at);
-                    let path = join(&shown, &name);
-                    return Ok(Found {
-                        place: Some(place),
-                        node: None,
-                        wants_directory,
-                        above,
-                        path,
-                    });
-                }
+            let ends = next_name(&left, begin).is_none();
+            let id = match self.lookup(at, name) {
+                Ok(id) => Some(id),
+                Err(Error { errno: ENOENT }) if ends => None,
                 Err(error) => return Err(error),
             };
-            let node = self.node(id)?;
-            let data = node.data();
-            if data.is_symlink() && (!ends || wants_directory || last == Last::Follow) {
-                links += 1;
-                if links > LINKS_MAX {
-                    return Err(Error::new(ELOOP));
+            if let Some(id) = id {
+                let node = self.node(id)?;
+                let data = node.data();
+                if data.is_symlink() && (!ends || wants_directory || last == Last::Follow) {
+                    links += 1;
+                    if links > LINKS_MAX {
+                        return Err(Error::new(ELOOP));
+                    }
+                    let target = self.target(&node)?;
+                    let target = inside(&target, &self.state.scheme)?;
+                    if target.starts_with('/') {
+                        (at, above, shown) = (ROOT, Vec::new(), String::new());
+                    }
+                    wants_directory |= ends && target.ends_with('/');
+                    left = Cow::Owned(format!("{target}/{}", &left[begin..]));
+                    begin = 0;
+                    continue;
                 }
-                let target = self.target(&node)?;
-                let target = inside(&target, &self.state.scheme)?;
-                if target.starts_with('/') {
-                    (at, above, shown) = (ROOT, Vec::new(), String::new());
+                if (!ends || wants_directory) && !data.is_dir() {
+                    return Err(Error::new(ENOTDIR));
                 }
-                wants_directory |= ends && target.ends_with('/');
-                left.extend(names(target));
-                continue;
-            }
-            if (!ends || wants_directory) && !data.is_dir() {
-                return Err(Error::new(ENOTDIR));
             }
             above.push(at);
-            shown = join(&shown, &name);
+            append(&mut shown, name);
             if ends {
-                let node = Some(node.id());
-                let path = shown;
-                return Ok(Found { place: Some(place), node, wants_directory, above, path });
+                let place = Some(Place { parent: at, name: name.to_owned() });
+                return Ok(Found { place, node: id, wants_directory, above, path: shown });
             }
             // A name that leads back up is the work of somebody else.
-            if above.contains(&node.id()) {
+            let Some(id) = id.filter(|id| !above.contains(id)) else {
                 return Err(Error::new(EIO));
-            }
-            at = node.id();
+            };
+            at = id;
         }
         if !self.node(at)?.data().is_dir() {
             return Err(Error::new(ENOTDIR));
@@ -135,14 +132,25 @@ impl<D: Disk> Tree<'_, '_, D> {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+/// Goes one name down in a path.
+fn append(path: &mut String, name: &str) {
+    if !path.is_empty() {
+        path.push('/');
+    }
+    path.push_str(name);
 }
 
-/// The names of a path, last first.
-fn names(path: &str) -> impl Iterator<Item = String> {
-    let names = path.rsplit('/').filter(|name| !name.is_empty() && *name != ".");
-    names.map(str::to_owned)
+/// Where in a path the first name is that begins at `from` or behind. `.` is none.
+fn next_name(path: &str, from: usize) -> Option<Range<usize>> {
+    let mut begin = from;
+    for part in path[from..].split('/') {
+        let end = begin + part.len();
+        if !matches!(part, "" | ".") {
+            return Some(begin..end);
+        }
+        begin = end + 1;
+    }
+    None
 }
 
 /// Where a link leads, if that is inside: relative, or beginning with a slash.

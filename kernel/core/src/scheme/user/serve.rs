@@ -30,7 +30,11 @@ impl<M: Machine> Kernel<M> {
                     are_more = more;
                 }
                 Err(stop) if done == 0 => return Err(stop),
-                Err(_) => break,
+                Err(_) => {
+                    // The daemon need not look again before it hears of more.
+                    self.raise_socket(scheme);
+                    break;
+                }
             }
         }
         match done {
