@@ -137,7 +137,7 @@ pub(crate) fn mixed(fore: u32, back: u32, coverage: u8) -> u32 {
     let coverage = u32::from(coverage);
     let part = |shift: u32| {
         let (fore, back) = (fore >> shift & 0xFF, back >> shift & 0xFF);
-        (fore * coverage + back * (255 - coverage)) / 255 << shift
+        ((fore * coverage + back * (255 - coverage)) / 255) << shift
     };
     part(16) | part(8) | part(0)
 }

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_not_read_as_text() {
-        let pixels: Vec<u32> = (0..9 * 20).map(|at| at * 0x01_0305 & 0xFF_FFFF).collect();
+        let pixels: Vec<u32> = (0..9 * 20).map(|at| (at * 0x01_0305) & 0xFF_FFFF).collect();
         assert_eq!(text(&pixels, 9, 20, LARGE), "\u{FFFD}\n");
     }
 }

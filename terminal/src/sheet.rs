@@ -108,6 +108,6 @@ mod tests {
     fn a_screen_too_small_for_text_shows_none() {
         let mut picture = Picture::new(3, 3);
         let mode = picture.mode;
-        write!(Sheet::new(&mut picture, mode, Cell::plain(' ')), "text\n").unwrap();
+        writeln!(Sheet::new(&mut picture, mode, Cell::plain(' ')), "text").unwrap();
     }
 }

@@ -34,13 +34,16 @@ pub struct Display {
     pub(crate) readable: QueueId,
 }
 
+/// A letter of the picker, where it has been drawn.
+type Shown = Option<(u8, Style)>;
+
 struct Screen {
     memory: ScreenMemory,
     text: Painter,
     vt: Vt,
     picker: Painter,
     /// What of the picker is on the screen.
-    shown: Box<[[Option<(u8, Style)>; COLUMNS]; ROWS]>,
+    shown: Box<[[Shown; COLUMNS]; ROWS]>,
 }
 
 /// Pixels by way of the machine.

@@ -162,10 +162,10 @@ impl Disks {
     fn pass_time(&mut self, deadline: Option<Instant>) -> Result<bool> {
         let now = Instant::now();
         for (index, driver) in self.drivers.iter_mut().enumerate() {
-            if driver.start(now) {
-                if let Some(descriptor) = driver.descriptor() {
-                    self.events.watch(descriptor, DRIVERS + index)?;
-                }
+            if driver.start(now)
+                && let Some(descriptor) = driver.descriptor()
+            {
+                self.events.watch(descriptor, DRIVERS + index)?;
             }
         }
         self.look_after(now);

@@ -69,8 +69,7 @@ impl Unix {
         let (listener, name) = self.sockets.find(to)?;
         let far = Fd::open("/scheme/pipe/pair", O_RDWR | O_CLOEXEC, 0)?;
         let near = Fd::new(far.dup(b"peer")?);
-        let mut name = name.to_vec();
-        far.call_wo(&mut name, syscall::CallFlags::empty(), &[SET_NAME])?;
+        far.call_wo(name, syscall::CallFlags::empty(), &[SET_NAME])?;
         self.sockets.connect(listener, far);
         Ok(self.give(near))
     }

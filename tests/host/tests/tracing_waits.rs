@@ -46,7 +46,7 @@ fn waiter(user: &mut User, reason: Reason) -> Option<Waiter> {
             user.fork(move |user| {
                 user.close(writer).expect("it was open");
                 user.read(gate, 1).expect("it comes");
-                while user.read(reader, PAGE_SIZE).expect("it can be read") != [] {}
+                while !user.read(reader, PAGE_SIZE).expect("it can be read").is_empty() {}
             });
             Waiter::new(pid, move |user| {
                 user.close(writer).expect("it was open");

@@ -98,7 +98,7 @@ fn functions<'data>(
             Some(Function { start, size, name })
         })
         .collect();
-    functions.sort_by(|a, b| (a.start, a.size).cmp(&(b.start, b.size)));
+    functions.sort_by_key(|function| (function.start, function.size));
     // Assembly does not say how long its functions are: such a one reaches to the next.
     for place in 0..functions.len() {
         if functions[place].size == 0 {

@@ -286,9 +286,9 @@ impl<M: Machine> Kernel<M> {
             // The console is a terminal in raw mode: it wants both halves of a line end.
             for part in bytes[..piece.count].split_inclusive(|byte| *byte == b'\n') {
                 let text = part.strip_suffix(b"\n").unwrap_or(part);
-                self.to_console(None, text);
+                self.write_console(None, text);
                 if text.len() < part.len() {
-                    self.to_console(None, b"\r\n");
+                    self.write_console(None, b"\r\n");
                 }
             }
             position = piece.next;

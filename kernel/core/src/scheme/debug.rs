@@ -87,7 +87,7 @@ impl<M: Machine> Scheme<M> for Debug {
             k.copy_in(caller.space, part, &mut bytes[..part.length])?;
             let taken = match number {
                 SECOND => k.machine.second_write(&bytes[..part.length]),
-                _ => k.to_console(Some(caller.process), &bytes[..part.length]),
+                _ => k.write_console(Some(caller.process), &bytes[..part.length]),
             };
             done += taken;
             if taken < part.length {

@@ -160,7 +160,7 @@ fn read_said<M: Machine>(
 
 impl<M: Machine> Kernel<M> {
     /// Writes to the console: its serial line, and the screen. Returns how many bytes the line took.
-    pub(crate) fn to_console(&mut self, writer: Option<ProcessId>, bytes: &[u8]) -> usize {
+    pub(crate) fn write_console(&mut self, writer: Option<ProcessId>, bytes: &[u8]) -> usize {
         let taken = self.machine.console_write(bytes);
         let is_said = self.display.write(&mut self.machine, writer, &bytes[..taken]);
         // Under the picker nobody runs; whoever waits is woken after it.

@@ -47,6 +47,7 @@ pub(super) fn close<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
 }
 
 /// `fd, buffer, length`
+#[inline(always)]
 pub(super) fn read<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, ..] = a;
     read_into(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET)

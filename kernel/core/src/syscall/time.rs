@@ -62,12 +62,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The moment a call's timeout ends, counted from its first run.
+    #[inline(always)]
     pub(super) fn deadline(&self, task: TaskId, timeout: u64) -> u64 {
         let begun = self.tasks[task.0].unfinished.deadline;
         begun.unwrap_or_else(|| self.now().saturating_add(timeout))
     }
 
     /// Parks a call until its deadline, if `wait` does not end before.
+    #[inline(always)]
     pub(super) fn park_until(
         &mut self,
         task: TaskId,

@@ -148,10 +148,11 @@ pub(crate) fn route(line: u8, to: Option<u32>) {
     const EVERYBODY: u32 = 0xFF;
     let all = ALL.lock();
     let target = to.unwrap_or(EVERYBODY);
-    if line < LINES && target <= EVERYBODY {
-        if let Some((controller, register)) = all.route(all.wiring(line).0) {
-            controller.write(register + 1, target << 24);
-        }
+    if line < LINES
+        && target <= EVERYBODY
+        && let Some((controller, register)) = all.route(all.wiring(line).0)
+    {
+        controller.write(register + 1, target << 24);
     }
 }
 

@@ -101,7 +101,8 @@ fn sparse() -> Checked {
     const FAR: u64 = 5 << 30;
     let room = room("sparse")?;
     let path = room.join("file");
-    let file = ok("create", OpenOptions::new().read(true).write(true).create(true).open(&path))?;
+    let mut options = OpenOptions::new();
+    let file = ok("create", options.read(true).write(true).create_new(true).open(&path))?;
     ok("write", file.write_all_at(b"far", FAR))?;
     ok("sync", file.sync_all())?;
     let stat = ok("stat", file.metadata())?;
@@ -145,7 +146,7 @@ fn others() -> Checked {
     ok("give away", chown(&own, Some(0), Some(0)))?;
     fails(
         "mode of nobody's",
-        fs::set_permissions(room.join("none"), Permissions::from_mode(0)),
+        fs::set_permissions(room.join("none"), Permissions::from_mode(0o000)),
         2,
     )?;
     leave(room)

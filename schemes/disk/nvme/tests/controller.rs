@@ -125,7 +125,7 @@ impl State {
             Mood::WrongHead if is_io => head = 500,
             _ => {}
         }
-        let (index, phase) = (queue.told % queue.size, queue.told / queue.size % 2 ^ 1);
+        let (index, phase) = (queue.told % queue.size, (queue.told / queue.size % 2) ^ 1);
         queue.told += 1;
         let place = at(queue.completions + u64::from(index) * 16, 16);
         place.store(0, result);
