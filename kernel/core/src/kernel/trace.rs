@@ -113,6 +113,7 @@ impl<M: Machine> Kernel<M> {
                 self.forget_tracing(task);
             } else {
                 // It comes by to have its registers looked at.
+                self.tasks[task.0].has_leftovers = true;
                 self.demand_attention(task);
             }
             if session.is_deadly {
@@ -223,6 +224,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Stops a thread that comes by, if it is to stop. Returns whether it did.
     pub(crate) fn halt(&mut self, task: TaskId) -> bool {
+        if core::mem::take(&mut self.tasks[task.0].has_leftovers) {
+            self.forget_tracing(task);
+            self.tasks[task.0].is_marked = self.tasks[task.0].session.is_some();
+        }
         let thread = &self.tasks[task.0];
         let of_process = self.processes[thread.process.0].signals.pending.mask();
         if (thread.signals.pending.mask() | of_process) & bit(SIGKILL) != 0 {
@@ -232,9 +237,6 @@ impl<M: Machine> Kernel<M> {
             let is_held = thread.is_held;
             if is_held {
                 self.put_aside(task);
-            } else {
-                // Its session ended while another CPU ran it.
-                self.forget_tracing(task);
             }
             return is_held;
         };
@@ -399,10 +401,12 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether an exception is the tracer's business. If so the thread stops for it.
     pub(crate) fn take_exception(&mut self, task: TaskId, exception: Exception) -> bool {
+        let is_planted = matches!(exception, Exception::Step | Exception::Watch(_));
+        if is_planted && self.tasks[task.0].has_leftovers {
+            return true;
+        }
         if self.session_of(task).is_none() {
-            // What is left of a session that has just ended goes when the thread comes by.
-            let is_left = matches!(exception, Exception::Step | Exception::Watch(_));
-            return is_left && self.tasks[task.0].is_marked;
+            return false;
         }
         let context = self.tasks[task.0].context();
         let at = context.instruction_pointer();

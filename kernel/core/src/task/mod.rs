@@ -101,6 +101,9 @@ pub struct Task<M: Machine> {
     pub is_held: bool,
     /// Its registers may carry what a tracer has put there.
     pub is_marked: bool,
+    /// What is there is of a session that has ended while the thread ran. It goes when the thread
+    /// comes by, whoever traces it by then.
+    pub has_leftovers: bool,
     /// No other thread has ever had this number.
     pub serial: u64,
     /// The timer that ends its wait.
@@ -128,6 +131,7 @@ impl<M: Machine> Task<M> {
             session: None,
             is_held: false,
             is_marked: false,
+            has_leftovers: false,
             serial: 0,
             timer: None,
             links: wait::Links::default(),
