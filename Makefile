@@ -16,7 +16,7 @@ DISK    ?=#      for exec and gdb: a disk image to attach (qemu has build/qemu.d
 BUS     ?=#      what disks hang on: virtio (the default), nvme or ahci
 KVM     ?=#      1: hardware virtualisation instead of emulation
 RELEASE ?=#      1: the kernel without its debug checks
-STORE   ?=#      1: a disk for the emergency store
+STORE   ?=#      1: a disk for the emergency store (qemu has one; 0: none)
 NOGRAPHIC ?=#    1: qemu and oom-demo open no window, whatever display is there
 APPEND  ?=#      more kernel command line
 GDBSERVER ?=#    TCP port for GDB: `gdbserver serial CMD` in the guest answers there
@@ -90,7 +90,7 @@ qemu: kernel image disk
 	@[ -e $(QEMU_DISK) ] || cp --sparse=always $(DISK_IMAGE) $(QEMU_DISK)
 	@$(setup_env); cargo run --quiet --package initfs-image -- boot \
 		$(addprefix --boot ,$(BOOT_FILES)) $(QEMU_DISK)
-	@$(XTASK) qemu $(MACHINE) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
+	@$(XTASK) qemu $(MACHINE) $(if $(strip $(STORE)),,--store) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
 
 exec: # Run one command line and end with its status: make exec CMD='ls sys:'
 exec: run-command
