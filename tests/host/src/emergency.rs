@@ -66,3 +66,31 @@ pub fn status_number(user: &mut User, key: &str) -> u64 {
 pub fn sacrificed() -> Ended {
     Ended::Signalled(abi::wait::ENDED_BY_EMERGENCY)
 }
+
+/// How the keepers of `documents` documents ended, of `pages` pages each, that check them when `act`
+/// is over.
+pub fn fates(
+    user: &mut User,
+    documents: usize,
+    pages: usize,
+    act: impl FnOnce(&mut User),
+) -> Vec<Ended> {
+    let (reader, writer) = user.pipe();
+    let keepers: Vec<usize> = (0..documents)
+        .map(|number| {
+            let child = user.fork(move |user| {
+                user.close(writer).expect("it is open");
+                lead(user);
+                let at = write_document(user, number, pages);
+                assert_eq!(user.read(reader, 1).as_deref(), Ok(&[][..]), "the pipe is closed");
+                check_document(user, number, at, pages);
+            });
+            until_waiting(user, child, "readable");
+            child
+        })
+        .collect();
+    act(user);
+    user.close(writer).expect("it is open");
+    user.close(reader).expect("it is open");
+    keepers.into_iter().map(|keeper| user.wait_for(keeper)).collect()
+}

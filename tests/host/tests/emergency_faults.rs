@@ -15,31 +15,14 @@ fn machine(disk: &Disk) -> System {
     machine.option("emergency.auto=fastest-growing,5s")
 }
 
-/// How the documents' keepers ended, after a leak was ended by the policy.
-fn fates(user: &mut User) -> Vec<Ended> {
-    let (reader, writer) = user.pipe();
-    let keepers: Vec<usize> = (0..DOCUMENTS)
-        .map(|number| {
-            let child = user.fork(move |user| {
-                user.close(writer).expect("it is open");
-                lead(user);
-                let at = write_document(user, number, PAGES);
-                assert_eq!(user.read(reader, 1).as_deref(), Ok(&[][..]), "the pipe is closed");
-                check_document(user, number, at, PAGES);
-            });
-            until_waiting(user, child, "readable");
-            child
-        })
-        .collect();
+/// Takes all memory until that costs it its life.
+fn fill(user: &mut User) {
     let leak = leak(user);
     assert_eq!(user.wait_for(leak), sacrificed());
-    user.close(writer).expect("it is open");
-    user.close(reader).expect("it is open");
-    keepers.into_iter().map(|keeper| user.wait_for(keeper)).collect()
 }
 
 fn all_are_whole(user: &mut User) {
-    assert_eq!(fates(user), vec![Ended::Exited(0); DOCUMENTS]);
+    assert_eq!(fates(user, DOCUMENTS, PAGES, fill), vec![Ended::Exited(0); DOCUMENTS]);
 }
 
 #[test]
@@ -104,7 +87,7 @@ fn bits_that_flip_on_the_disk_are_found_and_only_their_owners_end() {
         let (sender, ends) = std::sync::mpsc::channel();
         machine(&disk).option("emergency.restore=disk").run(move |user| {
             // Every keeper checks its own bytes: one that goes on wrong would fail the story.
-            let ended = fates(user);
+            let ended = fates(user, DOCUMENTS, PAGES, fill);
             let killed = ended.iter().filter(|end| **end == sacrificed()).count();
             let whole = ended.iter().filter(|end| **end == Ended::Exited(0)).count();
             assert_eq!(killed + whole, DOCUMENTS);

@@ -208,31 +208,9 @@ fn a_second_emergency_while_pages_are_away_calls_them_back_first() {
     }
 }
 
-/// How the keepers of documents ended that check them after an emergency.
-fn fates(user: &mut User) -> Vec<Ended> {
-    let (reader, writer) = user.pipe();
-    let keepers: Vec<usize> = (0..DOCUMENTS)
-        .map(|number| {
-            let child = user.fork(move |user| {
-                user.close(writer).expect("it is open");
-                lead(user);
-                let at = write_document(user, number, PAGES);
-                assert_eq!(user.read(reader, 1).as_deref(), Ok(&[][..]), "the pipe is closed");
-                check_document(user, number, at, PAGES);
-            });
-            until_waiting(user, child, "readable");
-            child
-        })
-        .collect();
-    emergency(user);
-    user.close(writer).expect("it is open");
-    user.close(reader).expect("it is open");
-    keepers.into_iter().map(|keeper| user.wait_for(keeper)).collect()
-}
-
 /// Everybody checks its own bytes: one that goes on with a wrong one would end otherwise.
 fn casualties(user: &mut User) -> usize {
-    let ended = fates(user);
+    let ended = fates(user, DOCUMENTS, PAGES, emergency);
     until_home(user);
     let killed = ended.iter().filter(|end| **end == sacrificed()).count();
     let whole = ended.iter().filter(|end| **end == Ended::Exited(0)).count();
