@@ -46,7 +46,7 @@ Examples:
   emerg log
 
 On the boot command line, among others (see /share/doc/emergency.md):
-  emergency.restore=lazy  after an emergency pages come back when they are touched
+  emergency.restore=lazy      pages come back when they are touched
   emergency.auto=largest,30s  what ends when nobody answers
 
 Files:
