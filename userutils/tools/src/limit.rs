@@ -22,7 +22,7 @@ Options:
   -j SIZE     how much they may have together
   -s NAMES    the schemes that it may open, with commas: no others
   -x NAMES    the schemes that it may not open
-  -p PID      not a new program but this one; without the others: show its limits
+  -p PID      not a new program but this one; alone: show its limits
   -h, --help  print this text
   --version   print the version
 
