@@ -136,13 +136,13 @@ class Tasks(Command):
 
 
 class Schemes(Command):
-    """lifeboat-schemes: the names of the first namespace and who serves them."""
+    """lifeboat-schemes: the schemes' names and who serves them."""
 
     name = "lifeboat-schemes"
 
     def invoke(self, argument, from_tty):
-        _, namespace = next(things(kernel()["namespaces"]))
-        names = [(text(name), variant(root)) for name, root in pairs(namespace["schemes"])]
+        schemes = kernel()["namespace"]["schemes"]
+        names = [(text(name), variant(root)) for name, root in pairs(schemes)]
         for name, root in sorted(names):
             print(f"{name:<12} {root.lower()}")
 
