@@ -11,7 +11,7 @@ mod script;
 use crate::LIFEBOAT_FAILED;
 use crate::exec::{self, Outcome};
 use crate::machine::Machine;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -73,7 +73,7 @@ impl Job {
         let arguments = words.map(text).collect::<Result<_>>()?;
         let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
         let folder = match package {
-            Some(_) => std::env::current_dir()?,
+            Some(_) => visible(std::env::current_dir()?)?,
             None => PathBuf::from("/tmp"),
         };
         let listed = std::env::var_os("LIFEBOAT_FILES").unwrap_or_default();
@@ -82,6 +82,15 @@ impl Job {
         let files = files.collect::<Result<Vec<_>, _>>().context("LIFEBOAT_FILES")?;
         let files = package.into_iter().chain(files).collect();
         Ok(Self { program, arguments, folder, environment: environment(), files })
+    }
+}
+
+/// A folder whose files the guest sees where the host has them.
+fn visible(folder: PathBuf) -> Result<PathBuf> {
+    let hidden = ["/tmp", "/dev", "/scheme"].iter().find(|at| folder.starts_with(at));
+    match hidden {
+        Some(at) => bail!("{}: Lifeboat has {at} of its own; move it elsewhere", folder.display()),
+        None => Ok(folder),
     }
 }
 
