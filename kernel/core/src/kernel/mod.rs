@@ -126,7 +126,7 @@ pub struct Kernel<M: Machine> {
     are_pids_used: bool,
     /// Open files.
     pub descriptions: Table<Description>,
-    /// Namespaces; the first is everybody's until one makes its own.
+    /// The schemes' names, and the mounts.
     pub namespace: Namespace,
     /// Wait queues.
     pub waits: WaitQueues,

@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Gives the kernel's schemes their names in the first namespace. Twice does no harm.
+    /// Gives the kernel's schemes their names in the namespace. Twice does no harm.
     fn name_schemes(&mut self) -> Result<(), BootError> {
         self.namespace = Self::first_namespace();
         Ok(())

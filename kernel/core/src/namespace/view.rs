@@ -3,10 +3,15 @@
 //! A view only ever becomes narrower; a child begins with its parent's. What is open already, and
 //! what others pass on, stays: a name is the way to a file, not the right to one.
 
-use crate::error::{EINVAL, EPERM, Errno};
+use crate::error::{E2BIG, EINVAL, EPERM, Errno};
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt::{Display, Formatter, Result as Formatted};
+
+/// Most names in a list: comparing two lists must not keep the kernel busy, nor many of them fill
+/// its heap.
+const NAMES_MAX: usize = 64;
 
 /// Names separated by blanks. Forking shares the list.
 type Names = Arc<str>;
@@ -35,10 +40,13 @@ impl View {
     }
 
     /// Narrows it: `only NAME...` or `without NAME...`. `EINVAL` for another command, `EPERM` for a
-    /// name that is not in the view.
+    /// name that is not in the view, `E2BIG` for more names than a list may have.
     pub fn narrow(&self, command: &str) -> Result<Self, Errno> {
         let (verb, names) = command.split_once(' ').unwrap_or((command, ""));
-        let mut names = names.split_ascii_whitespace();
+        let names = names.split_ascii_whitespace();
+        if names.clone().nth(NAMES_MAX).is_some() {
+            return Err(Errno(E2BIG));
+        }
         match verb {
             "only" if names.clone().all(|name| self.has(name)) => Ok(Self::Only(list(names))),
             "only" => Err(Errno(EPERM)),
@@ -49,7 +57,10 @@ impl View {
                     have.split(' ').filter(|name| names.clone().all(|n| n != *name)),
                 )),
                 Self::Without(have) => {
-                    let new = names.by_ref().filter(|name| !contains(have, name));
+                    let new: Vec<_> = names.filter(|name| !contains(have, name)).collect();
+                    if have.split(' ').count() + new.len() > NAMES_MAX {
+                        return Err(Errno(E2BIG));
+                    }
                     Self::Without(list(have.split(' ').chain(new)))
                 }
             }),
@@ -112,6 +123,17 @@ mod tests {
         for bad in ["", "all", "without", "with ram"] {
             assert_eq!(view(&[bad]), Err(Errno(EINVAL)), "{bad}");
         }
+    }
+
+    #[test]
+    fn lists_do_not_grow_without_end() {
+        let many = |verb: &str, from: usize, count: usize| {
+            let names = (from..from + count).map(|number| alloc::format!(" n{number}"));
+            names.fold(String::from(verb), |line, name| line + &name)
+        };
+        assert_eq!(view(&[&many("only", 0, 65)]), Err(Errno(E2BIG)));
+        assert!(view(&[&many("without", 0, 64), "without n5"]).is_ok());
+        assert_eq!(view(&[&many("without", 0, 64), "without more"]), Err(Errno(E2BIG)));
     }
 
     #[test]
