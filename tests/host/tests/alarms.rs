@@ -1,6 +1,8 @@
 //! Taking signals without handlers, alarms, and waiting for bytes under another mask.
 
 use abi::number::{READ_MASKED, SETTIMER, SIGTIMEDWAIT};
+use abi::redox::schemev2::Opcode;
+use host_stories::tracer::bury;
 use host_stories::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -173,5 +175,36 @@ fn a_signal_that_only_the_wait_lets_in_ends_it() {
         until_waiting(user, child, "readable");
         user.write(writer, b"now").expect("somebody reads");
         assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn a_daemon_that_refuses_or_ends_gives_the_mask_back_too() {
+    story_on_any(|user| {
+        let server = daemon(user, "slow", |user, _, request| match request.opcode {
+            opcode if opcode == Opcode::OpenAt as u8 => Some(Ok(1)),
+            opcode if opcode == Opcode::Read as u8 && request.args[2] == 8 => {
+                user.sleep(1);
+                Some(Err(Errno(EIO)))
+            }
+            _ => None,
+        });
+        let fd = user.open("slow:", O_RDWR).expect("it is served");
+        let count = Arc::new(AtomicUsize::new(0));
+        let seen = count.clone();
+        user.on(SIGUSR1, SA_RESTART, Action::run(move |_, _| _ = seen.fetch_add(1, SeqCst)));
+        let own = user.pid() as isize;
+        let child = user.fork(move |user| {
+            until_waiting(user, own as usize, "reply");
+            user.kill(own, SIGUSR1).expect("it lives");
+        });
+        assert_eq!(read_masked(user, fd, bit(SIGUSR1)), error(EIO));
+        user.wait_for(child);
+        assert_eq!(user.mask(0, 0), 0, "the mask is the old one");
+        assert_eq!(count.load(SeqCst), 1, "what came meanwhile is heard");
+        bury(user, server);
+        assert_eq!(read_masked(user, fd, bit(SIGUSR1)), error(ENODEV));
+        assert_eq!(user.mask(0, 0), 0);
+        user.close(fd).expect("it is open");
     });
 }

@@ -229,6 +229,17 @@ impl<M: Machine> Kernel<M> {
         own.or_else(|| self.processes[thread.process.0].signals.pending.take(bit(signal)))
     }
 
+    /// The call that waited for signals, or under another mask, is over: the thread has its own mask
+    /// again, and hears of what it no longer blocks.
+    pub(crate) fn take_mask_back(&mut self, task: TaskId) {
+        let signals = &mut self.tasks[task.0].signals;
+        signals.awaited = 0;
+        if let Some(mask) = signals.suspended_mask.take() {
+            signals.mask = mask;
+            self.demand_attention(task);
+        }
+    }
+
     /// Ends a parked call with `EINTR`, or moves the thread back to before it. A call that has not
     /// been run is none to interrupt: it is made after the handler. Returns whether its tracer
     /// wants to see that first.

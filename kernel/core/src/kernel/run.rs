@@ -387,7 +387,8 @@ impl<M: Machine> Kernel<M> {
         }
         let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
         thread.unfinished = Unfinished::default();
-        let mut context = thread.context.take()?;
+        self.take_mask_back(task);
+        let mut context = self.tasks[task.0].context.take()?;
         context.set_answer(answer(Err(errno)));
         Some(context)
     }

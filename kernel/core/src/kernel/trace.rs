@@ -561,6 +561,7 @@ impl<M: Machine> Kernel<M> {
                 if let Some(tag) = unfinished.owed {
                     self.abandon_request(tag);
                 }
+                self.take_mask_back(task);
             }
         }
         match self.tasks[task.0].context().set_registers(&new) {

@@ -231,8 +231,7 @@ pub(super) fn read_masked<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argu
     lend_mask(k, caller, set);
     let outcome = super::file::read(k, caller, a);
     if !matches!(outcome, Err(Stop::Park(_))) {
-        let signals = &mut k.tasks[caller.task.0].signals;
-        signals.mask = signals.suspended_mask.take().unwrap_or(signals.mask);
+        k.take_mask_back(caller.task);
     }
     outcome
 }
