@@ -1,10 +1,12 @@
 //! The kernel: one value, reached under one lock.
 //!
 //! Everything that parks or wakes a thread is in this folder; everything else returns values.
-//! `run` chooses threads and takes their traps, `copy` moves bytes between programs and the
-//! kernel, `files` opens and closes, `life` starts and ends processes, `deliver` brings signals.
+//! `run` gives CPUs threads and takes their traps, `turns` says whose turn it is, `calls` ends and
+//! parks calls, `copy` moves bytes between programs and the kernel, `files` opens and closes,
+//! `life` starts and ends processes, `deliver` brings signals.
 
 mod alarm;
+mod calls;
 mod copy;
 mod cpus;
 mod crash;
@@ -12,12 +14,14 @@ mod deliver;
 mod emergency;
 mod exec;
 mod files;
+mod heap;
 mod life;
 mod profile;
 mod run;
 mod start;
 mod timers;
 mod trace;
+mod turns;
 
 pub use alarm::Alarm;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
@@ -208,7 +212,7 @@ impl<M: Machine> Kernel<M> {
         let queues = [waits.create(), waits.create(), waits.create()];
         let emergency = Emergency::new(queues, reserve, frames.limit());
         let turn_ticks =
-            machine.cpu_facts(machine.this_cpu()).ticks_per_second / run::QUANTA_PER_SECOND;
+            machine.cpu_facts(machine.this_cpu()).ticks_per_second / turns::QUANTA_PER_SECOND;
         let cpus = Cpus::new(machine.cpu_count(), started, turn_ticks);
         Self {
             machine,
