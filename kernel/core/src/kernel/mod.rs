@@ -3,7 +3,7 @@
 //! Everything that parks or wakes a thread is in this folder; everything else returns values.
 //! `run` gives CPUs threads and takes their traps, `turns` says whose turn it is, `calls` ends and
 //! parks calls, `copy` moves bytes between programs and the kernel, `files` opens and closes,
-//! `life` starts and ends processes, `deliver` brings signals.
+//! `life` starts and ends processes, `deliver` brings signals, `handlers` enters what handles them.
 
 mod alarm;
 mod calls;
@@ -13,11 +13,14 @@ mod crash;
 mod deliver;
 mod emergency;
 mod exec;
+mod faults;
 mod files;
+mod handlers;
 mod heap;
 mod life;
 mod profile;
 mod run;
+mod standstill;
 mod start;
 mod timers;
 mod trace;
@@ -25,7 +28,7 @@ mod turns;
 
 pub use alarm::Alarm;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
-pub(crate) use deliver::info_bytes;
+pub(crate) use handlers::info_bytes;
 pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
