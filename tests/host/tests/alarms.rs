@@ -181,10 +181,11 @@ fn a_signal_that_only_the_wait_lets_in_ends_it() {
 #[test]
 fn a_daemon_that_refuses_or_ends_gives_the_mask_back_too() {
     story_on_any(|user| {
-        let server = daemon(user, "slow", |user, _, request| match request.opcode {
+        let (told, tell) = user.pipe();
+        let server = daemon(user, "slow", move |user, _, request| match request.opcode {
             opcode if opcode == Opcode::OpenAt as u8 => Some(Ok(1)),
             opcode if opcode == Opcode::Read as u8 && request.args[2] == 8 => {
-                user.sleep(1);
+                user.read(told, 1).expect("somebody tells");
                 Some(Err(Errno(EIO)))
             }
             _ => None,
@@ -197,6 +198,7 @@ fn a_daemon_that_refuses_or_ends_gives_the_mask_back_too() {
         let child = user.fork(move |user| {
             until_waiting(user, own as usize, "reply");
             user.kill(own, SIGUSR1).expect("it lives");
+            user.write(tell, b"!").expect("there is room");
         });
         assert_eq!(read_masked(user, fd, bit(SIGUSR1)), error(EIO));
         user.wait_for(child);
