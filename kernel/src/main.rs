@@ -13,8 +13,13 @@ use kernel_x86_64::{Boot, Pc};
 
 kernel_x86_64::start_with!(main);
 
-/// Takes over from the machine: builds the kernel, starts the first program, runs.
+/// Takes over from the machine.
 fn main(boot: Boot) -> ! {
+    kernel_x86_64::start(|| build(boot))
+}
+
+/// Builds the kernel, and starts its first program.
+fn build(boot: Boot) -> Kernel<Pc> {
     let (archive, complaint) = match open_archive(boot.archive) {
         Ok(archive) => (archive, None),
         Err(complaint) => (None, Some(complaint)),
@@ -31,7 +36,7 @@ fn main(boot: Boot) -> ! {
         kernel.log(Level::Error, "boot", format_args!("{complaint}"));
     }
     kernel.start();
-    kernel_x86_64::start(kernel)
+    kernel
 }
 
 /// Checks the boot archive, if there is one.

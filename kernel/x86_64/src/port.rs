@@ -88,9 +88,10 @@ pub(crate) fn run_loop(cpu: &Cpu) -> ! {
     unreachable!("a real machine is never over")
 }
 
-/// Hands the finished kernel to all CPUs and runs its loop on this one.
-pub fn start(kernel: Kernel<Pc>) -> ! {
-    KERNEL.call_once(|| SpinMutex::new(kernel));
+/// Builds the kernel where it stays, hands it to all CPUs and runs its loop on this one. (The value
+/// is a sixth of a CPU's stack: handed on from function to function, its copies would fill it.)
+pub fn start(build: impl FnOnce() -> Kernel<Pc>) -> ! {
+    KERNEL.call_once(|| SpinMutex::new(build()));
     smp::open();
     run_loop(Cpu::this())
 }

@@ -149,7 +149,7 @@ timed_entry:                            # rsi = when the kernel was entered
     .section .bss.early_stack, "aw", @nobits
     .balign 16
 early_stack:
-    .skip 32768
+    .skip 65536
 early_stack_end:
     .text
 "#,
