@@ -29,6 +29,8 @@ pub struct Description {
     pub is_positioned: bool,
     /// Descriptors and others that name it.
     pub references: u32,
+    /// Whether its scheme hears when a process closes a descriptor for it.
+    pub tells_detach: bool,
     /// What it was opened as.
     pub path: String,
 }

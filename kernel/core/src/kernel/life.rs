@@ -268,7 +268,7 @@ impl<M: Machine> Kernel<M> {
         let files = core::mem::take(&mut record.files);
         record.space = None;
         for (_, fd) in files.iter() {
-            self.release_description(fd.description);
+            self.detach(process, fd);
         }
         let pid = self.processes[process.0].pid;
         if pid == 1 {
