@@ -4,4 +4,5 @@ mod exec;
 mod fork;
 pub(crate) mod ids;
 mod limits;
+mod spawn;
 pub(crate) mod wait;
