@@ -2,7 +2,7 @@
 
 use super::{Caller, Kernel};
 use crate::error::*;
-use crate::handle::{Description, DescriptionId, Fd, FileTable};
+use crate::handle::{Description, DescriptionId, Fd};
 use crate::machine::Machine;
 use crate::namespace::{Root, Target};
 use crate::scheme::user::{Payload, Request};
@@ -181,7 +181,7 @@ impl<M: Machine> Kernel<M> {
         let files = &mut self.processes[process.0].files;
         let place = match wanted {
             LOWEST_FREE => files.find_free(0),
-            wanted if FileTable::is_in_range(wanted) => Ok(wanted),
+            wanted if files.is_in_range(wanted) => Ok(wanted),
             _ => Err(Errno(EBADF)),
         };
         match place {

@@ -19,7 +19,7 @@ mod start;
 mod timers;
 mod trace;
 
-pub use alarm::Alarm;
+pub use alarm::Alarms;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
 pub(crate) use deliver::info_bytes;
 pub use run::Chosen;

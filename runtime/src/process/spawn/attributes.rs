@@ -89,31 +89,48 @@ unsafe extern "C" fn posix_spawnattr_setflags(place: *mut Attributes, flags: c_s
     0
 }
 
-macro_rules! accessors {
-    ($($set:ident $get:ident $field:ident $kind:ty;)*) => {
-        $(
-            #[doc = concat!("Sets the attribute `", stringify!($field), "`.")]
-            #[unsafe(no_mangle)]
-            unsafe extern "C" fn $set(place: *mut Attributes, value: *const $kind) -> c_int {
-                // SAFETY: the caller's structure was made by `init`, and its value can be read.
-                unsafe { (*place).$field = value.read() };
-                0
-            }
-
-            #[doc = concat!("Tells the attribute `", stringify!($field), "`.")]
-            #[unsafe(no_mangle)]
-            unsafe extern "C" fn $get(place: *const Attributes, value: *mut $kind) -> c_int {
-                // SAFETY: as above, and there is room for the answer.
-                unsafe { value.write((*place).$field) };
-                0
-            }
-        )*
-    };
+/// Sets the mask that the child gets.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_spawnattr_setsigmask(
+    place: *mut Attributes,
+    value: *const sigset_t,
+) -> c_int {
+    // SAFETY: the caller's structure was made by `init`, and its value can be read.
+    unsafe { (*place).mask = value.read() };
+    0
 }
 
-accessors! {
-    posix_spawnattr_setsigmask posix_spawnattr_getsigmask mask sigset_t;
-    posix_spawnattr_setsigdefault posix_spawnattr_getsigdefault defaults sigset_t;
+/// Tells the mask that the child gets.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_spawnattr_getsigmask(
+    place: *const Attributes,
+    value: *mut sigset_t,
+) -> c_int {
+    // SAFETY: as above, and there is room for the answer.
+    unsafe { value.write((*place).mask) };
+    0
+}
+
+/// Sets the signals whose default actions the child gets back.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_spawnattr_setsigdefault(
+    place: *mut Attributes,
+    value: *const sigset_t,
+) -> c_int {
+    // SAFETY: the caller's structure was made by `init`, and its value can be read.
+    unsafe { (*place).defaults = value.read() };
+    0
+}
+
+/// Tells the signals whose default actions the child gets back.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn posix_spawnattr_getsigdefault(
+    place: *const Attributes,
+    value: *mut sigset_t,
+) -> c_int {
+    // SAFETY: as above, and there is room for the answer.
+    unsafe { value.write((*place).defaults) };
+    0
 }
 
 /// The child's group; 0 for one of its own.
