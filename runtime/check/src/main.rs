@@ -29,6 +29,8 @@ mod missing;
 #[cfg(target_os = "redox")]
 mod process;
 #[cfg(target_os = "redox")]
+mod pseudo;
+#[cfg(target_os = "redox")]
 mod ranges;
 #[cfg(target_os = "redox")]
 mod readiness;
@@ -80,7 +82,7 @@ use {holds, same};
 
 #[cfg(target_os = "redox")]
 fn checks() -> Vec<Check> {
-    let groups: [&[Check]; 15] = [
+    let groups: [&[Check]; 16] = [
         memory::CHECKS,
         time::CHECKS,
         environment::CHECKS,
@@ -89,6 +91,7 @@ fn checks() -> Vec<Check> {
         spawn::CHECKS,
         signals::CHECKS,
         readiness::CHECKS,
+        pseudo::CHECKS,
         files::CHECKS,
         ranges::CHECKS,
         directories::CHECKS,

@@ -23,6 +23,7 @@ mod mount;
 mod process;
 mod ps;
 mod schemes;
+mod script;
 mod source;
 mod stop;
 mod sync;
@@ -46,7 +47,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 28] = [
+const TOOLS: [Tool; 29] = [
     inspect::core::TOOL,
     df::TOOL,
     dmesg::TOOL,
@@ -70,6 +71,7 @@ const TOOLS: [Tool; 28] = [
     inspect::pstack::TOOL,
     stop::REBOOT,
     schemes::TOOL,
+    script::TOOL,
     stop::SHUTDOWN,
     sync::TOOL,
     top::TOOL,
