@@ -12,6 +12,7 @@ mod failure;
 mod free;
 mod grep;
 mod hexdump;
+mod id;
 mod inspect;
 mod kill;
 mod limit;
@@ -47,7 +48,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 29] = [
+const TOOLS: [Tool; 30] = [
     inspect::core::TOOL,
     df::TOOL,
     dmesg::TOOL,
@@ -56,6 +57,7 @@ const TOOLS: [Tool; 29] = [
     free::TOOL,
     grep::TOOL,
     hexdump::TOOL,
+    id::TOOL,
     kill::TOOL,
     lsblk::TOOL,
     lsirq::TOOL,
