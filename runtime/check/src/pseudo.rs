@@ -216,11 +216,12 @@ fn ends() -> Outcome {
     // Whoever leads the session hears that the terminal is gone.
     let waiting = {
         let copy = terminal.try_clone()?;
-        let master = master.try_clone()?;
-        in_session(&copy, move || {
-            // SAFETY: the handler only notes it.
-            unsafe { libc::signal(libc::SIGHUP, note as *const () as usize) };
-            drop(master);
+        in_session(&copy, || {
+            // SAFETY: the handler only notes it, and the child has the master no more.
+            unsafe {
+                libc::signal(libc::SIGHUP, note as *const () as usize);
+                libc::close(master.as_raw_fd());
+            }
             let _ = tell.write(b"x");
             i32::from(!until(libc::SIGHUP))
         })
