@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use redoxfs::{Disk, Node, TreeData};
+use redoxfs::{Node, TreeData};
 use syscall::error::{EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EXDEV, Error, Result};
 
 use super::{Caller, Place, ROOT, SEARCH, Tree, allow};
+use crate::store::Records;
 
 /// Most symbolic links on one path.
 const LINKS_MAX: usize = 40;
@@ -42,7 +43,7 @@ pub(super) struct Found {
     pub(super) path: String,
 }
 
-impl<D: Disk> Tree<'_, '_, D> {
+impl<D: Records> Tree<'_, '_, D> {
     /// Walks a path from an open directory; one that begins with a slash, from the root.
     pub(super) fn walk(
         &mut self,
@@ -51,7 +52,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         last: Last,
         caller: &Caller,
     ) -> Result<Found> {
-        if path.contains('\0') {
+        if path.as_bytes().contains(&0) {
             return Err(Error::new(EINVAL));
         }
         let open = self.state.handle(start)?;
@@ -142,15 +143,17 @@ fn append(path: &mut String, name: &str) {
 
 /// Where in a path the first name is that begins at `from` or behind. `.` is none.
 fn next_name(path: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = path.as_bytes();
     let mut begin = from;
-    for part in path[from..].split('/') {
-        let end = begin + part.len();
-        if !matches!(part, "" | ".") {
+    loop {
+        begin += bytes[begin..].iter().position(|byte| *byte != b'/')?;
+        let length = bytes[begin..].iter().position(|byte| *byte == b'/');
+        let end = length.map_or(bytes.len(), |length| begin + length);
+        if bytes[begin..end] != *b"." {
             return Some(begin..end);
         }
-        begin = end + 1;
+        begin = end;
     }
-    None
 }
 
 /// Where a link leads, if that is inside: relative, or beginning with a slash.
