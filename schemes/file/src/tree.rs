@@ -87,6 +87,25 @@ struct Open {
     unlisted: BTreeSet<String>,
 }
 
+/// Memory of the handle that was closed last, empty: opening takes it instead of asking for more.
+#[derive(Default)]
+struct Spare {
+    above: Vec<u32>,
+    path: String,
+    name: String,
+}
+
+impl From<Open> for Spare {
+    fn from(open: Open) -> Self {
+        let Open { mut above, mut path, place, .. } = open;
+        let mut name = place.map(|place| place.name).unwrap_or_default();
+        above.clear();
+        path.clear();
+        name.clear();
+        Self { above, path, name }
+    }
+}
+
 /// The handle that paths start from; it is never closed.
 pub const ROOT_HANDLE: usize = 0;
 /// The root directory.
@@ -101,6 +120,7 @@ const SEARCH: u16 = 1;
 pub struct State {
     handles: BTreeMap<usize, Open>,
     next: usize,
+    spare: Spare,
     /// Room left in the transaction that is open.
     pub budget: Budget,
     /// The name of the scheme.
@@ -152,6 +172,7 @@ impl State {
         Self {
             handles: BTreeMap::from([(ROOT_HANDLE, root)]),
             next: ROOT_HANDLE + 1,
+            spare: Spare::default(),
             budget,
             scheme: "file".to_owned(),
             is_read_only: false,
@@ -400,15 +421,16 @@ impl<'a, 'f, D: Records> Tree<'a, 'f, D> {
             self.state.closing.push(number);
             return;
         }
-        let pointer = TreePtr::new(open.node);
-        let has_name = !is_last || self.node(open.node).is_ok_and(|node| node.data().links() > 0);
+        let (id, pointer) = (open.node, TreePtr::new(open.node));
+        self.state.spare = open.into();
+        let has_name = !is_last || self.node(id).is_ok_and(|node| node.data().links() > 0);
         if has_name {
             // Only counts: nothing is written for a node that has a name.
             let _counted = self.tx.on_close_node(pointer);
             return;
         }
         self.state.is_changed = true;
-        let emptied = self.empty(open.node);
+        let emptied = self.empty(id);
         let closed = emptied.and_then(|()| self.tx.on_close_node(pointer));
         let _broken = self.settle(closed);
     }

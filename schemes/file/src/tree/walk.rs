@@ -11,7 +11,7 @@ use std::ops::Range;
 use redoxfs::{Node, TreeData};
 use syscall::error::{EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EXDEV, Error, Result};
 
-use super::{Caller, Place, ROOT, SEARCH, Tree, allow};
+use super::{Caller, Place, ROOT, SEARCH, Spare, Tree, allow};
 use crate::store::Records;
 
 /// Most symbolic links on one path.
@@ -55,11 +55,15 @@ impl<D: Records> Tree<'_, '_, D> {
         if path.as_bytes().contains(&0) {
             return Err(Error::new(EINVAL));
         }
+        let Spare { mut above, path: mut shown, name: mut last_name } =
+            std::mem::take(&mut self.state.spare);
         let open = self.state.handle(start)?;
-        let (mut above, mut at, mut shown) = match path.starts_with('/') {
-            true => (Vec::new(), ROOT, String::new()),
-            false => (open.above.clone(), open.node, open.path.clone()),
-        };
+        let mut at = ROOT;
+        if !path.starts_with('/') {
+            at = open.node;
+            above.extend_from_slice(&open.above);
+            shown.push_str(&open.path);
+        }
         let mut left = Cow::Borrowed(path);
         let mut begin = 0;
         let mut wants_directory = path.ends_with('/') || path.ends_with("/.");
@@ -94,7 +98,9 @@ impl<D: Records> Tree<'_, '_, D> {
                     let target = self.target(&node)?;
                     let target = inside(&target, &self.state.scheme)?;
                     if target.starts_with('/') {
-                        (at, above, shown) = (ROOT, Vec::new(), String::new());
+                        at = ROOT;
+                        above.clear();
+                        shown.clear();
                     }
                     wants_directory |= ends && target.ends_with('/');
                     left = Cow::Owned(format!("{target}/{}", &left[begin..]));
@@ -108,7 +114,8 @@ impl<D: Records> Tree<'_, '_, D> {
             above.push(at);
             append(&mut shown, name);
             if ends {
-                let place = Some(Place { parent: at, name: name.to_owned() });
+                last_name.push_str(name);
+                let place = Some(Place { parent: at, name: last_name });
                 return Ok(Found { place, node: id, wants_directory, above, path: shown });
             }
             // A name that leads back up is the work of somebody else.
