@@ -1,6 +1,6 @@
 //! The RedoxFS that `file:` serves: a fresh file system with what the manifests name.
 
-use crate::manifest::{DiskDirectory, DiskFile, Link, Manifest, Package};
+use crate::manifest::{DiskDirectory, DiskFile, Manifest, Package};
 use crate::pack::join;
 use crate::users;
 use anyhow::{anyhow, bail};
