@@ -40,7 +40,7 @@ USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library 
 # Cargo builds std from the source this names; the variable is cargo's own for testing that.
 USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd fatd filed pcid logd nulld oomd ramd randd unixd
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd fatd filed pcid logd nulld oomd ptyd ramd randd unixd
 # Once `make ports` has built them, strangers' programs are on the disk and in the boot archive of
 # `make exec`. Everything else has an archive without them: some machines are small, and so is the
 # disk's EFI partition.
