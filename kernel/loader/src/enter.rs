@@ -62,8 +62,9 @@ fn kernel(files: &mut Files) -> Result<(u64, Tables), String> {
         .map_err(|reason| format!("{KERNEL} is no kernel: {reason}"))?;
     let mut tables = Tables::new()?;
     for segment in &kernel.segments {
-        let pages = memory::pages(MemoryType::LOADER_DATA, segment.pages())?;
-        file.read(segment.offset, &mut pages[..segment.from_file as usize])?;
+        let length = segment.from_file as usize;
+        let pages = memory::filled(MemoryType::LOADER_DATA, segment.pages(), length)?;
+        file.read(segment.offset, &mut pages[..length])?;
         let frame = pages.as_ptr() as u64;
         for page in (0..segment.pages() as u64).map(|page| page * 4096) {
             tables.map(segment.address + page, frame + page)?;
