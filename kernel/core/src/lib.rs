@@ -20,6 +20,7 @@ pub mod error;
 pub mod event;
 pub mod futex;
 pub mod handle;
+pub mod irq;
 pub mod kernel;
 pub mod log;
 pub mod machine;

@@ -6,5 +6,6 @@
 //! damaged table of clusters can lead in a circle. [`tree`] gives it files, directories and errors
 //! as programs know them. FAT knows no owners: everything is root's, and others only read.
 
+mod calendar;
 pub mod disk;
 pub mod tree;

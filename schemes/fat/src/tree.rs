@@ -4,16 +4,17 @@
 //! Here a handle is a path, and every request opens its file anew. That is why what somebody has
 //! open can be neither removed nor renamed (`EBUSY`).
 
+mod contents;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind};
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use fatfs::{Dir, FileSystem, FsOptions, TimeProvider};
+use fatfs::{Dir, FileSystem, FsOptions};
 use syscall::error::{
-    EACCES, EBADF, EBUSY, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY,
-    EPERM, Error, Result,
+    EACCES, EBADF, EBUSY, EEXIST, EINVAL, EIO, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM,
+    Error, Result,
 };
 use syscall::flag::{
     MODE_DIR, MODE_FILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_STAT, O_SYMLINK,
@@ -21,14 +22,11 @@ use syscall::flag::{
 };
 use syscall::{Stat, StatVfs};
 
+use crate::calendar::{Clock, seconds};
 use crate::disk::{Backing, Disk, Shared};
 
 /// The handle that paths start from; it is never closed.
 pub const ROOT_HANDLE: usize = 0;
-/// The longest file: what 32 bits count.
-const SIZE_MAX: u64 = u32::MAX as u64;
-/// Zeroes are written in pieces of so many.
-const PIECE: usize = 64 << 10;
 
 #[derive(Clone, Debug)]
 struct Open {
@@ -245,115 +243,6 @@ impl<B: Backing> Tree<B> {
         }
     }
 
-    fn file(&self, path: &str) -> Result<fatfs::File<'_, Shared<B>>> {
-        self.system.root_dir().open_file(path).map_err(told)
-    }
-
-    /// Reads a file.
-    pub fn read(&mut self, handle: usize, offset: u64, into: &mut [u8]) -> Result<usize> {
-        let open = self.handle(handle)?;
-        match () {
-            () if !open.read => return error(EBADF),
-            () if open.is_dir => return error(EISDIR),
-            () => {}
-        }
-        let length = self.find(&open.path)?.length;
-        if offset >= length {
-            return Ok(0);
-        }
-        let mut file = self.file(&open.path)?;
-        file.seek(SeekFrom::Start(offset)).map_err(told)?;
-        let mut done = 0;
-        while done < into.len() {
-            match file.read(&mut into[done..]).map_err(told)? {
-                0 => break,
-                count => done += count,
-            }
-        }
-        Ok(done)
-    }
-
-    /// Writes a file, at its end if `append`. What lies between its end and the place is zero.
-    pub fn write(
-        &mut self,
-        handle: usize,
-        offset: u64,
-        append: bool,
-        bytes: &[u8],
-    ) -> Result<usize> {
-        let open = self.handle(handle)?;
-        if !open.write {
-            return error(EBADF);
-        }
-        let path = open.path.clone();
-        let length = self.find(&path)?.length;
-        let offset = if append { length } else { offset };
-        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= SIZE_MAX);
-        end.ok_or(Error::new(EFBIG))?;
-        if offset > length {
-            self.grow(&path, length, offset)?;
-        }
-        let mut file = self.file(&path)?;
-        file.seek(SeekFrom::Start(offset)).map_err(told)?;
-        let mut done = 0;
-        while done < bytes.len() {
-            match file.write(&bytes[done..]) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if done == 0 => return Err(told(error)),
-                Err(_) => break,
-            }
-        }
-        file.flush().map_err(told)?;
-        if done == 0 && !bytes.is_empty() { error(ENOSPC) } else { Ok(done) }
-    }
-
-    fn grow(&mut self, path: &str, from: u64, to: u64) -> Result<()> {
-        self.begin(usize::try_from(to - from).unwrap_or(usize::MAX));
-        let mut file = self.file(path)?;
-        file.seek(SeekFrom::Start(from)).map_err(told)?;
-        let zeroes = vec![0; PIECE];
-        let mut left = to - from;
-        while left > 0 {
-            let count = left.min(PIECE as u64) as usize;
-            if let Err(error) = file.write_all(&zeroes[..count]) {
-                // All or nothing.
-                drop(file);
-                self.cut(path, from)?;
-                return Err(told(error));
-            }
-            left -= count as u64;
-        }
-        file.flush().map_err(told)
-    }
-
-    fn cut(&mut self, path: &str, size: u64) -> Result<()> {
-        let mut file = self.file(path)?;
-        file.seek(SeekFrom::Start(size)).map_err(told)?;
-        file.truncate().map_err(told)?;
-        file.flush().map_err(told)
-    }
-
-    /// Sets the length of a file.
-    pub fn truncate(&mut self, handle: usize, size: u64) -> Result<()> {
-        let open = self.handle(handle)?;
-        if !open.write {
-            return error(EBADF);
-        }
-        if size > SIZE_MAX {
-            return error(EFBIG);
-        }
-        let path = open.path.clone();
-        let length = self.find(&path)?.length;
-        if size > length { self.grow(&path, length, size) } else { self.cut(&path, size) }
-    }
-
-    /// The length of a file.
-    pub fn size(&self, handle: usize) -> Result<u64> {
-        let open = self.handle(handle)?;
-        self.find(&open.path).map(|known| known.length)
-    }
-
     /// Whether so many files are open there or below at most. Open directories do no harm.
     fn allow_removal(&self, path: &str, handles: usize) -> Result<()> {
         let users = self.handles.values().filter(|open| {
@@ -485,82 +374,4 @@ fn number_of(path: &str) -> u64 {
     path.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte.to_ascii_uppercase())).wrapping_mul(0x0100_0000_01B3)
     })
-}
-
-/// FAT's local time as seconds since 1970, taken as UTC.
-fn seconds(time: fatfs::DateTime) -> u64 {
-    let (date, clock) = (time.date, time.time);
-    let days = days_before(i64::from(date.year), i64::from(date.month)) + i64::from(date.day) - 1;
-    let (hour, minute) = (i64::from(clock.hour), i64::from(clock.min));
-    u64::try_from(((days * 24 + hour) * 60 + minute) * 60 + i64::from(clock.sec)).unwrap_or(0)
-}
-
-/// Days from 1970 to the first of a month.
-fn days_before(year: i64, month: i64) -> i64 {
-    // Years that begin in March end with the day that not all of them have.
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let in_year = (153 * ((month + 9) % 12) + 2) / 5;
-    let leap = shifted.div_euclid(4) - shifted.div_euclid(100) + shifted.div_euclid(400);
-    shifted * 365 + leap + in_year - 719_468
-}
-
-/// The time for files that are made or changed.
-#[derive(Debug)]
-struct Clock;
-
-impl Clock {
-    fn now() -> fatfs::DateTime {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let (days, clock) = ((since / 86_400) as i64, since % 86_400);
-        // FAT counts from 1980.
-        let (mut year, mut month) = (1970.max(1970 + days / 366), 1);
-        while days_before(year + 1, 1) <= days {
-            year += 1;
-        }
-        while month < 12 && days_before(year, month + 1) <= days {
-            month += 1;
-        }
-        let day = days - days_before(year, month) + 1;
-        let date =
-            fatfs::Date { year: year.max(1980) as u16, month: month as u16, day: day as u16 };
-        let time = fatfs::Time {
-            hour: (clock / 3600) as u16,
-            min: (clock / 60 % 60) as u16,
-            sec: (clock % 60) as u16,
-            millis: 0,
-        };
-        fatfs::DateTime { date, time }
-    }
-}
-
-impl TimeProvider for Clock {
-    fn get_current_date(&self) -> fatfs::Date {
-        Self::now().date
-    }
-
-    fn get_current_date_time(&self) -> fatfs::DateTime {
-        Self::now()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_are_counted_from_1970() {
-        let at = |year, month, day, hour| fatfs::DateTime {
-            date: fatfs::Date { year, month, day },
-            time: fatfs::Time { hour, min: 1, sec: 2, millis: 0 },
-        };
-        assert_eq!(seconds(at(1980, 1, 1, 0)), 315_532_862);
-        assert_eq!(seconds(at(2024, 2, 29, 12)), 1_709_208_062);
-        assert_eq!(seconds(at(2024, 3, 1, 0)), 1_709_251_262);
-    }
-
-    #[test]
-    fn the_clock_and_the_calendar_agree() {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        assert!(seconds(Clock::now()).abs_diff(now) <= 2);
-    }
 }

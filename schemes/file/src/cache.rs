@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use redoxfs::{Node, RECORD_SIZE, TreeData};
+use redoxfs::{Node, TreeData};
 
-/// A record's bytes.
-pub type Record = Box<[u8]>;
+use crate::record::{self, Record};
+
 /// Names a record: the file's node and the place in it.
 pub type RecordKey = (u32, u64);
 
@@ -22,6 +22,9 @@ const NODES: usize = 1024;
 const NAMES: usize = 4096;
 /// Records in each half when nobody says: 8 MiB.
 const RECORDS: usize = 64;
+
+/// Records in use that are not kept as they are in the transaction: 24 MiB.
+const BUSY: usize = 192;
 
 /// Values used lately. When the young half is full it becomes the old one, and the old one is
 /// forgotten; a value that is used again becomes young again.
@@ -100,9 +103,12 @@ impl Default for Cache {
 impl Cache {
     /// Keeps up to twice `records` records.
     pub fn new(records: usize) -> Self {
+        let records = records.max(8);
+        // Those that change, are on their way to the disk or from there, come on top.
+        record::reserve(2 * records + BUSY);
         Self {
             nodes: Lately::new(NODES),
-            records: Lately::new(records.max(8)),
+            records: Lately::new(records),
             names: Lately::new(NAMES),
             changed_nodes: BTreeMap::new(),
             changed_records: BTreeMap::new(),
@@ -177,7 +183,6 @@ impl Cache {
 
     /// Keeps a record that is the same in the transaction.
     pub fn keep_record(&mut self, key: RecordKey, record: Record) {
-        debug_assert_eq!(record.len(), RECORD_SIZE as usize);
         self.records.put(key, record);
     }
 
@@ -242,7 +247,11 @@ mod tests {
     #[test]
     fn changes_are_not_forgotten_for_want_of_room() {
         let mut cache = Cache::new(2);
-        let record = |byte| vec![byte; RECORD_SIZE as usize].into_boxed_slice();
+        let record = |byte| {
+            let mut record = Record::unfilled();
+            record.fill(byte);
+            record
+        };
         cache.change_record((5, 0), record(1));
         (0..100).for_each(|at| cache.keep_record((6, at), record(2)));
         assert_eq!(cache.record((5, 0)).map(|bytes| bytes[0]), Some(1));

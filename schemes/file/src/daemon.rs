@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use filed::budget::Budget;
 use filed::cache::Cache;
-use filed::store::Store;
+use filed::hands::Hands;
+use filed::store::{Records, Store};
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use libredox::flag::CLOCK_REALTIME;
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, Id, OpenResult};
-use redoxfs::{BLOCK_SIZE, Disk, FileSystem, RECORD_SIZE};
+use redoxfs::{BLOCK_SIZE, FileSystem, RECORD_SIZE};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
 use scheme::locks::Locks;
@@ -31,6 +32,8 @@ use crate::damaged;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Records that are kept, as a part of the memory that is free at the start: an eighth.
 const CACHE_PART: u64 = 8;
+/// How many requests for records the disk has at once.
+const HANDS: usize = 4;
 /// What the loop waits for.
 const REQUESTS: usize = 0;
 const STOP: usize = 1;
@@ -82,11 +85,15 @@ fn mount(device: &str, scheme: &str) -> std::result::Result<FileSystem<Store<Par
     let partition = Partition::open(device.to_owned()).map_err(|error| error.to_string())?;
     let is_read_only = partition.is_read_only;
     let _running = damaged::on_timeout(scheme);
-    filed::store::mount(partition, !is_read_only).map_err(|error| match error.errno {
+    let mounted = filed::store::mount(partition, !is_read_only);
+    let system = mounted.map_err(|error| match error.errno {
         ENOENT => "no RedoxFS there".to_owned(),
         EIO => "the file system is damaged, or longer than the disk".to_owned(),
         _ => error.to_string(),
-    })
+    })?;
+    let ways = (0..HANDS).map(|_| Partition::open(device.to_owned())).collect::<Result<_, _>>();
+    system.disk.set_hands(Hands::new(ways.map_err(|error: std::io::Error| error.to_string())?));
+    Ok(system)
 }
 
 fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()> {
@@ -107,8 +114,9 @@ fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()>
         let space = (system.header.size() / BLOCK_SIZE, allocator.free());
         state.begin(Budget::new(allocator), space);
         let mut how = How::Committed;
+        let disk = system.disk.clone();
         let outcome = system.tx(|tx| {
-            let tree = Tree::new(tx, &mut state);
+            let tree = Tree::new(tx, &mut state, disk);
             let mut served = Served { tree, syncs: &mut syncs, locks: &mut locks };
             how = served.one_transaction(&mut server, &events)?;
             match served.tree.state().is_broken {
@@ -118,6 +126,7 @@ fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()>
         });
         if let Err(error) = outcome {
             state.cache.clear();
+            system.disk.abandon();
             if !state.was_refused() {
                 eprintln!("filed: changes since the last sync are lost: {error}");
             }
@@ -170,13 +179,13 @@ impl Syncs {
 }
 
 /// The tree for as long as one transaction is open.
-struct Served<'a, 'f, D: Disk> {
+struct Served<'a, 'f, D: Records> {
     tree: Tree<'a, 'f, D>,
     syncs: &'a mut Syncs,
     locks: &'a mut Locks<u64>,
 }
 
-impl<D: Disk> Served<'_, '_, D> {
+impl<D: Records> Served<'_, '_, D> {
     /// Serves until the transaction has to end.
     fn one_transaction(&mut self, server: &mut Server, events: &Events) -> Result<How> {
         self.tree.close_waiting();
@@ -215,7 +224,7 @@ impl<D: Disk> Served<'_, '_, D> {
     }
 }
 
-impl<D: Disk> Daemon for Served<'_, '_, D> {
+impl<D: Records> Daemon for Served<'_, '_, D> {
     fn progress(&mut self) -> bool {
         // Both are asked: each forgets its change with the answer.
         let may_sync = std::mem::take(&mut self.syncs.progress);
@@ -250,7 +259,7 @@ fn opener(flags: usize, ctx: &CallerCtx) -> Caller {
     }
 }
 
-impl<D: Disk> SchemeSync for Served<'_, '_, D> {
+impl<D: Records> SchemeSync for Served<'_, '_, D> {
     fn openat(
         &mut self,
         start: usize,

@@ -2,7 +2,7 @@
 //!
 //! [`names`](self) links, moves and removes; [`contents`](self) reads, writes and lists;
 //! [`attributes`](self) tells and changes what is known about a node; `walk` goes from a path to a
-//! node; `cached` stands between all of them and RedoxFS, and `mapped` keeps the pages of files that
+//! node; `cached` stands between all of them and RedoxFS, `records` between the cache and the disk, and `mapped` keeps the pages of files that
 //! clients have mapped. What outlives the transaction is in
 //! [`State`].
 
@@ -11,12 +11,13 @@ mod cached;
 mod contents;
 mod mapped;
 mod names;
+mod records;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use redoxfs::{BLOCK_SIZE, Disk, Node, RECORD_SIZE, Transaction, TreeData, TreePtr};
+use redoxfs::{BLOCK_SIZE, Node, RECORD_SIZE, Transaction, TreePtr};
 use syscall::TimeSpec;
 use syscall::error::{
     EACCES, EBADF, EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS,
@@ -28,7 +29,9 @@ use syscall::flag::{
 };
 
 use crate::budget::Budget;
-use crate::cache::Cache;
+use crate::cache::{Cache, RecordKey};
+use crate::pack::Packer;
+use crate::store::Records;
 pub use contents::Listed;
 use mapped::Mapped;
 use walk::{Found, Last};
@@ -84,6 +87,25 @@ struct Open {
     unlisted: BTreeSet<String>,
 }
 
+/// Memory of the handle that was closed last, empty: opening takes it instead of asking for more.
+#[derive(Default)]
+struct Spare {
+    above: Vec<u32>,
+    path: String,
+    name: String,
+}
+
+impl From<Open> for Spare {
+    fn from(open: Open) -> Self {
+        let Open { mut above, mut path, place, .. } = open;
+        let mut name = place.map(|place| place.name).unwrap_or_default();
+        above.clear();
+        path.clear();
+        name.clear();
+        Self { above, path, name }
+    }
+}
+
 /// The handle that paths start from; it is never closed.
 pub const ROOT_HANDLE: usize = 0;
 /// The root directory.
@@ -98,6 +120,7 @@ const SEARCH: u16 = 1;
 pub struct State {
     handles: BTreeMap<usize, Open>,
     next: usize,
+    spare: Spare,
     /// Room left in the transaction that is open.
     pub budget: Budget,
     /// The name of the scheme.
@@ -120,6 +143,14 @@ pub struct State {
     pub cache: Cache,
     /// Files that clients have mapped, by node.
     mapped: BTreeMap<u32, Mapped>,
+    packer: Packer,
+    /// The record that was read from the disk last, and how far others behind it are expected.
+    last_read: RecordKey,
+    expected: u64,
+    /// The file that was written last, and where that ended.
+    written_to: (u32, u64),
+    /// Blocks of records that the transaction has written, and their hashes.
+    written: BTreeMap<u64, u64>,
     /// Handles that are closed as soon as there is room for what clients wrote to their pages.
     closing: Vec<usize>,
 }
@@ -141,6 +172,7 @@ impl State {
         Self {
             handles: BTreeMap::from([(ROOT_HANDLE, root)]),
             next: ROOT_HANDLE + 1,
+            spare: Spare::default(),
             budget,
             scheme: "file".to_owned(),
             is_read_only: false,
@@ -152,6 +184,11 @@ impl State {
             space,
             cache: Cache::default(),
             mapped: BTreeMap::new(),
+            packer: Packer::default(),
+            last_read: (0, 0),
+            expected: 0,
+            written_to: (0, 0),
+            written: BTreeMap::new(),
             closing: Vec::new(),
         }
     }
@@ -161,6 +198,7 @@ impl State {
         (self.budget, self.space) = (budget, space);
         (self.is_changed, self.is_alone, self.wants_commit) = (false, false, false);
         (self.is_broken, self.records) = (false, 0);
+        self.written.clear();
     }
 
     /// Whether the transaction held one change only, which has been refused.
@@ -184,9 +222,11 @@ impl State {
 }
 
 /// The file system, for as long as one transaction is open.
-pub struct Tree<'a, 'f, D: Disk> {
+pub struct Tree<'a, 'f, D: Records> {
     tx: &'a mut Transaction<'f, D>,
     state: &'a mut State,
+    /// The disk under the transaction, for what is written past it.
+    disk: D,
 }
 
 /// A transaction with so many records is long enough: 16 MiB.
@@ -196,10 +236,10 @@ const KEPT: u64 = 256;
 /// Records that an operation on names writes: directories have small ones, counted as structure.
 const NO_RECORDS: u64 = 0;
 
-impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
-    /// Joins what is open and the transaction.
-    pub fn new(tx: &'a mut Transaction<'f, D>, state: &'a mut State) -> Self {
-        Self { tx, state }
+impl<'a, 'f, D: Records> Tree<'a, 'f, D> {
+    /// Joins what is open, the transaction and the disk under it.
+    pub fn new(tx: &'a mut Transaction<'f, D>, state: &'a mut State, disk: D) -> Self {
+        Self { tx, state, disk }
     }
 
     /// What outlives the transaction.
@@ -381,16 +421,16 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
             self.state.closing.push(number);
             return;
         }
-        let pointer = TreePtr::new(open.node);
-        let has_name = !is_last || self.node(open.node).is_ok_and(|node| node.data().links() > 0);
+        let (id, pointer) = (open.node, TreePtr::new(open.node));
+        self.state.spare = open.into();
+        let has_name = !is_last || self.node(id).is_ok_and(|node| node.data().links() > 0);
         if has_name {
             // Only counts: nothing is written for a node that has a name.
             let _counted = self.tx.on_close_node(pointer);
             return;
         }
         self.state.is_changed = true;
-        self.state.cache.forget_all_of(open.node);
-        let emptied = self.empty(open.node);
+        let emptied = self.empty(id);
         let closed = emptied.and_then(|()| self.tx.on_close_node(pointer));
         let _broken = self.settle(closed);
     }
@@ -402,10 +442,12 @@ impl<'a, 'f, D: Disk> Tree<'a, 'f, D> {
         }
     }
 
-    /// Frees all records of a node. (What RedoxFS does by itself forgets the last one, when that
-    /// is not full.)
+    /// Frees all records of a node, those too that only the cache's node leads to yet, and forgets
+    /// it. (What RedoxFS does by itself forgets the last one, when that is not full.)
     fn empty(&mut self, id: u32) -> Result<()> {
-        let mut node: TreeData<Node> = self.tx.read_tree(TreePtr::new(id))?;
+        let node = self.copy_of(id);
+        self.state.cache.forget_all_of(id);
+        let mut node = node?;
         if node.data().is_dir() || node.data().size() == 0 {
             return Ok(());
         }

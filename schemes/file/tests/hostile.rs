@@ -55,8 +55,9 @@ fn during<T>(
     act: impl FnOnce(&mut Tree<'_, '_, Store<Memory>>) -> Result<T>,
 ) -> Result<T> {
     let mut state = State::new(Budget::new(system.allocator()), (0, 0));
+    let disk = system.disk.clone();
     system.tx(|tx| {
-        let mut tree = Tree::new(tx, &mut state);
+        let mut tree = Tree::new(tx, &mut state, disk);
         let done = act(&mut tree)?;
         tree.write_out_all()?;
         Ok(done)

@@ -88,8 +88,9 @@ impl Disk {
             self.state.begin(Budget::new(allocator), (0, allocator.free()));
             let mut done = Err(Error::new(EWOULDBLOCK));
             let state = &mut self.state;
+            let disk = self.system.disk.clone();
             let outcome = self.system.tx(|tx| {
-                let mut tree = Tree::new(tx, state);
+                let mut tree = Tree::new(tx, state, disk);
                 done = act(&mut tree);
                 if tree.state().is_broken { Err(Error::new(ENOSPC)) } else { tree.write_out_all() }
             });

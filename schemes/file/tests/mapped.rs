@@ -55,8 +55,9 @@ impl Disk {
         act: impl FnOnce(&mut Tree<'_, '_, Store<Memory>>) -> Result<T>,
     ) -> Result<T> {
         self.state.begin(Budget::new(self.system.allocator()), (0, 0));
+        let disk = self.system.disk.clone();
         self.system.tx(|tx| {
-            let mut tree = Tree::new(tx, &mut self.state);
+            let mut tree = Tree::new(tx, &mut self.state, disk);
             tree.close_waiting();
             let done = act(&mut tree)?;
             tree.write_out_all()?;

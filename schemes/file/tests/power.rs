@@ -3,15 +3,15 @@
 //! The disk keeps a log of its writes and flushes. A cut is taken at any place of the log: what
 //! was flushed before it is there, and of the writes since then any may be missing.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use filed::budget::Budget;
-use filed::store::{Backing, Store};
+use filed::hands::Hands;
+use filed::store::{Backing, Records, Store};
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use proptest::prelude::*;
-use redoxfs::{Disk, FileSystem, Node, TreePtr};
+use redoxfs::{FileSystem, Node, TreePtr};
 use syscall::error::Result;
 use syscall::flag::{O_CREAT, O_RDONLY, O_RDWR};
 
@@ -29,23 +29,29 @@ struct Log {
 }
 
 #[derive(Clone, Default)]
-struct Logged(Rc<RefCell<Log>>);
+struct Logged(Arc<Mutex<Log>>);
+
+impl Logged {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().expect("nobody panics with it")
+    }
+}
 
 impl Backing for Logged {
     fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<()> {
-        into.copy_from_slice(&self.0.borrow().bytes[offset as usize..][..into.len()]);
+        into.copy_from_slice(&self.log().bytes[offset as usize..][..into.len()]);
         Ok(())
     }
 
     fn write(&mut self, offset: u64, from: &[u8]) -> Result<()> {
-        let mut log = self.0.borrow_mut();
+        let mut log = self.log();
         log.bytes[offset as usize..][..from.len()].copy_from_slice(from);
         log.events.push(Event::Write(offset as usize, from.to_vec()));
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.0.borrow_mut().events.push(Event::Flush);
+        self.log().events.push(Event::Flush);
         Ok(())
     }
 
@@ -55,11 +61,13 @@ impl Backing for Logged {
 }
 
 fn disk(bytes: Vec<u8>) -> Logged {
-    Logged(Rc::new(RefCell::new(Log { bytes, events: Vec::new() })))
+    Logged(Arc::new(Mutex::new(Log { bytes, events: Vec::new() })))
 }
 
 fn mount(disk: &Logged) -> FileSystem<Store<Logged>> {
-    filed::store::mount(disk.clone(), true).expect("it can be opened")
+    let system = filed::store::mount(disk.clone(), true).expect("it can be opened");
+    system.disk.set_hands(Hands::new(vec![disk.clone(); 3]));
+    system
 }
 
 fn root() -> Caller {
@@ -128,6 +136,19 @@ impl Files {
     }
 }
 
+/// Bytes of a write: of an odd number noise, whose records are written as they are.
+fn pattern(byte: u8, length: usize) -> Vec<u8> {
+    let mut state = u32::from(byte);
+    let mut next = || {
+        // Marsaglia's xorshift.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    if byte.is_multiple_of(2) { vec![byte; length] } else { (0..length).map(|_| next()).collect() }
+}
+
 /// Does the steps between two commits, and the same to the model.
 fn perform(
     system: &mut FileSystem<Store<Logged>>,
@@ -136,22 +157,27 @@ fn perform(
     files: &mut Files,
 ) {
     state.begin(Budget::new(system.allocator()), (0, 0));
+    let disk = system.disk.clone();
     let done = system.tx(|tx| {
-        let mut tree = Tree::new(tx, state);
+        let mut tree = Tree::new(tx, state, disk);
         steps.iter().try_for_each(|step| perform_one(&mut tree, step, files))?;
         tree.write_out_all()
     });
     done.expect("there is room");
 }
 
-fn open<D: Disk>(tree: &mut Tree<'_, '_, D>, name: u8, flags: usize) -> Result<usize> {
+fn open<D: Records>(tree: &mut Tree<'_, '_, D>, name: u8, flags: usize) -> Result<usize> {
     tree.open(ROOT_HANDLE, &path(name), flags | 0o644, &root())
 }
 
-fn perform_one<D: Disk>(tree: &mut Tree<'_, '_, D>, step: &Step, files: &mut Files) -> Result<()> {
+fn perform_one<D: Records>(
+    tree: &mut Tree<'_, '_, D>,
+    step: &Step,
+    files: &mut Files,
+) -> Result<()> {
     match *step {
         Step::Write { name, at, length, byte } => {
-            let bytes = vec![byte; length as usize];
+            let bytes = pattern(byte, length as usize);
             let handle = open(tree, name, O_RDWR | O_CREAT)?;
             tree.write(handle, at.into(), false, &bytes, &root())?;
             tree.close(handle);
@@ -244,19 +270,19 @@ proptest! {
             tx.create_node(TreePtr::root(), "folder", Node::MODE_DIR | 0o755, 0, 0).map(|_| ())
         });
         made.expect("there is room");
-        let start = fresh.0.borrow().bytes.clone();
+        let start = fresh.log().bytes.clone();
         let used = disk(start.clone());
         let mut system = mount(&used);
         let mut state = State::new(Budget::new(system.allocator()), (0, 0));
         let mut files = Files::default();
         // After so many events the disk must hold this, or what comes next in the list.
-        let mut moments = vec![(used.0.borrow().events.len(), files.shown())];
+        let mut moments = vec![(used.log().events.len(), files.shown())];
         for group in steps.split(|step| matches!(step, Step::Commit)) {
             perform(&mut system, &mut state, group, &mut files);
-            moments.push((used.0.borrow().events.len(), files.shown()));
+            moments.push((used.log().events.len(), files.shown()));
         }
-        prop_assert_eq!(&contents(&disk(used.0.borrow().bytes.clone())), &files.shown());
-        let log = used.0.borrow();
+        prop_assert_eq!(&contents(&disk(used.log().bytes.clone())), &files.shown());
+        let log = used.log();
         // Every other cut is just before or behind a flush, where the order of writes counts.
         let flushes: Vec<usize> = (0..log.events.len())
             .filter(|at| matches!(log.events[*at], Event::Flush))

@@ -1,6 +1,5 @@
 //! Signals: who gets them, and what becomes of the call they interrupt.
 
-use abi::number::SIGALTSTACK;
 use host_stories::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -145,35 +144,6 @@ fn a_blocked_signal_waits_and_counts_once() {
 }
 
 #[test]
-fn a_handler_is_not_interrupted_by_its_own_signal_but_by_others() {
-    story(|user| {
-        let order = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let note = |order: &Arc<std::sync::Mutex<Vec<&'static str>>>, what| {
-            order.lock().expect("no panic").push(what);
-        };
-        let (first, second) = (Arc::clone(&order), Arc::clone(&order));
-        user.on(
-            SIGUSR1,
-            0,
-            Action::run(move |user, _| {
-                note(&first, "outer");
-                let pid = user.pid() as isize;
-                if first.lock().expect("no panic").len() == 1 {
-                    user.kill(pid, SIGUSR1).expect("it lives");
-                    user.kill(pid, SIGUSR2).expect("it lives");
-                }
-                note(&first, "outer ends");
-            }),
-        );
-        user.on(SIGUSR2, 0, Action::run(move |_, _| note(&second, "inner")));
-        let pid = user.pid() as isize;
-        user.kill(pid, SIGUSR1).expect("it lives");
-        let order = order.lock().expect("no panic").clone();
-        assert_eq!(order, ["outer", "inner", "outer ends", "outer", "outer ends"]);
-    });
-}
-
-#[test]
 fn a_handler_may_be_for_one_time_only() {
     story(|user| {
         let count = Count::default();
@@ -242,54 +212,6 @@ fn who_ignores_its_children_need_not_wait_for_them() {
 }
 
 #[test]
-fn a_stopped_process_rests_until_it_is_continued() {
-    story_on_any(|user| {
-        let at = user.allocate_shared(PAGE_SIZE);
-        let child = user.fork(move |user| {
-            loop {
-                let count = user.load_word(at);
-                user.store_word(at, count + 1);
-                user.work(MS / 10);
-            }
-        });
-        user.sleep(5);
-        user.kill(child as isize, SIGSTOP).expect("it lives");
-        until_stopped(user, child);
-        let before = user.load_word(at);
-        user.sleep(20);
-        assert_eq!(user.load_word(at), before);
-        user.kill(child as isize, SIGCONT).expect("it lives");
-        user.sleep(20);
-        assert!(user.load_word(at) > before);
-        user.kill(child as isize, SIGKILL).expect("it lives");
-        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
-    });
-}
-
-fn until_stopped(user: &mut User, pid: usize) {
-    while !status_of(user, pid, "State").starts_with('T') {
-        user.sleep(1);
-    }
-}
-
-#[test]
-fn a_stop_does_not_break_the_call_it_interrupts() {
-    story_on_any(|user| {
-        let (reader, writer) = user.pipe();
-        let child = user.fork(move |user| {
-            assert_eq!(user.read(reader, 8).as_deref(), Ok(&b"hello"[..]));
-        });
-        until_waiting(user, child, "readable");
-        user.kill(child as isize, SIGSTOP).expect("it lives");
-        until_stopped(user, child);
-        user.write(writer, b"hello").expect("there is room");
-        user.sleep(5);
-        user.kill(child as isize, SIGCONT).expect("it lives");
-        assert_eq!(user.wait_for(child), Ended::Exited(0));
-    });
-}
-
-#[test]
 fn waiting_for_a_signal_ends_when_a_handler_has_run() {
     story_on_any(|user| {
         let count = Count::default();
@@ -338,57 +260,6 @@ fn a_whole_group_can_be_signalled() {
 }
 
 #[test]
-fn a_fault_can_be_repaired_by_its_handler() {
-    story(|user| {
-        let at = user.allocate(PAGE_SIZE);
-        user.protect(at, PAGE_SIZE, MapFlags::PROT_READ).expect("it is mapped");
-        let both = MapFlags::PROT_READ | MapFlags::PROT_WRITE;
-        let repair = Action::run(move |user, _| {
-            user.protect(at, PAGE_SIZE, both).expect("it is mapped");
-        });
-        user.on(SIGSEGV, 0, repair);
-        user.store(at, b"mended");
-        assert_eq!(user.load(at, 6), b"mended");
-    });
-}
-
-#[test]
-fn what_the_processor_refuses_is_a_signal() {
-    story(|user| {
-        use kernel_core::machine::Exception;
-        for (exception, signal) in [
-            (Exception::Divide, SIGFPE),
-            (Exception::InvalidInstruction, SIGILL),
-            (Exception::Protection, SIGSEGV),
-            (Exception::Breakpoint, SIGTRAP),
-            (Exception::Alignment, SIGBUS),
-        ] {
-            let ended = fate(user, move |user| user.misbehave(exception));
-            assert_eq!(ended, killed_by(signal), "{exception:?}");
-        }
-    });
-}
-
-#[test]
-fn a_handler_without_a_stack_cannot_run() {
-    story(|user| {
-        let ended = fate(user, |user| {
-            user.on(SIGUSR1, 0, Action::run(|_, _| panic!("there is no stack")));
-            let pid = user.pid();
-            user.with_stack_at(0x2000, |user| {
-                user.call(abi::number::KILL, [pid, SIGUSR1]).expect("it dies of it");
-            });
-        });
-        assert_eq!(ended, killed_by(SIGSEGV));
-    });
-}
-
-#[test]
-fn there_is_no_way_back_from_no_handler() {
-    story(|user| assert_eq!(user.call(abi::number::SIGRETURN, []), error(EINVAL)));
-}
-
-#[test]
 fn one_thread_of_many_takes_a_signal() {
     story_on_any(|user| {
         let count = Count::default();
@@ -428,30 +299,6 @@ fn a_thread_can_be_signalled_alone() {
 }
 
 #[test]
-fn a_stopped_process_can_be_killed() {
-    story_on_any(|user| {
-        let child = user.fork(|user| user.sleep(1_000_000));
-        user.kill(child as isize, SIGSTOP).expect("it lives");
-        until_stopped(user, child);
-        user.kill(child as isize, SIGTERM).expect("it lives");
-        user.sleep(5);
-        assert!(status_of(user, child, "State").starts_with('T'), "other signals wait");
-        user.kill(child as isize, SIGKILL).expect("it lives");
-        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
-    });
-}
-
-#[test]
-fn going_on_undoes_a_stop_that_nobody_has_noticed_yet() {
-    story_on_any(|user| {
-        let child = user.fork(|user| user.work(5 * MS));
-        user.kill(child as isize, SIGSTOP).expect("it lives");
-        user.kill(child as isize, SIGCONT).expect("it lives");
-        assert_eq!(user.wait_for(child), Ended::Exited(0));
-    });
-}
-
-#[test]
 fn waiting_for_a_signal_is_never_started_again() {
     story(|user| {
         user.on(SIGUSR1, SA_RESTART, Action::run(|_, _| {}));
@@ -478,68 +325,6 @@ fn an_interrupted_sleep_tells_how_much_is_left() {
 }
 
 #[test]
-fn a_child_made_in_a_handler_can_return_from_it_too() {
-    story_on_any(|user| {
-        let (reader, writer) = user.pipe();
-        let action = Action::run(move |user, _| {
-            user.fork(move |user| {
-                let pid = user.pid() as u32;
-                let unfinished = user.peek(|kernel| {
-                    let task = kernel.tids[&pid];
-                    kernel.tasks[task.0].signals.interrupted.len()
-                });
-                user.write(writer, &[unfinished as u8]).expect("somebody reads");
-            });
-        });
-        user.on(SIGUSR1, 0, action);
-        let pid = user.pid() as isize;
-        user.kill(pid, SIGUSR1).expect("it lives");
-        assert_eq!(user.read(reader, 8), Ok(vec![1]), "the child is in the handler too");
-        assert_eq!(user.wait(-1).map(|(_, ended)| ended), Ok(Ended::Exited(0)));
-    });
-}
-
-#[test]
-fn a_handler_lies_in_the_programs_own_half() {
-    story(|user| {
-        for handler in [2, USER_START - 1, USER_END, 1 << 47, usize::MAX] {
-            let action = SigAction { handler, ..SigAction::default() };
-            assert_eq!(user.set_action(SIGUSR1, action), error(EINVAL), "{handler:#x}");
-        }
-    });
-}
-
-/// The word that `WAIT` stores.
-fn wait_word(user: &mut User, pid: usize, options: usize) -> Answer<(usize, i32)> {
-    user.with_room(4, |user, at| {
-        let pid = user.call(abi::number::WAIT, [pid, at, options])?;
-        Ok((pid, if pid == 0 { 0 } else { user.load_u32(at) as i32 }))
-    })
-}
-
-#[test]
-fn a_parent_learns_that_its_child_stops_and_goes_on() {
-    use abi::number::{WCONTINUED, WNOHANG, WUNTRACED};
-    use abi::wait::Change;
-    story_on_any(|user| {
-        let child = user.fork(|user| user.sleep(1_000_000));
-        user.kill(child as isize, SIGTSTP).expect("it lives");
-        let stopped = Change::Stopped(SIGTSTP as u8).status();
-        assert_eq!(wait_word(user, child, WUNTRACED), Ok((child, stopped)));
-        assert_eq!(wait_word(user, child, WUNTRACED | WNOHANG), Ok((0, 0)), "only once");
-        user.kill(child as isize, SIGCONT).expect("it lives");
-        assert_eq!(wait_word(user, child, WUNTRACED | WNOHANG), Ok((0, 0)), "not asked for");
-        let goes_on = Change::Continued.status();
-        assert_eq!(wait_word(user, child, WUNTRACED | WCONTINUED), Ok((child, goes_on)));
-        user.kill(child as isize, SIGCONT).expect("it lives");
-        assert_eq!(wait_word(user, child, WCONTINUED | WNOHANG), Ok((0, 0)), "it went on already");
-        user.kill(child as isize, SIGSTOP).expect("it lives");
-        user.kill(child as isize, SIGKILL).expect("it lives");
-        assert_eq!(user.wait_for(child), killed_by(SIGKILL));
-    });
-}
-
-#[test]
 fn nothing_ends_pid_1_that_it_has_not_asked_for() {
     story_on_any(|user| {
         let child = user.fork(move |user| {
@@ -552,52 +337,5 @@ fn nothing_ends_pid_1_that_it_has_not_asked_for() {
         assert_eq!(user.wait_for(child), Ended::Exited(0));
         user.sleep(5);
         assert_eq!(user.pid(), 1);
-    });
-}
-
-#[test]
-fn a_handler_runs_on_the_stack_it_was_given() {
-    const SIZE: usize = 8192;
-    story_on_any(|user| {
-        let stack = user.allocate(SIZE);
-        let set = move |user: &mut User, flags: usize, size: usize| {
-            let words = [stack, flags, size].map(usize::to_ne_bytes).concat();
-            user.with(&words, |user, at| user.call(SIGALTSTACK, [at, 0]))
-        };
-        let state = |user: &mut User| {
-            user.with_room(24, |user, at| {
-                user.call(SIGALTSTACK, [0, at]).expect("there is room");
-                [0, 8, 16].map(|offset| user.load_word(at + offset))
-            })
-        };
-        assert_eq!(state(user), [0, SS_DISABLE, 0]);
-        assert_eq!(set(user, 0, SIGNAL_STACK_MIN - 1), Err(Errno(ENOMEM)));
-        assert_eq!(set(user, 0, usize::MAX), Err(Errno(EINVAL)));
-        assert_eq!(set(user, 4, SIZE), Err(Errno(EINVAL)));
-        assert_eq!(set(user, 0, SIZE), Ok(0));
-        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
-        for flags in [0, SA_ONSTACK] {
-            let seen = seen.clone();
-            let handler = Action::run(move |user, _| {
-                let frame = user.load(stack + SIZE - 256, 256).iter().any(|byte| *byte != 0);
-                let refused = set(user, SS_DISABLE, 0);
-                seen.lock().expect("no panic").push((frame, state(user)[1], refused));
-                if refused.is_ok() {
-                    set(user, 0, SIZE).expect("as before");
-                }
-            });
-            user.on(SIGUSR1, flags, handler);
-            let pid = user.pid() as isize;
-            user.kill(pid, SIGUSR1).expect("it lives");
-        }
-        let seen = seen.lock().expect("no panic").clone();
-        assert_eq!(seen, [(false, SS_DISABLE, Ok(0)), (true, SS_ONSTACK, Err(Errno(EPERM)))]);
-        // A child has it as well; a new thread, which has a stack of its own, has not.
-        let child = user.fork(move |user| assert_eq!(state(user), [stack, 0, SIZE]));
-        assert_eq!(user.wait_for(child), Ended::Exited(0));
-        let thread = user.thread(move |user| assert_eq!(state(user), [0, SS_DISABLE, 0]));
-        user.join(thread);
-        assert_eq!(set(user, SS_DISABLE, 0), Ok(0));
-        assert_eq!(state(user), [0, SS_DISABLE, 0]);
     });
 }

@@ -12,6 +12,7 @@ mod failure;
 mod free;
 mod grep;
 mod hexdump;
+mod id;
 mod inspect;
 mod kill;
 mod limit;
@@ -46,7 +47,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 28] = [
+const TOOLS: [Tool; 29] = [
     inspect::core::TOOL,
     df::TOOL,
     dmesg::TOOL,
@@ -55,6 +56,7 @@ const TOOLS: [Tool; 28] = [
     free::TOOL,
     grep::TOOL,
     hexdump::TOOL,
+    id::TOOL,
     kill::TOOL,
     lsblk::TOOL,
     lsirq::TOOL,

@@ -1,27 +1,34 @@
 //! The kernel: one value, reached under one lock.
 //!
 //! Everything that parks or wakes a thread is in this folder; everything else returns values.
-//! `run` chooses threads and takes their traps, `copy` moves bytes between programs and the
-//! kernel, `files` opens and closes, `life` starts and ends processes, `deliver` brings signals.
+//! `run` gives CPUs threads and takes their traps, `turns` says whose turn it is, `calls` ends and
+//! parks calls, `copy` moves bytes between programs and the kernel, `files` opens and closes,
+//! `life` starts and ends processes, `deliver` brings signals, `handlers` enters what handles them.
 
 mod alarm;
+mod calls;
 mod copy;
 mod cpus;
 mod crash;
 mod deliver;
 mod emergency;
 mod exec;
+mod faults;
 mod files;
+mod handlers;
+mod heap;
 mod life;
 mod profile;
 mod run;
+mod standstill;
 mod start;
 mod timers;
 mod trace;
+mod turns;
 
 pub use alarm::Alarm;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
-pub(crate) use deliver::info_bytes;
+pub(crate) use handlers::info_bytes;
 pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
 
@@ -32,6 +39,7 @@ use crate::emergency::Emergency;
 use crate::event::{Events, Key};
 use crate::futex::Futexes;
 use crate::handle::Description;
+use crate::irq::Lines;
 use crate::log::{Level, Line, Log};
 use crate::machine::Machine;
 use crate::memory::{Frame, Frames, Space, SpaceId};
@@ -41,7 +49,7 @@ use crate::profile::Profiles;
 use crate::schedule::RoundRobin;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
-use crate::scheme::{Clocks, Console, KernelSchemes, Lines, Ranges, SchemeId, place, user_socket};
+use crate::scheme::{Clocks, Console, KernelSchemes, Ranges, SchemeId, place, user_socket};
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::task::{Pid, Process, ProcessId, QueueId, Reason, State, Task, TaskId, WaitQueues};
@@ -208,7 +216,7 @@ impl<M: Machine> Kernel<M> {
         let queues = [waits.create(), waits.create(), waits.create()];
         let emergency = Emergency::new(queues, reserve, frames.limit());
         let turn_ticks =
-            machine.cpu_facts(machine.this_cpu()).ticks_per_second / run::QUANTA_PER_SECOND;
+            machine.cpu_facts(machine.this_cpu()).ticks_per_second / turns::QUANTA_PER_SECOND;
         let cpus = Cpus::new(machine.cpu_count(), started, turn_ticks);
         Self {
             machine,

@@ -36,11 +36,11 @@ impl Console {
 }
 
 /// The file of the console.
-pub(super) const CONSOLE: usize = 0;
+pub(crate) const CONSOLE: usize = 0;
 /// The file of the second port.
-pub(super) const SECOND: usize = 1;
+pub(crate) const SECOND: usize = 1;
 /// The keyboard, which has a scheme of its own.
-pub(super) const KEYBOARD: usize = 2;
+pub(crate) const KEYBOARD: usize = 2;
 
 pub(super) struct Debug;
 

@@ -23,8 +23,8 @@ mod time;
 pub mod user;
 
 pub use debug::Console;
+pub(crate) use debug::{CONSOLE, KEYBOARD, SECOND};
 pub(crate) use emergency::{shows_daemon, shows_pressure, shows_saving};
-pub use irq::Lines;
 pub use memory::Ranges;
 pub(crate) use namespace::{NAMESPACE_FILE, new_file, user_socket};
 pub use packet::Packets;

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use redoxfs::{BLOCK_SIZE, Disk};
+use redoxfs::BLOCK_SIZE;
 use syscall::error::{EINVAL, EPERM, Error, Result};
 use syscall::{Stat, StatVfs, TimeSpec};
 
 use super::{Caller, NO_RECORDS, Tree, WRITE, allow, allow_owner};
+use crate::store::Records;
 
 /// `tv_nsec` that stands for the time of the call; as the C library has it.
 const TIME_NOW: i32 = -1;
@@ -21,7 +22,7 @@ fn device(scheme: &str) -> u64 {
 /// Blocks of 512 bytes in one of RedoxFS.
 const SMALL_BLOCKS: u64 = BLOCK_SIZE / 512;
 
-impl<D: Disk> Tree<'_, '_, D> {
+impl<D: Records> Tree<'_, '_, D> {
     /// Everything about an open node.
     pub fn stat(&mut self, handle: usize) -> Result<Stat> {
         let id = self.state.handle(handle)?.node;

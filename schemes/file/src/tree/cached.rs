@@ -5,13 +5,15 @@
 
 use std::rc::Rc;
 
-use redoxfs::{Disk, Node, RECORD_SIZE, TreeData, TreePtr};
+use redoxfs::{Node, RECORD_SIZE, TreeData, TreePtr};
 use syscall::error::{ENOENT, Result};
 
 use super::{Caller, Tree, damaged};
-use crate::cache::{Record, RecordKey};
+use crate::cache::RecordKey;
+use crate::record::Record;
+use crate::store::Records;
 
-impl<D: Disk> Tree<'_, '_, D> {
+impl<D: Records> Tree<'_, '_, D> {
     /// A node as it is now.
     pub(super) fn node(&mut self, id: u32) -> Result<Rc<TreeData<Node>>> {
         if let Some(node) = self.state.cache.node(id) {
@@ -65,17 +67,27 @@ impl<D: Disk> Tree<'_, '_, D> {
         if self.state.cache.record(key).is_some() {
             return Ok(());
         }
-        let mut record = empty_record();
-        self.tx.read_node_inner(node, index * RECORD_SIZE, &mut record).map_err(damaged)?;
+        // Whoever reads one record after the other will want the next ones.
+        let follows = self.state.last_read == (node.id(), index.wrapping_sub(1));
+        self.state.last_read = key;
+        if !follows {
+            self.state.expected = 0;
+        }
+        let record = self.read_record(node, index).map_err(damaged)?;
+        if follows {
+            self.expect_behind(node, index);
+        }
         self.state.cache.keep_record(key, record);
         Ok(())
     }
 
-    /// A record whose bytes are about to change. All of them will, if it is not in the cache.
-    pub(super) fn record_to_change(&mut self, key: RecordKey) -> &mut [u8] {
+    /// A record whose bytes are about to change: those of the file all will, if it is not in the
+    /// cache. With `all`, nothing of it stays.
+    pub(super) fn record_to_change(&mut self, key: RecordKey, all: bool) -> &mut [u8] {
         let cache = &mut self.state.cache;
         if cache.record(key).is_none() {
-            cache.change_record(key, empty_record());
+            let record = if all { Record::unfilled() } else { Record::zeroed() };
+            cache.change_record(key, record);
         }
         cache.record_to_change(key).unwrap_or_default()
     }
@@ -97,18 +109,29 @@ impl<D: Disk> Tree<'_, '_, D> {
             return Ok(());
         }
         let mut node = self.copy_of(id)?;
-        let size = node.data().size();
         let changed: Vec<RecordKey> = self.state.cache.changed_of(id).collect();
-        for key in changed {
-            let Some(record) = self.state.cache.changed_records.remove(&key) else { continue };
-            let mut offset = key.1 * RECORD_SIZE;
-            let length = size.saturating_sub(offset).min(RECORD_SIZE) as usize;
-            self.tx.write_node_inner(&mut node, &mut offset, &record[..length])?;
-            self.state.cache.keep_record(key, record);
-        }
+        self.write_records(&mut node, changed)?;
         self.tx.sync_tree(copy(&node))?;
         self.state.cache.forget_node(id);
         self.state.cache.keep_node(Rc::new(node));
+        Ok(())
+    }
+
+    /// Gives the disk changed records of a node, which leads to them from then on.
+    pub(super) fn write_records(
+        &mut self,
+        node: &mut TreeData<Node>,
+        changed: Vec<RecordKey>,
+    ) -> Result<()> {
+        let size = node.data().size();
+        for key in changed {
+            let Some(mut record) = self.state.cache.changed_records.remove(&key) else { continue };
+            let length = size.saturating_sub(key.1 * RECORD_SIZE).min(RECORD_SIZE) as usize;
+            if length > 0 {
+                self.write_record(node, key.1, &mut record, length)?;
+            }
+            self.state.cache.keep_record(key, record);
+        }
         Ok(())
     }
 
@@ -122,10 +145,6 @@ impl<D: Disk> Tree<'_, '_, D> {
         ids.extend(cache.touched.keys().filter(|id| !cache.is_changed(**id)));
         ids.into_iter().try_for_each(|id| self.write_out_one(id))
     }
-}
-
-fn empty_record() -> Record {
-    vec![0; RECORD_SIZE as usize].into_boxed_slice()
 }
 
 /// A node can be copied, but does not say so.

@@ -2,15 +2,22 @@
 
 use std::rc::Rc;
 
-use redoxfs::{Disk, Node, RECORD_SIZE, TreeData, TreePtr};
+use redoxfs::{Node, RECORD_SIZE, TreeData, TreePtr};
 use syscall::dirent::DirentKind;
 use syscall::error::{EBADF, EFBIG, EINVAL, EIO, EISDIR, ENAMETOOLONG, ENOTDIR, Error, Result};
 
+use super::records::has_records;
 use super::walk::TARGET_MAX;
 use super::{Caller, Tree, damaged};
+use crate::cache::RecordKey;
+use crate::record::LENGTH;
+use crate::store::Records;
 
 /// The largest file: what five levels of pointers to records lead to, rounded down.
 const SIZE_MAX: u64 = 1 << 45;
+
+/// So many records are written out at once before the transaction ends.
+const BEHIND: usize = 8;
 
 /// One entry of a listing.
 #[derive(Clone, Debug)]
@@ -25,7 +32,7 @@ pub struct Listed {
     pub kind: DirentKind,
 }
 
-impl<D: Disk> Tree<'_, '_, D> {
+impl<D: Records> Tree<'_, '_, D> {
     /// Reads a file, or the target of a symbolic link that was opened itself.
     pub fn read(&mut self, handle: usize, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let open = self.state.handle(handle)?;
@@ -109,14 +116,15 @@ impl<D: Disk> Tree<'_, '_, D> {
         let new = wanted().filter(|index| !changed.contains_key(&(id, *index))).count();
         self.prepare_write(id, new as u64)?;
         if let Some(index) = before {
-            self.record_to_change((id, index));
+            self.record_to_change((id, index), false);
         }
         let mut done = 0;
         while done < bytes.len() {
             let (index, start, count) = piece(offset + done as u64, bytes.len() - done);
             let piece = &bytes[done..done + count];
             self.take_over_mapped(id, index, size);
-            self.record_to_change((id, index))[start..start + count].copy_from_slice(piece);
+            let record = self.record_to_change((id, index), count == LENGTH);
+            record[start..start + count].copy_from_slice(piece);
             self.show_mapped(id, index, start, piece);
             done += count;
         }
@@ -124,8 +132,22 @@ impl<D: Disk> Tree<'_, '_, D> {
         node.data_mut().set_size(end.max(size));
         node.data_mut().set_mtime(caller.seconds(), caller.nanoseconds());
         drop_powers(node.data_mut(), caller);
+        let follows = std::mem::replace(&mut self.state.written_to, (id, end)) == (id, offset);
+        let sent = if follows { self.write_ahead(&mut node, first) } else { Ok(()) };
         self.state.cache.change_node(Rc::new(node));
-        self.settle(Ok(bytes.len()))
+        self.settle(sent.map(|()| bytes.len()))
+    }
+
+    /// Gives the disk records that somebody has left behind who writes one after the other, so that
+    /// it has something to do before the transaction ends.
+    fn write_ahead(&mut self, node: &mut TreeData<Node>, first: u64) -> Result<()> {
+        let behind = |(_, index): &RecordKey| *index < first;
+        let changed: Vec<RecordKey> =
+            self.state.cache.changed_of(node.id()).take_while(behind).collect();
+        match changed.len() {
+            0..BEHIND => Ok(()),
+            _ => self.write_records(node, changed),
+        }
     }
 
     /// Makes room for a write that changes so many records more. The same records again cost
@@ -171,7 +193,8 @@ impl<D: Disk> Tree<'_, '_, D> {
 
     /// RedoxFS keeps what lay behind the new end, and shows it again when the file grows; so it is
     /// made zero first. And of the records behind the end it forgets the last, when that is not
-    /// full; so the file is made to end with it.
+    /// full; so the file is made to end with it. When a file grows, somebody else may have left
+    /// something behind its old end.
     fn cut_now(&mut self, id: u32, size: u64, caller: &Caller) -> Result<()> {
         let (seconds, nanoseconds) = (caller.seconds(), caller.nanoseconds());
         self.cut_mapped(id, size)?;
@@ -180,7 +203,9 @@ impl<D: Disk> Tree<'_, '_, D> {
         self.state.cache.forget_all_of(id);
         let mut node: TreeData<Node> = self.tx.read_tree(TreePtr::new(id))?;
         let old = node.data().size();
-        if size < old {
+        if has_records(node.data()) {
+            self.clear_behind(&mut node, size.min(old), size)?;
+        } else if size < old {
             let end = old.min(size.next_multiple_of(RECORD_SIZE));
             let zeroes = vec![0; (end - size) as usize];
             self.tx.write_node_inner(&mut node, &mut { size }, &zeroes)?;
@@ -188,9 +213,27 @@ impl<D: Disk> Tree<'_, '_, D> {
         if size < old && !node.data().has_inline_data() {
             node.data_mut().set_size(old.next_multiple_of(RECORD_SIZE));
         }
+        if size > old && has_records(node.data()) {
+            node.data_mut().set_size(size);
+        }
         self.tx.truncate_node_inner(&mut node, size)?;
         node.data_mut().set_mtime(seconds, nanoseconds);
         self.tx.sync_tree(node)
+    }
+
+    /// Makes the rest of the record zero in which a file ends that is going to have this size.
+    fn clear_behind(&mut self, node: &mut TreeData<Node>, end: u64, size: u64) -> Result<()> {
+        let (index, start) = (end / RECORD_SIZE, (end % RECORD_SIZE) as usize);
+        if start == 0 {
+            return Ok(());
+        }
+        let mut record = self.read_whole_record(node, index).map_err(damaged)?;
+        if record[start..].iter().all(|&byte| byte == 0) {
+            return Ok(());
+        }
+        record[start..].fill(0);
+        let length = (size - index * RECORD_SIZE).min(RECORD_SIZE) as usize;
+        self.write_record(node, index, &mut record, length)
     }
 
     /// The length in bytes, for seeking to the end.

@@ -9,12 +9,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use redoxfs::{Disk, RECORD_SIZE};
+use redoxfs::RECORD_SIZE;
 use scheme::area::{Area, PAGE};
 use syscall::error::{EACCES, ENODEV, ENOMEM, Error, Result};
 use syscall::flag::MapFlags;
 
 use super::Tree;
+use crate::store::Records;
 
 const RECORD: usize = RECORD_SIZE as usize;
 /// Addresses are reserved for a file to grow while it is mapped: at least so many bytes, or four
@@ -49,7 +50,7 @@ impl Mapped {
     }
 }
 
-impl<D: Disk> Tree<'_, '_, D> {
+impl<D: Records> Tree<'_, '_, D> {
     /// Where in this process's memory the pages of a file are, which may be longer than the file.
     pub fn map(
         &mut self,
@@ -144,7 +145,7 @@ impl<D: Disk> Tree<'_, '_, D> {
         let Some(shown) = mapped.record(index) else { return };
         let length = size.saturating_sub(index * RECORD_SIZE).min(RECORD_SIZE) as usize;
         let shown = shown[..length].to_vec();
-        self.record_to_change((id, index))[..length].copy_from_slice(&shown);
+        self.record_to_change((id, index), false)[..length].copy_from_slice(&shown);
     }
 
     /// Collects what clients stored in all mapped files.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use redoxfs::{Disk, Node, TreePtr};
+use redoxfs::{Node, TreePtr};
 use syscall::error::{
     EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, Error, Result,
 };
@@ -12,11 +12,12 @@ use super::{
     Caller, NO_RECORDS, Place, ROOT, ROOT_HANDLE, SEARCH, Tree, WRITE, allow, allow_owner,
     check_name,
 };
+use crate::store::Records;
 
 /// In a directory with this bit only owners take names away.
 const STICKY: u16 = 0o1000;
 
-impl<D: Disk> Tree<'_, '_, D> {
+impl<D: Records> Tree<'_, '_, D> {
     /// Removes a name: of an empty directory if `directory`, else of anything but a directory.
     /// What it stood for lives on while it has other names or open handles.
     pub fn unlink(
@@ -63,7 +64,6 @@ impl<D: Disk> Tree<'_, '_, D> {
         let is_last = node.data().links() <= 1;
         self.write_out(place.parent)?;
         if is_last && !is_open {
-            self.state.cache.forget_all_of(id);
             self.empty(id)?;
         } else {
             self.write_out(id)?;

@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use redoxfs::{Disk, Node, TreeData};
+use redoxfs::{Node, TreeData};
 use syscall::error::{EINVAL, EIO, ELOOP, ENOENT, ENOTDIR, EXDEV, Error, Result};
 
-use super::{Caller, Place, ROOT, SEARCH, Tree, allow};
+use super::{Caller, Place, ROOT, SEARCH, Spare, Tree, allow};
+use crate::store::Records;
 
 /// Most symbolic links on one path.
 const LINKS_MAX: usize = 40;
@@ -42,7 +43,7 @@ pub(super) struct Found {
     pub(super) path: String,
 }
 
-impl<D: Disk> Tree<'_, '_, D> {
+impl<D: Records> Tree<'_, '_, D> {
     /// Walks a path from an open directory; one that begins with a slash, from the root.
     pub(super) fn walk(
         &mut self,
@@ -51,14 +52,18 @@ impl<D: Disk> Tree<'_, '_, D> {
         last: Last,
         caller: &Caller,
     ) -> Result<Found> {
-        if path.contains('\0') {
+        if path.as_bytes().contains(&0) {
             return Err(Error::new(EINVAL));
         }
+        let Spare { mut above, path: mut shown, name: mut last_name } =
+            std::mem::take(&mut self.state.spare);
         let open = self.state.handle(start)?;
-        let (mut above, mut at, mut shown) = match path.starts_with('/') {
-            true => (Vec::new(), ROOT, String::new()),
-            false => (open.above.clone(), open.node, open.path.clone()),
-        };
+        let mut at = ROOT;
+        if !path.starts_with('/') {
+            at = open.node;
+            above.extend_from_slice(&open.above);
+            shown.push_str(&open.path);
+        }
         let mut left = Cow::Borrowed(path);
         let mut begin = 0;
         let mut wants_directory = path.ends_with('/') || path.ends_with("/.");
@@ -93,7 +98,9 @@ impl<D: Disk> Tree<'_, '_, D> {
                     let target = self.target(&node)?;
                     let target = inside(&target, &self.state.scheme)?;
                     if target.starts_with('/') {
-                        (at, above, shown) = (ROOT, Vec::new(), String::new());
+                        at = ROOT;
+                        above.clear();
+                        shown.clear();
                     }
                     wants_directory |= ends && target.ends_with('/');
                     left = Cow::Owned(format!("{target}/{}", &left[begin..]));
@@ -107,7 +114,8 @@ impl<D: Disk> Tree<'_, '_, D> {
             above.push(at);
             append(&mut shown, name);
             if ends {
-                let place = Some(Place { parent: at, name: name.to_owned() });
+                last_name.push_str(name);
+                let place = Some(Place { parent: at, name: last_name });
                 return Ok(Found { place, node: id, wants_directory, above, path: shown });
             }
             // A name that leads back up is the work of somebody else.
@@ -142,15 +150,17 @@ fn append(path: &mut String, name: &str) {
 
 /// Where in a path the first name is that begins at `from` or behind. `.` is none.
 fn next_name(path: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = path.as_bytes();
     let mut begin = from;
-    for part in path[from..].split('/') {
-        let end = begin + part.len();
-        if !matches!(part, "" | ".") {
+    loop {
+        begin += bytes[begin..].iter().position(|byte| *byte != b'/')?;
+        let length = bytes[begin..].iter().position(|byte| *byte == b'/');
+        let end = length.map_or(bytes.len(), |length| begin + length);
+        if bytes[begin..end] != *b"." {
             return Some(begin..end);
         }
-        begin = end + 1;
+        begin = end;
     }
-    None
 }
 
 /// Where a link leads, if that is inside: relative, or beginning with a slash.
