@@ -168,7 +168,7 @@ soak: kernel image
 
 bench: # Exact instruction counts, beside Linux and Redox
 bench: RELEASE := 1
-bench: kernel image
+bench: kernel image disk
 	@$(XTASK) bench
 
 check: # What to run before a commit: format, lints, host tests
