@@ -21,6 +21,7 @@ fn main(boot: Boot) -> ! {
     };
     let frames = Frames::new(boot.frame_infos, &boot.ranges);
     let Boot { command_line, reserve, disk, .. } = boot;
+    let about_words = boot.complaint;
     let handover = Handover { frames, archive, command_line, reserve };
     let mut kernel: Kernel<Pc> = Kernel::new(boot.machine, handover);
     match disk {
@@ -29,6 +30,9 @@ fn main(boot: Boot) -> ! {
     }
     if let Some(complaint) = complaint {
         kernel.log(Level::Error, "boot", format_args!("{complaint}"));
+    }
+    if let Some(complaint) = about_words {
+        kernel.log(Level::Error, "boot", format_args!("{complaint}: words are left out"));
     }
     kernel.start();
     kernel_x86_64::start(kernel)
