@@ -40,13 +40,16 @@ USER_PATHS  := --remap-path-prefix=$(CURDIR)/$(BUILD)/std/library=/rust/library 
 # Cargo builds std from the source this names; the variable is cargo's own for testing that.
 USER_ENV    := RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$(CURDIR)/$(BUILD)/std/library \
 	CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="$(USER_LINK) $(USER_PATHS)"
-USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd fatd filed pcid logd nulld oomd ramd randd unixd
-# Once `make ports` has built them, strangers' programs are in every image.
-PORTS        = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/ports.toml)
-DISK_PORTS   = $(if $(wildcard $(BUILD)/ports/complete),--extra ports/disk.toml)
+USER_PACKAGES := init shell coreutils tools strace gdbserver bench guest-tests runtime-check schemes-check consoled ahcid diskd nvmed virtio-blkd fatd filed pcid logd nulld oomd ptyd ramd randd unixd
+# Once `make ports` has built them, strangers' programs are on the disk and in the boot archive of
+# `make exec`. Everything else has an archive without them: some machines are small, and so is the
+# disk's EFI partition.
+PORTS        = $(wildcard $(BUILD)/ports/complete)
+DISK_PORTS   = $(if $(PORTS),--extra ports/disk.toml)
 CARGO_BIN   := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 KERNEL      := $(BUILD)/kernel.elf
 INITFS      := $(BUILD)/initfs.img
+PORTS_INITFS := $(BUILD)/initfs.ports.img
 # What the disk's EFI partition holds; the kernel without what only debuggers read.
 LOADER      := $(HOST_TARGET)/x86_64-unknown-uefi/loader/loader.efi
 DISK_KERNEL := $(BUILD)/kernel.disk.elf
@@ -88,6 +91,8 @@ help: # List the targets
 qemu: # Boot the disk to a shell, here and in a window (Ctrl-A X quits)
 qemu: kernel image disk
 	@[ -e $(QEMU_DISK) ] || cp --sparse=always $(DISK_IMAGE) $(QEMU_DISK)
+	@[ ! $(if $(PORTS),$(BUILD)/ports/bin,-) -nt $(QEMU_DISK) ] || echo '$(QEMU_DISK) is older than the' \
+		'ports: remove it to have them on it, and with it all that you wrote there' >&2
 	@$(setup_env); cargo run --quiet --package initfs-image -- boot \
 		$(addprefix --boot ,$(BOOT_FILES)) $(QEMU_DISK)
 	@$(XTASK) qemu $(MACHINE) $(if $(strip $(STORE)),,--store) $(if $(strip $(DISK)),,--disk $(QEMU_DISK))
@@ -113,8 +118,8 @@ oom-demo: kernel image
 .PHONY: run-command
 run-command: kernel image
 	@test -n "$$EXEC_CMD" || { echo "usage: make exec CMD='ls sys:'" >&2; exit 2; }
-	@status=0; $(XTASK) exec $(MACHINE) --timeout $(strip $(TIMEOUT)) -- "$$EXEC_CMD" \
-		|| status=$$?; echo "$$status" >$(EXEC_STATUS)
+	@status=0; $(XTASK) exec $(MACHINE) $(if $(PORTS),--initrd $(PORTS_INITFS)) \
+		--timeout $(strip $(TIMEOUT)) -- "$$EXEC_CMD" || status=$$?; echo "$$status" >$(EXEC_STATUS)
 
 gdb: # Boot stopped, with GDB attached and the kernel's symbols loaded
 gdb: setup-gdb kernel image
@@ -163,7 +168,7 @@ soak: kernel image
 
 bench: # Exact instruction counts, beside Linux and Redox
 bench: RELEASE := 1
-bench: kernel image
+bench: kernel image disk
 	@$(XTASK) bench
 
 check: # What to run before a commit: format, lints, host tests
@@ -177,14 +182,15 @@ runner: run-parts
 	@mkdir -p $(CARGO_BIN); ln -sfn $(CURDIR)/tools/cargo-lifeboat $(CARGO_BIN)/cargo-lifeboat
 	@echo 'Now, in the folder of any package: cargo lifeboat test'
 
-ports: # Programs from crates.io (ports/list), and from then on in every image
+ports: # Programs from crates.io (ports/list): on the disk and for exec from then on
 ports: setup sysroot
 	@$(setup_env); ports/build.sh
 	@$(MAKE) image
 
 test-ports: # Their stories
 test-ports: ports kernel
-	@$(XTASK) test --stories ports/stories $(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
+	@$(XTASK) test --stories ports/stories --initrd $(PORTS_INITFS) \
+		$(if $(filter 1,$(KVM)),--kvm) -- $(strip $(T))
 
 sysroot: # std and a C library to build programs with: build/sysroot
 sysroot: setup
@@ -230,8 +236,11 @@ std-source: setup
 
 image: # The boot archive: build/initfs.img
 image: user
-	@$(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
-		--manifest filesystem.toml --extra tests/guest/guest.toml $(PORTS) --programs $(USER_BIN) --output $(INITFS)
+	@$(call pack-archive,,$(INITFS))
+	@$(if $(PORTS),$(call pack-archive,--extra ports/ports.toml,$(PORTS_INITFS)))
+
+pack-archive = $(setup_env); cargo run $(call quiet,$(INITFS)) --package initfs-image -- build \
+	--manifest filesystem.toml --extra tests/guest/guest.toml $(1) --programs $(USER_BIN) --output $(2)
 
 loader: # The UEFI loader
 loader: setup

@@ -26,6 +26,7 @@ fn build(boot: Boot) -> Kernel<Pc> {
     };
     let frames = Frames::new(boot.frame_infos, &boot.ranges);
     let Boot { command_line, reserve, disk, .. } = boot;
+    let about_words = boot.complaint;
     let handover = Handover { frames, archive, command_line, reserve };
     let mut kernel: Kernel<Pc> = Kernel::new(boot.machine, handover);
     match disk {
@@ -34,6 +35,9 @@ fn build(boot: Boot) -> Kernel<Pc> {
     }
     if let Some(complaint) = complaint {
         kernel.log(Level::Error, "boot", format_args!("{complaint}"));
+    }
+    if let Some(complaint) = about_words {
+        kernel.log(Level::Error, "boot", format_args!("{complaint}: words are left out"));
     }
     kernel.start();
     kernel

@@ -29,6 +29,7 @@ mod missing;
 mod pointer;
 mod print;
 mod process;
+mod pseudo;
 mod random;
 mod redox;
 mod resolve;

@@ -1,4 +1,4 @@
-//! What is not there yet, and says so: timers, loading at run time.
+//! What is not there yet, and says so: loading at run time, and others.
 //!
 //! Each function sets `errno` to `ENOSYS` and fails. A program that can do without goes on; one that
 //! cannot tells why.
@@ -23,11 +23,10 @@ macro_rules! missing {
 }
 
 missing! {
-    timer_create timer_delete timer_settime timer_gettime sigqueue
+    sigqueue
     chroot mlock munlock mlockall munlockall
     sem_clockwait sem_close sem_timedwait
     sched_setaffinity
-    login_tty ptsname_r grantpt unlockpt
 }
 
 /// Loading a library: programs are whole.

@@ -45,7 +45,7 @@ fn host_name(buffer: &mut [u8]) -> &[u8] {
 extern "C" fn sysconf(name: c_int) -> c_long {
     match name {
         libc::_SC_PAGESIZE => abi::PAGE_SIZE as c_long,
-        libc::_SC_OPEN_MAX => abi::FD_MAX as c_long,
+        libc::_SC_OPEN_MAX => getdtablesize().into(),
         libc::_SC_ARG_MAX => abi::exec::ARGUMENTS_MAX as c_long,
         libc::_SC_CLK_TCK => TICKS,
         libc::_SC_NGROUPS_MAX => 0,
@@ -68,7 +68,8 @@ extern "C" fn getpagesize() -> c_int {
 /// Most descriptors.
 #[unsafe(no_mangle)]
 extern "C" fn getdtablesize() -> c_int {
-    abi::FD_MAX as c_int
+    let limit = crate::process::limits::limit(libc::RLIMIT_NOFILE);
+    limit.map_or(abi::FD_MAX as c_int, |limit| limit as c_int)
 }
 
 /// Limits of a file system, the same for all.

@@ -7,14 +7,14 @@ use crate::sys::{Result, error};
 use core::ffi::{c_char, c_void};
 use core::mem::zeroed;
 use core::slice;
-use libc::{c_int, c_uint, c_ulong, pid_t, size_t, speed_t, termios, winsize};
+use libc::{c_int, c_ulong, pid_t, size_t, speed_t, termios, winsize};
 
 /// Structures that travel to and from a terminal as bytes.
 ///
 /// # Safety
 ///
 /// Any bits are valid, and none is padding that must not be read.
-unsafe trait Plain: Sized {}
+pub(crate) unsafe trait Plain: Sized {}
 
 // SAFETY: numbers only; the padding before `c_ispeed` is zeroed or came from a terminal.
 unsafe impl Plain for termios {}
@@ -46,7 +46,7 @@ fn get<T: Plain>(fd: c_int, name: &[u8]) -> Result<T> {
     Ok(value)
 }
 
-fn set<T: Plain>(fd: c_int, name: &[u8], value: &T) -> Result<usize> {
+pub(crate) fn set<T: Plain>(fd: c_int, name: &[u8], value: &T) -> Result<usize> {
     let file = aspect(fd, name)?;
     // SAFETY: plain, so it may be seen as bytes.
     file.write(unsafe { slice::from_raw_parts((&raw const *value).cast(), size_of::<T>()) })
@@ -209,6 +209,7 @@ unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -
             libc::TIOCSPGRP => tcsetpgrp(fd, argument.cast::<pid_t>().read()),
             libc::TIOCGWINSZ => get_into::<winsize>(fd, b"winsize", argument.cast()).zero(),
             libc::TIOCSWINSZ => set(fd, b"winsize", &*argument.cast::<winsize>()).zero(),
+            libc::TIOCSCTTY => tcsetpgrp(fd, libc::getpgrp()),
             libc::FIONBIO => {
                 let on = argument.cast::<c_int>().read() != 0;
                 let flag = abi::redox::flag::O_NONBLOCK;
@@ -236,22 +237,4 @@ unsafe extern "C" fn ttyname_r(fd: c_int, place: *mut c_char, room: size_t) -> c
         file::path(file::number(fd)?, bytes)
     };
     errno::code(name().map(drop))
-}
-
-/// Refused: there are no pseudo-terminals yet.
-#[unsafe(no_mangle)]
-extern "C" fn openpty(
-    _master: *mut c_int,
-    _slave: *mut c_int,
-    _name: *mut c_char,
-    _settings: *const termios,
-    _window: *const winsize,
-) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
-}
-
-/// Refused: there are no pseudo-terminals yet.
-#[unsafe(no_mangle)]
-extern "C" fn posix_openpt(_flags: c_uint) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
 }

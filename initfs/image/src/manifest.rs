@@ -1,5 +1,6 @@
 //! `filesystem.toml`: its sections as values, and mistakes in it by file and line.
 
+use crate::pack::join;
 use anyhow::Context;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -49,7 +50,7 @@ pub(crate) struct Disk {
     #[serde(default)]
     pub(crate) file: Vec<Spanned<DiskFile>>,
     #[serde(default)]
-    pub(crate) link: Vec<Spanned<DiskLink>>,
+    pub(crate) link: Vec<Spanned<Link>>,
     #[serde(default)]
     pub(crate) package: Vec<Spanned<Package>>,
 }
@@ -135,14 +136,6 @@ pub(crate) struct DiskFile {
     pub(crate) owner: [u32; 2],
 }
 
-/// A symbolic link on the disk.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DiskLink {
-    pub(crate) path: String,
-    pub(crate) target: String,
-}
-
 /// A file given in place, or a file or folder of the repository.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +166,16 @@ pub(crate) struct Link {
     pub(crate) path: String,
     pub(crate) names: Option<Vec<String>>,
     pub(crate) target: String,
+}
+
+impl Link {
+    /// Where it is to be.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        match &self.names {
+            Some(names) => names.iter().map(|name| join(&self.path, name)).collect(),
+            None => vec![self.path.clone()],
+        }
+    }
 }
 
 /// A daemon that init starts.

@@ -94,13 +94,9 @@ fn add_source(builder: &mut Builder, from: &Path, path: &str, mode: u16) -> anyh
 }
 
 fn add_link(builder: &mut Builder, manifest: &Manifest, at: &Spanned<Link>) -> anyhow::Result<()> {
-    let Link { path, names, target } = at.get_ref();
-    let paths = match names {
-        Some(names) => names.iter().map(|name| join(path, name)).collect(),
-        None => vec![path.clone()],
-    };
-    for path in paths {
-        builder.link(&path, target).map_err(|error| manifest.mistake(at, error))?;
+    let link = at.get_ref();
+    for path in link.paths() {
+        builder.link(&path, &link.target).map_err(|error| manifest.mistake(at, error))?;
     }
     Ok(())
 }

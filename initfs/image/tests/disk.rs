@@ -40,6 +40,11 @@ owner = [7, 8]
 path = "/etc/welcome"
 target = "motd"
 
+[[disk.link]]
+path = "/etc"
+names = ["hello", "hi"]
+target = "motd"
+
 [[disk.package]]
 name = "tools"
 into = "/bin"
@@ -135,6 +140,8 @@ fn everything_named_is_on_the_disk() {
     is("/srv/data", 0o750, 7, 8, "");
     is("/etc/motd", 0o600, 7, 8, "hello\n");
     is("/etc/welcome", 0o777, 0, 0, "motd");
+    is("/etc/hello", 0o777, 0, 0, "motd");
+    is("/etc/hi", 0o777, 0, 0, "motd");
     is("/bin/box", 0o755, 0, 0, "a program");
     is("/bin/ls", 0o777, 0, 0, "box");
     is("/opt/page", 0o755, 0, 0, "a page");

@@ -1,8 +1,8 @@
 //! What a loader tells the kernel: the PVH start information, for both ways to boot.
 //!
 //! The layout is Xen's `hvm_start_info` version 1 (`xen/include/public/arch-x86/hvm/
-//! start_info.h`). QEMU's `-kernel` fills it, and so does the UEFI loader, which adds a module that
-//! describes the screen. Every address is physical.
+//! start_info.h`). QEMU's `-kernel` fills it, and so does the UEFI loader, which adds modules that
+//! describe the screen and when the loader ran. Every address is physical.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,27 @@ pub const MAGIC: u32 = 0x336E_C578;
 
 /// The command line of the module that is a [`Framebuffer`]. The boot archive is module 0.
 pub const FRAMEBUFFER: &str = "framebuffer";
+/// The command line of the module that is [`LoaderTimes`].
+pub const LOADER: &str = "loader";
+
+/// Bytes of a command line that the kernel takes, without the zero byte.
+pub const COMMAND_LINE_MAX: usize = 2048;
+
+/// What of a command line's first bytes, at most [`COMMAND_LINE_MAX`] and one more, is taken: whole
+/// words of text; and what is wrong with the rest.
+pub fn taken(bytes: &[u8]) -> (&str, Option<&'static str>) {
+    let room = &bytes[..bytes.len().min(COMMAND_LINE_MAX)];
+    let (text, complaint) = match core::str::from_utf8(room) {
+        // A letter may be cut in two at the end of the room.
+        Err(error) if error.error_len().is_some() || bytes.len() == room.len() => {
+            (&room[..error.valid_up_to()], "the boot command line is no UTF-8 text")
+        }
+        _ if bytes.len() > room.len() => (room, "the boot command line is longer than 2048 bytes"),
+        _ => return (core::str::from_utf8(room).unwrap_or_default(), None),
+    };
+    let end = text.iter().rposition(u8::is_ascii_whitespace).unwrap_or(0);
+    (core::str::from_utf8(&text[..end]).unwrap_or_default(), Some(complaint))
+}
 
 /// The head of everything.
 #[repr(C)]
@@ -125,6 +146,25 @@ impl Framebuffer {
     }
 }
 
+/// When the loader did what, in ticks of the time-stamp counter.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoaderTimes {
+    /// The firmware called it.
+    pub began: u64,
+    /// It was done, and entered the kernel.
+    pub ended: u64,
+    /// How long it waited for a person to press a key.
+    pub waited: u64,
+}
+
+impl LoaderTimes {
+    /// Whether this can be, for a kernel that was entered at `entered`.
+    pub const fn is_sane(&self, entered: u64) -> bool {
+        self.began <= self.ended && self.ended <= entered && self.waited <= self.ended - self.began
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +174,32 @@ mod tests {
         assert_eq!(size_of::<StartInfo>(), 56);
         assert_eq!(size_of::<Module>(), 32);
         assert_eq!(size_of::<MapEntry>(), 24);
+    }
+
+    #[test]
+    fn a_loader_ends_before_the_kernel_begins() {
+        let good = LoaderTimes { began: 10, ended: 30, waited: 20 };
+        assert!(good.is_sane(30));
+        assert!(!good.is_sane(29));
+        assert!(!LoaderTimes { began: 31, ..good }.is_sane(40));
+        assert!(!LoaderTimes { waited: 21, ..good }.is_sane(40));
+    }
+
+    #[test]
+    fn a_command_line_is_taken_in_whole_words() {
+        assert_eq!(taken(b""), ("", None));
+        assert_eq!(taken(b"quiet exec=6c73"), ("quiet exec=6c73", None));
+        let full = [b'x'; COMMAND_LINE_MAX + 1];
+        assert_eq!(taken(&full[1..]).0.len(), COMMAND_LINE_MAX);
+        assert!(matches!(taken(&full), ("", Some(_))));
+        let mut long = full;
+        long[..6].copy_from_slice(b"quiet ");
+        assert!(matches!(taken(&long), ("quiet", Some(why)) if why.contains("2048")));
+        assert_eq!(COMMAND_LINE_MAX, 2048, "the complaint names it");
+        long[COMMAND_LINE_MAX - 1..].copy_from_slice("ü".as_bytes());
+        assert!(matches!(taken(&long), ("quiet", Some(why)) if why.contains("2048")));
+        assert!(matches!(taken(b"quiet x\xFFy"), ("quiet", Some(why)) if why.contains("UTF-8")));
+        assert!(matches!(taken(b"quiet x\xC3"), ("quiet", Some(why)) if why.contains("UTF-8")));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Description {
     pub is_positioned: bool,
     /// Descriptors and others that name it.
     pub references: u32,
+    /// Whether its scheme hears when a process closes a descriptor for it.
+    pub tells_detach: bool,
     /// What it was opened as.
     pub path: String,
 }
@@ -70,11 +72,19 @@ const PIECE: usize = 128;
 type Piece = Box<[Option<Fd>; PIECE]>;
 
 /// A process's descriptors.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct FileTable {
     pieces: Vec<Option<Piece>>,
+    /// New descriptors are below it. Those that are there stay.
+    limit: usize,
     /// No slot below this one is free.
     first_free: usize,
+}
+
+impl Default for FileTable {
+    fn default() -> Self {
+        Self { pieces: Vec::new(), limit: FD_MAX, first_free: 0 }
+    }
 }
 
 impl FileTable {
@@ -107,12 +117,26 @@ impl FileTable {
         while self.slot(fd).is_some() {
             fd += 1;
         }
-        if fd < FD_MAX { Ok(fd) } else { Err(Errno(EMFILE)) }
+        if fd < self.limit { Ok(fd) } else { Err(Errno(EMFILE)) }
     }
 
-    /// Whether `fd` could be used at all.
-    pub fn is_in_range(fd: usize) -> bool {
-        fd < FD_MAX
+    /// Whether `fd` may be used at all.
+    pub fn is_in_range(&self, fd: usize) -> bool {
+        fd < self.limit
+    }
+
+    /// How many descriptors there may be.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Sets how many there may be. False when there never can be so many.
+    pub fn set_limit(&mut self, limit: usize) -> bool {
+        let is_possible = limit <= FD_MAX;
+        if is_possible {
+            self.limit = limit;
+        }
+        is_possible
     }
 
     /// Puts `value` at `fd`, returning what was there.

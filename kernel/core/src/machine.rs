@@ -7,7 +7,7 @@
 //! is what one CPU's own loop needs outside the lock.
 
 use crate::acpi::PciWindow;
-use crate::boot::{Past, Stage};
+use crate::boot::{LoaderTicks, Past, Stage};
 use crate::kernel::Kernel;
 use crate::memory::{Frame, Frames, NoMemory, Page, Pages, PhysicalAddress};
 use abi::redox::IntRegisters;
@@ -317,6 +317,10 @@ pub trait Machine: Sized + 'static {
     fn nanoseconds(&self, ticks: u64) -> u64;
     /// When the kernel's first instruction ran, in ticks.
     fn entered(&self) -> u64;
+    /// What the loader took, if there was one that says so.
+    fn loader(&self) -> Option<LoaderTicks> {
+        None
+    }
     /// Seconds since 1970 at tick 0, from the hardware clock.
     fn boot_time(&self) -> u64;
     /// Makes [`Interrupt::Timer`] happen on this CPU at `deadline`, nanoseconds of

@@ -2,11 +2,15 @@
 
 use crate::files::Files;
 use crate::tables::Tables;
+use crate::times::Times;
 use crate::{firmware, memory, menu};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use boot_info::{FRAMEBUFFER, Framebuffer, MAGIC, MapEntry, Module, StartInfo};
+use boot_info::{
+    COMMAND_LINE_MAX, FRAMEBUFFER, Framebuffer, LOADER, LoaderTimes, MAGIC, MapEntry, Module,
+    StartInfo,
+};
 use core::arch::asm;
 use core::convert::Infallible;
 use loader::choice::CommandLine;
@@ -23,25 +27,31 @@ const COMMAND_LINE: &str = "lifeboat\\cmdline.txt";
 const MAP_MAX: usize = 1024;
 
 /// Loads everything and enters the kernel. Returns only with the reason why it cannot.
-pub(crate) fn load() -> Result<Infallible, String> {
+pub(crate) fn load(mut times: Times) -> Result<Infallible, String> {
     let mut files = Files::new()?;
     let text = files.text(COMMAND_LINE)?;
     let line = CommandLine::parse(&text)
         .map_err(|word| format!("{COMMAND_LINE}: {word:?} is no word of the loader"))?;
-    let choice = menu::ask(line.wait);
+    let choice = times.waiting(|| menu::ask(line.wait));
+    let words = line.with(choice);
+    if words.len() > COMMAND_LINE_MAX {
+        let (have, most) = (words.len(), COMMAND_LINE_MAX);
+        return Err(format!("{COMMAND_LINE}: {have} bytes for the kernel, which takes {most}"));
+    }
     let (entry, tables) = kernel(&mut files)?;
     let mut archive = files.open(ARCHIVE)?;
     let archive = Module { address: archive.load()?, size: archive.length, ..Module::default() };
-    let info = Information::new(&line.with(choice), archive)?;
+    let info = Information::new(&words, archive)?;
     // SAFETY: nothing of the firmware's is used any more: what the loader still touches is memory
     // that it allocated.
     let map = unsafe { boot::exit_boot_services(Some(MemoryType::custom(KEPT))) };
     let piece = |d: &uefi::mem::memory_map::MemoryDescriptor| {
         MapEntry::new(d.phys_start, d.page_count * 4096, kind_of(d.ty.0))
     };
+    let info = info.complete(map.entries().map(piece), times);
     // SAFETY: the tables show this code and its stack where they are, and the kernel where it
     // wants to be; the information is complete.
-    unsafe { enter(entry, tables.root(), info.complete(map.entries().map(piece))) }
+    unsafe { enter(entry, tables.root(), info) }
 }
 
 /// Puts the kernel into memory; returns its first instruction and the tables that show it.
@@ -52,8 +62,9 @@ fn kernel(files: &mut Files) -> Result<(u64, Tables), String> {
         .map_err(|reason| format!("{KERNEL} is no kernel: {reason}"))?;
     let mut tables = Tables::new()?;
     for segment in &kernel.segments {
-        let pages = memory::pages(MemoryType::LOADER_DATA, segment.pages())?;
-        file.read(segment.offset, &mut pages[..segment.from_file as usize])?;
+        let length = segment.from_file as usize;
+        let pages = memory::filled(MemoryType::LOADER_DATA, segment.pages(), length)?;
+        file.read(segment.offset, &mut pages[..length])?;
         let frame = pages.as_ptr() as u64;
         for page in (0..segment.pages() as u64).map(|page| page * 4096) {
             tables.map(segment.address + page, frame + page)?;
@@ -78,10 +89,11 @@ fn kernel_place() -> u64 {
 struct Information {
     start: *mut StartInfo,
     map: *mut MapEntry,
+    times: *mut LoaderTimes,
 }
 
 impl Information {
-    /// Everything but the memory map, which there is only at the end.
+    /// Everything but the memory map and the times, which there are only at the end.
     fn new(command_line: &str, archive: Module) -> Result<Self, String> {
         let mut place = Place::new(command_line.len())?;
         let start: *mut StartInfo = place.take(1);
@@ -98,6 +110,13 @@ impl Information {
                 reserved: 0,
             });
         }
+        let times: *mut LoaderTimes = place.take(1);
+        modules.push(Module {
+            address: times as u64,
+            size: size_of::<LoaderTimes>() as u64,
+            command_line: place.text(LOADER),
+            reserved: 0,
+        });
         let list: *mut Module = place.take(modules.len());
         let map: *mut MapEntry = place.take(MAP_MAX);
         // SAFETY: `list` has room for all of them, `start` for one.
@@ -114,18 +133,21 @@ impl Information {
                 ..StartInfo::default()
             });
         }
-        Ok(Self { start, map })
+        Ok(Self { start, map, times })
     }
 
-    /// Adds the memory map; returns where the whole is.
-    fn complete(self, pieces: impl Iterator<Item = MapEntry>) -> u64 {
+    /// Adds the memory map and the times; returns where the whole is.
+    fn complete(self, pieces: impl Iterator<Item = MapEntry>, times: Times) -> u64 {
         // No allocator is left: the list is sorted and joined where it lies.
         // SAFETY: there is room for so many, and nobody else has it.
         let room = unsafe { core::slice::from_raw_parts_mut(self.map, MAP_MAX) };
         let count = room.iter_mut().zip(pieces).map(|(slot, piece)| *slot = piece).count();
         let count = joined(&mut room[..count]);
-        // SAFETY: written by `new`.
-        unsafe { (*self.start).memory_map_entries = count as u32 };
+        // SAFETY: `start` was written by `new`, which made room for the times too.
+        unsafe {
+            (*self.start).memory_map_entries = count as u32;
+            self.times.write(times.end());
+        }
         self.start as u64
     }
 }

@@ -101,7 +101,8 @@ impl Open {
     /// The whole file in memory of its own; returns where.
     pub(crate) fn load(&mut self) -> Result<u64, String> {
         let length = self.length as usize;
-        let pages = memory::pages(MemoryType::LOADER_DATA, length.div_ceil(4096).max(1))?;
+        let count = length.div_ceil(4096).max(1);
+        let pages = memory::filled(MemoryType::LOADER_DATA, count, length)?;
         self.read(0, &mut pages[..length])?;
         Ok(pages.as_ptr() as u64)
     }

@@ -22,12 +22,14 @@ mod memory;
 mod menu;
 #[cfg(target_os = "uefi")]
 mod tables;
+#[cfg(target_os = "uefi")]
+mod times;
 
 /// Starts the kernel, or says why not and lets the person read it.
 #[cfg(target_os = "uefi")]
 #[uefi::entry]
 fn main() -> uefi::Status {
-    let Err(reason) = enter::load();
+    let Err(reason) = enter::load(times::Times::begin());
     uefi::println!("\nLifeboat cannot start: {reason}");
     uefi::println!("Press a key to go back to the firmware.");
     menu::wait_for_any_key();

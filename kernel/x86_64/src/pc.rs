@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use kernel_core::acpi::PciWindow;
-use kernel_core::boot::{Past, Stage};
+use kernel_core::boot::{LoaderTicks, Past, Stage};
 use kernel_core::kernel::Kernel;
 use kernel_core::machine::{
     Access, CpuFacts, CpuId, Interrupt, Machine, Message, PowerOff, ScreenMemory,
@@ -172,6 +172,10 @@ impl Machine for Pc {
 
     fn entered(&self) -> u64 {
         time::entered()
+    }
+
+    fn loader(&self) -> Option<LoaderTicks> {
+        stages::loader()
     }
 
     fn boot_time(&self) -> u64 {

@@ -94,6 +94,13 @@ pub const SETTIMER: usize = CLASS | 33;
 /// `address, length` → 0. Private pages of no file become zeroes again, and their frames free.
 /// `EINVAL` for others, `ENOMEM` where nothing is mapped.
 pub const DISCARD: usize = CLASS | 34;
+/// `signal` → the number of a new timer of the process that sends it; 0 sends nothing. `EAGAIN` when it
+/// has too many. Timers go with the program, and `FORK` passes none on.
+pub const TIMER_NEW: usize = CLASS | 35;
+/// `number, *const [TimeSpec; 2] or 0, *mut [TimeSpec; 2] or 0`: as [`SETTIMER`], for such a timer.
+pub const TIMER_SET: usize = CLASS | 36;
+/// `number` → 0. Forgets such a timer.
+pub const TIMER_END: usize = CLASS | 37;
 
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;

@@ -86,6 +86,8 @@ pub const SA_RESETHAND: usize = 0x2000_0000;
 pub const SI_USER: i32 = 0;
 /// Sent by the kernel.
 pub const SI_KERNEL: i32 = 0x80;
+/// From a timer of the process's own.
+pub const SI_TIMER: i32 = -2;
 /// Most unfinished handlers of one thread; one more ends the process with the signal.
 pub const NESTING_MAX: usize = 16;
 /// The highest signal number.

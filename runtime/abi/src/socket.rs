@@ -2,7 +2,7 @@
 //!
 //! The first word of metadata says what is asked for. The others, and the payload, are listed with
 //! each. Connected sockets are the kernel's, and read and written as any file; `unix:` only brings
-//! the two sides together.
+//! the two sides together. Datagrams with names are its own (`unix:datagram`).
 
 /// Two-way pipe, `how` ([`SHUT_READ`], [`SHUT_WRITE`]): ends one direction, for all who have this
 /// end. What was written can still be read.
@@ -25,6 +25,17 @@ pub const SET_NAME: u64 = 5;
 pub const BIND: u64 = 6;
 /// `unix:`, backlog: others may connect from now on.
 pub const LISTEN: u64 = 7;
+
+/// `unix:datagram`: the payload is a token, or a name after a NUL. Packets go there from now on, and
+/// come from there only. An empty payload undoes it.
+pub const CONNECT: u64 = 8;
+/// `unix:datagram`, length of the name, flags: the payload is a token, or a name after a NUL, and
+/// then a packet for that socket.
+pub const SEND_TO: u64 = 9;
+/// `unix:datagram`, flags: the payload is [`NAME_MAX`] bytes, which the sender's name fills, and then
+/// room for a packet. The answer is how many bytes were read, plus the length of the name times 2³²,
+/// plus [`CUT`].
+pub const RECEIVE_FROM: u64 = 10;
 
 /// [`NAME`]: of this end.
 pub const OWN: u64 = 0;
@@ -57,3 +68,5 @@ pub const FILES_MAX: usize = 64;
 pub const TOKEN: usize = 32;
 /// The longest name.
 pub const NAME_MAX: usize = 108;
+/// The longest packet between sockets with names, and all that wait for one of them together.
+pub const DATAGRAM_MAX: usize = 65536;

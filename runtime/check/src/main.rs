@@ -13,6 +13,8 @@ mod child;
 #[cfg(target_os = "redox")]
 mod crowd;
 #[cfg(target_os = "redox")]
+mod datagrams;
+#[cfg(target_os = "redox")]
 mod directories;
 #[cfg(target_os = "redox")]
 mod environment;
@@ -27,11 +29,17 @@ mod missing;
 #[cfg(target_os = "redox")]
 mod process;
 #[cfg(target_os = "redox")]
+mod pseudo;
+#[cfg(target_os = "redox")]
+mod ranges;
+#[cfg(target_os = "redox")]
 mod readiness;
 #[cfg(target_os = "redox")]
 mod signals;
 #[cfg(target_os = "redox")]
 mod sockets;
+#[cfg(target_os = "redox")]
+mod spawn;
 #[cfg(target_os = "redox")]
 mod threads;
 #[cfg(target_os = "redox")]
@@ -74,18 +82,22 @@ use {holds, same};
 
 #[cfg(target_os = "redox")]
 fn checks() -> Vec<Check> {
-    let groups: [&[Check]; 12] = [
+    let groups: [&[Check]; 16] = [
         memory::CHECKS,
         time::CHECKS,
         environment::CHECKS,
         threads::CHECKS,
         process::CHECKS,
+        spawn::CHECKS,
         signals::CHECKS,
         readiness::CHECKS,
+        pseudo::CHECKS,
         files::CHECKS,
+        ranges::CHECKS,
         directories::CHECKS,
         links::CHECKS,
         sockets::CHECKS,
+        datagrams::CHECKS,
         crowd::CHECKS,
     ];
     let mut all: Vec<Check> = groups.into_iter().flatten().copied().collect();

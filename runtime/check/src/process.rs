@@ -35,6 +35,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("process/children-start-while-threads-allocate", among_threads),
     ("process/too-many-arguments-are-refused", too_many),
     ("process/a-broken-pipe-is-an-error", broken_pipe),
+    ("process/limits-can-be-set", limits),
 ];
 
 /// A command that runs this program as a child with a verb.
@@ -305,4 +306,66 @@ fn stopped() -> Outcome {
 unsafe extern "C" {
     /// The `libc` crate does not have it for this target.
     fn waitid(kind: i32, id: libc::pid_t, info: *mut i32, options: i32) -> i32;
+}
+
+fn limits() -> Outcome {
+    let get = |resource| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the place is ours.
+        unsafe { libc::getrlimit(resource, &mut limit) };
+        limit.rlim_cur
+    };
+    let set = |resource, most, hard| {
+        let limit = libc::rlimit { rlim_cur: most, rlim_max: hard };
+        // SAFETY: the structure is ours.
+        match unsafe { libc::setrlimit(resource, &limit) } {
+            -1 => std::io::Error::last_os_error().raw_os_error().unwrap_or_default(),
+            _ => 0,
+        }
+    };
+    let files = get(libc::RLIMIT_NOFILE);
+    same!(get(libc::RLIMIT_AS), libc::RLIM_INFINITY);
+    // In a child, because not everybody may take it back.
+    // SAFETY: the child only makes calls, and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let try_all = || -> Outcome {
+            same!(set(libc::RLIMIT_NOFILE, 20, files), 0);
+            same!(get(libc::RLIMIT_NOFILE), 20);
+            // SAFETY: no memory is involved.
+            let copies: Vec<_> = (0..20).map(|_| unsafe { libc::dup(1) }).collect();
+            same!(copies.last(), Some(&-1));
+            same!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EMFILE));
+            // SAFETY: as above.
+            copies.iter().for_each(|fd| _ = unsafe { libc::close(*fd) });
+            same!(set(libc::RLIMIT_AS, 64 << 20, 64 << 20), 0);
+            same!(get(libc::RLIMIT_AS), 64 << 20);
+            same!(Vec::<u8>::new().try_reserve_exact(128 << 20).is_err(), true);
+            same!(set(libc::RLIMIT_CORE, 0, 0), 0);
+            same!(get(libc::RLIMIT_CORE), 0);
+            same!(set(libc::RLIMIT_CORE, 4096, 4096), libc::EINVAL);
+            same!(set(libc::RLIMIT_AS, 2, 1), libc::EINVAL);
+            same!(set(libc::RLIMIT_CPU, 1, 1), libc::EINVAL);
+            let stack = get(libc::RLIMIT_STACK);
+            same!(set(libc::RLIMIT_STACK, stack, stack), 0);
+            same!(set(libc::RLIMIT_STACK, stack / 2, stack), libc::EINVAL);
+            // SAFETY: as above.
+            unsafe {
+                libc::setgid(1000);
+                libc::setuid(1000);
+            }
+            same!(set(libc::RLIMIT_NOFILE, files, files), libc::EPERM);
+            same!(set(libc::RLIMIT_AS, 128 << 20, 128 << 20), libc::EPERM);
+            same!(set(libc::RLIMIT_NOFILE, 10, 10), 0);
+            Ok(())
+        };
+        let failed = try_all().map_err(|error| eprintln!("{error}")).is_err();
+        // SAFETY: the child's end.
+        unsafe { libc::_exit(i32::from(failed)) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is ours.
+    same!((unsafe { libc::waitpid(child, &mut status, 0) }, status), (child, 0));
+    same!(get(libc::RLIMIT_NOFILE), files);
+    Ok(())
 }

@@ -16,6 +16,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("signals/a-signal-is-taken-without-a-handler", taken),
     ("signals/a-thread-waits-for-signals-of-the-process", sigwait_thread),
     ("signals/an-alarm-rings", alarms),
+    ("signals/timers-send-what-they-were-made-for", timers),
 ];
 
 static SEEN: AtomicI32 = AtomicI32::new(0);
@@ -249,6 +250,86 @@ fn alarms() -> Outcome {
         same!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL));
         libc::alarm(1);
         wait();
+    }
+    Ok(())
+}
+
+/// As C programs know them; the libc crate does not declare them for this target.
+#[repr(C)]
+struct Event {
+    value: usize,
+    signal: i32,
+    notify: i32,
+    rest: [i32; 12],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Times {
+    interval: libc::timespec,
+    value: libc::timespec,
+}
+
+unsafe extern "C" {
+    fn timer_create(clock: i32, event: *const Event, place: *mut *mut libc::c_void) -> i32;
+    fn timer_settime(
+        timer: *mut libc::c_void,
+        flags: i32,
+        new: *const Times,
+        old: *mut Times,
+    ) -> i32;
+    fn timer_gettime(timer: *mut libc::c_void, place: *mut Times) -> i32;
+    fn timer_delete(timer: *mut libc::c_void) -> i32;
+}
+
+fn time(milliseconds: i64) -> libc::timespec {
+    libc::timespec {
+        tv_sec: milliseconds / 1000,
+        tv_nsec: (milliseconds % 1000 * 1_000_000) as libc::c_long,
+    }
+}
+
+fn timers() -> Outcome {
+    const ABSOLUTE: i32 = 1;
+    let none = Times { interval: time(0), value: time(0) };
+    let (mut timer, mut old) = (std::ptr::null_mut(), none);
+    let event = |notify, signal| Event { value: 0, signal, notify, rest: [0; 12] };
+    let mut set = 0;
+    // SAFETY: the structures and the set are ours, and the signals are blocked.
+    unsafe {
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGUSR1);
+        libc::sigaddset(&mut set, libc::SIGALRM);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        let made = timer_create(libc::CLOCK_MONOTONIC, &event(2, libc::SIGUSR1), &mut timer);
+        same!((made, std::io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ENOTSUP)));
+        same!(timer_create(libc::CLOCK_MONOTONIC, &event(0, libc::SIGUSR1), &mut timer), 0);
+        let soon = Times { interval: time(5), value: time(20) };
+        let begun = std::time::Instant::now();
+        same!(timer_settime(timer, 0, &soon, &mut old), 0);
+        same!((old.value.tv_sec, old.value.tv_nsec), (0, 0));
+        let mut signal = 0;
+        for _ in 0..2 {
+            same!((libc::sigwait(&set, &mut signal), signal), (0, libc::SIGUSR1));
+        }
+        same!(begun.elapsed().as_millis() >= 25, true);
+        same!(timer_gettime(timer, &mut old), 0);
+        same!((old.interval.tv_sec, old.interval.tv_nsec), (0, 5_000_000));
+        same!(timer_settime(timer, 0, &none, std::ptr::null_mut()), 0);
+        // At a moment that is past it rings at once.
+        let mut now = time(0);
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now);
+        let past = Times { interval: time(0), value: now };
+        let mut other = std::ptr::null_mut();
+        same!(timer_create(libc::CLOCK_MONOTONIC, std::ptr::null(), &mut other), 0);
+        same!(timer_settime(other, ABSOLUTE, &past, std::ptr::null_mut()), 0);
+        while signal != libc::SIGALRM {
+            same!(libc::sigwait(&set, &mut signal), 0);
+        }
+        same!(timer_delete(other), 0);
+        same!(timer_delete(timer), 0);
+        same!(timer_settime(timer, 0, &soon, std::ptr::null_mut()), -1);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
     }
     Ok(())
 }

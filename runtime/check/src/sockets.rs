@@ -1,4 +1,4 @@
-//! Sockets of `AF_UNIX`.
+//! Streams of `AF_UNIX`.
 
 use crate::files::place;
 use crate::{Check, Outcome, holds, same};
@@ -8,7 +8,7 @@ use std::mem::zeroed;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 use std::time::Duration;
 
@@ -22,8 +22,6 @@ pub(crate) const CHECKS: &[Check] = &[
     ("sockets/files-that-nobody-takes-are-closed", lost),
     ("sockets/a-pipe-does-not-carry-itself", circle),
     ("sockets/what-is-none-is-told", none),
-    ("sockets/datagrams-keep-their-bounds", datagrams),
-    ("sockets/sequences-tell-what-they-are", sequences),
 ];
 
 fn named() -> Outcome {
@@ -295,7 +293,7 @@ fn none() -> Outcome {
         same!((libc::write(fresh, [0_u8].as_ptr().cast(), 1), code()), (-1, Some(libc::ENOTCONN)));
         libc::close(fresh);
         same!(
-            (libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0), code()),
+            (libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0), code()),
             (-1, Some(libc::EPROTONOSUPPORT))
         );
     }
@@ -306,60 +304,5 @@ fn none() -> Outcome {
         Some(ErrorKind::ConnectionRefused)
     );
     fs::remove_file(&path)?;
-    Ok(())
-}
-
-fn datagrams() -> Outcome {
-    let (one, other) = UnixDatagram::pair()?;
-    for packet in [&b"first"[..], b"", b"the third"] {
-        same!(one.send(packet)?, packet.len());
-    }
-    same!(other.send(b"back")?, 4);
-    let mut buffer = [0; 64];
-    same!((other.recv(&mut buffer)?, &buffer[..5]), (5, &b"first"[..]));
-    same!(other.recv(&mut buffer)?, 0);
-    same!((other.recv(&mut buffer[..3])?, &buffer[..3]), (3, &b"the"[..]));
-    let (length, from) = one.recv_from(&mut buffer)?;
-    same!((&buffer[..length], from.is_unnamed()), (&b"back"[..], true));
-    other.set_nonblocking(true)?;
-    same!(other.recv(&mut buffer).map_err(|e| e.kind()).err(), Some(ErrorKind::WouldBlock));
-    let late = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(20));
-        one.send(b"late")
-    });
-    other.set_nonblocking(false)?;
-    same!(other.recv(&mut buffer)?, 4);
-    same!(late.join().map_err(|_| "the sender panicked")??, 4);
-    // With a name they are missing, and say so.
-    let missing = UnixDatagram::bind(place("datagrams")).map_err(|error| error.raw_os_error());
-    same!(missing.err(), Some(Some(libc::EPROTONOSUPPORT)));
-    Ok(())
-}
-
-fn sequences() -> Outcome {
-    for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_SEQPACKET] {
-        let mut ends = [0; 2];
-        let mut told = 0_i32;
-        let mut size = size_of::<i32>() as libc::socklen_t;
-        // SAFETY: the places are ours, and the descriptors belong to nobody else.
-        unsafe {
-            same!(libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()), 0);
-            let ends = ends.map(|end| OwnedFd::from_raw_fd(end));
-            let place = (&raw mut told).cast();
-            let fd = ends[1].as_raw_fd();
-            same!(libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, place, &mut size), 0);
-            same!(told, kind);
-            let packet = b"more than there is room for";
-            same!(libc::send(ends[0].as_raw_fd(), packet.as_ptr().cast(), packet.len(), 0), 27);
-            let mut buffer = [0_u8; 4];
-            let mut part =
-                libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-            let mut message: libc::msghdr = zeroed();
-            (message.msg_iov, message.msg_iovlen) = (&mut part, 1);
-            same!(libc::recvmsg(fd, &mut message, 0), 4);
-            let is_cut = message.msg_flags & libc::MSG_TRUNC != 0;
-            same!((is_cut, &buffer), (kind != libc::SOCK_STREAM, b"more"));
-        }
-    }
     Ok(())
 }

@@ -20,6 +20,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("threads/once-is-once", once),
     ("threads/parking-ends-by-unpark", park),
     ("threads/many-threads-come-and-go", many),
+    ("threads/the-smallest-stack-is-enough-to-begin", smallest),
     ("threads/detached-threads-run-to-their-end", detached),
     ("threads/ended-threads-leave-no-memory", memory),
     ("threads/scoped-threads-borrow", scoped),
@@ -194,6 +195,12 @@ fn many() -> Outcome {
         let thread = thread::Builder::new().stack_size(64 << 10).spawn(move || round)?;
         same!(thread.join().unwrap(), round);
     }
+    Ok(())
+}
+
+fn smallest() -> Outcome {
+    let thread = thread::Builder::new().stack_size(1).spawn(|| format!("{:?}", [1.5, 2.0]))?;
+    same!(thread.join().map_err(|_| "the thread panicked")?, "[1.5, 2.0]");
     Ok(())
 }
 

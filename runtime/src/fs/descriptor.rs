@@ -1,9 +1,11 @@
 //! Descriptors themselves: `close`, `dup`, `fcntl`.
 
+use super::lock;
 use crate::errno::{self, Answer};
 use crate::sys::{Result, file};
 use abi::number::O_CLOEXEC;
 use abi::redox::flag;
+use core::ffi::c_void;
 use libc::{c_int, c_ulong};
 
 /// Closes.
@@ -51,8 +53,15 @@ extern "C" fn dup3(fd: c_int, wanted: c_int, flags: c_int) -> c_int {
 /// Commands on a descriptor. C declares the argument variadic; on x86-64 it travels in the same
 /// register.
 #[unsafe(no_mangle)]
-extern "C" fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
-    file::number(fd).and_then(|fd| control(fd, command, argument as usize)).int()
+unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
+    let done = file::number(fd).and_then(|fd| match command {
+        libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW => {
+            // SAFETY: the caller gave a `struct flock`.
+            unsafe { lock::control(fd, command, argument as *mut c_void) }
+        }
+        _ => control(fd, command, argument as usize),
+    });
+    done.int()
 }
 
 /// Where `std` looks for room when it duplicates a descriptor. It means `F_DUPFD_CLOEXEC`, but the
@@ -78,7 +87,6 @@ pub(crate) fn control(fd: usize, command: c_int, argument: usize) -> Result<usiz
         }
         libc::F_GETFL => file::fcntl(fd, flag::F_GETFL, 0),
         libc::F_SETFL => file::fcntl(fd, flag::F_SETFL, argument as u32 as usize),
-        libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW => crate::sys::error(libc::ENOSYS),
         _ => crate::sys::error(libc::EINVAL),
     }
 }

@@ -1,9 +1,13 @@
-//! Advisory locks on whole files, which the file's scheme keeps.
+//! Advisory locks, which the file's scheme keeps: on whole files (`flock`), and on ranges of bytes
+//! (`fcntl`, `lockf`).
 
-use crate::errno::{self, Answer};
-use crate::sys::{Result, error, file};
-use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, SHARED, UNLOCK};
-use libc::{c_int, off_t};
+use crate::errno::Answer;
+use crate::sys::{Result, error, file, syscall};
+use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, RANGE, RangeLock, SHARED, TEST, UNLOCK};
+use abi::redox::flag::{F_GETFL, O_ACCMODE, O_RDONLY, O_WRONLY};
+use abi::redox::number::SYS_LSEEK;
+use core::ffi::{c_short, c_void};
+use libc::{c_int, off_t, pid_t};
 
 const _: () = assert!(
     libc::LOCK_SH as u64 == SHARED
@@ -11,6 +15,23 @@ const _: () = assert!(
         && libc::LOCK_NB as u64 == NO_WAIT
         && libc::LOCK_UN as u64 == UNLOCK
 );
+
+/// C's `struct flock`, for which the libc crate has no name on this target; Redox's C library lays it
+/// out so.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct FileLock {
+    kind: c_short,
+    whence: c_short,
+    start: off_t,
+    length: off_t,
+    pid: pid_t,
+}
+
+/// `F_RDLCK`, `F_WRLCK`, `F_UNLCK`.
+const READ: c_short = 0;
+const WRITE: c_short = 1;
+const NONE: c_short = 2;
 
 fn lock(fd: c_int, operation: c_int) -> Result<usize> {
     let operation = u64::try_from(operation).or_else(|_| error(libc::EINVAL))?;
@@ -23,8 +44,113 @@ extern "C" fn flock(fd: c_int, operation: c_int) -> c_int {
     lock(fd, operation).zero()
 }
 
-/// Refused: schemes lock whole files.
+/// Where a descriptor reads and writes next.
+fn position(fd: usize) -> Result<off_t> {
+    // SAFETY: no memory is involved.
+    let place = unsafe { syscall(SYS_LSEEK, [fd, 0, libc::SEEK_CUR as usize]) }?;
+    Ok(place as off_t)
+}
+
+impl FileLock {
+    /// The bytes it means, from the start of the file.
+    fn range(&self, fd: usize) -> Result<RangeLock> {
+        let base = match c_int::from(self.whence) {
+            libc::SEEK_SET => 0,
+            libc::SEEK_CUR => position(fd)?,
+            libc::SEEK_END => file::stat(fd)?.st_size as off_t,
+            _ => return error(libc::EINVAL),
+        };
+        let start = base.checked_add(self.start).map_or_else(|| error(libc::EOVERFLOW), Ok)?;
+        // A negative length means bytes before the start.
+        let (start, length) = match self.length {
+            length @ 0.. => (start, length),
+            length => {
+                let start = start.checked_add(length).map_or_else(|| error(libc::EINVAL), Ok)?;
+                (start, length.checked_neg().unwrap_or(off_t::MAX))
+            }
+        };
+        if start < 0 {
+            return error(libc::EINVAL);
+        }
+        if start.checked_add(length).is_none() {
+            return error(libc::EOVERFLOW);
+        }
+        Ok(RangeLock { start: start as u64, length: length as u64, ..RangeLock::default() })
+    }
+
+    /// The operation for its kind. Who locks against others must be able to do what they may not.
+    fn operation(&self, fd: usize, is_test: bool) -> Result<u64> {
+        let mode = file::fcntl(fd, F_GETFL, 0)? & O_ACCMODE;
+        match self.kind {
+            READ if mode == O_WRONLY && !is_test => error(libc::EBADF),
+            WRITE if mode == O_RDONLY && !is_test => error(libc::EBADF),
+            READ => Ok(SHARED),
+            WRITE => Ok(EXCLUSIVE),
+            NONE if !is_test => Ok(UNLOCK),
+            _ => error(libc::EINVAL),
+        }
+    }
+
+    /// Takes the lock, or gives it back.
+    fn set(&self, fd: usize, may_wait: bool) -> Result<usize> {
+        let operation = match self.operation(fd, false)? {
+            UNLOCK => UNLOCK,
+            operation if may_wait => operation,
+            operation => operation | NO_WAIT,
+        };
+        file::message(fd, &mut self.range(fd)?.to_bytes(), &[RANGE, operation])
+    }
+
+    /// What is in the way of the lock.
+    fn test(&self, fd: usize) -> Result<Option<RangeLock>> {
+        let mut payload = self.range(fd)?.to_bytes();
+        let answer = file::message(fd, &mut payload, &[RANGE, self.operation(fd, true)? | TEST])?;
+        Ok((answer != 0).then(|| RangeLock::from_bytes(&payload)))
+    }
+}
+
+/// `fcntl`'s commands for locks.
+///
+/// # Safety
+///
+/// `place` is that of a `struct flock`.
+pub(crate) unsafe fn control(fd: usize, command: c_int, place: *mut c_void) -> Result<usize> {
+    let place = place.cast::<FileLock>();
+    if place.is_null() {
+        return error(libc::EFAULT);
+    }
+    // SAFETY: as promised by the caller.
+    let lock = unsafe { place.read() };
+    if command != libc::F_GETLK {
+        return lock.set(fd, command == libc::F_SETLKW);
+    }
+    let told = match lock.test(fd)? {
+        None => FileLock { kind: NONE, ..lock },
+        Some(held) => FileLock {
+            kind: if held.kind == EXCLUSIVE { WRITE } else { READ },
+            whence: libc::SEEK_SET as c_short,
+            start: held.start as off_t,
+            length: held.length as off_t,
+            pid: held.pid as pid_t,
+        },
+    };
+    // SAFETY: as promised by the caller.
+    unsafe { place.write(told) };
+    Ok(0)
+}
+
+/// Locks bytes from the position on, exclusively.
 #[unsafe(no_mangle)]
-extern "C" fn lockf(_fd: c_int, _command: c_int, _length: off_t) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
+extern "C" fn lockf(fd: c_int, command: c_int, length: off_t) -> c_int {
+    let kind = if command == libc::F_ULOCK { NONE } else { WRITE };
+    let lock = FileLock { kind, whence: libc::SEEK_CUR as c_short, start: 0, length, pid: 0 };
+    let done = file::number(fd).and_then(|fd| match command {
+        libc::F_ULOCK | libc::F_LOCK | libc::F_TLOCK => lock.set(fd, command == libc::F_LOCK),
+        libc::F_TEST => match lock.test(fd)? {
+            None => Ok(0),
+            Some(_) => error(libc::EAGAIN),
+        },
+        _ => error(libc::EINVAL),
+    });
+    done.zero()
 }

@@ -158,7 +158,7 @@ unsafe fn from_pointers(
 
 /// Becomes the program at a path.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn execve(
+pub(super) unsafe extern "C" fn execve(
     path: *const c_char,
     argv: *const *const c_char,
     envp: *const *const c_char,
@@ -183,7 +183,7 @@ unsafe extern "C" fn execvp(name: *const c_char, argv: *const *const c_char) -> 
 
 /// Becomes a program that is looked for in `PATH`.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn execvpe(
+pub(super) unsafe extern "C" fn execvpe(
     name: *const c_char,
     argv: *const *const c_char,
     envp: *const *const c_char,

@@ -1,13 +1,19 @@
-//! Resource limits, which are the kernel's fixed ones, and use, which `proc:self` tells.
+//! Resource limits and use, which `proc:self` tells.
 
 use crate::errno::{self, Answer};
+use crate::sys::file::File;
 use crate::sys::{Result, error};
 use crate::system::{self, read_file};
+use abi::number::O_CLOEXEC;
+use abi::redox::flag::O_WRONLY;
+use core::fmt::{self, Write};
 use core::mem::zeroed;
-use libc::{c_int, clock_t, id_t, rlimit, rusage, suseconds_t, time_t, timeval, tms};
+use libc::{c_int, clock_t, id_t, rlim_t, rlimit, rusage, suseconds_t, time_t, timeval, tms};
 use logic::numbers::after_key;
 
-/// Room for `proc:self/status`.
+/// Where the limits are.
+const LIMITS: &[u8] = b"/scheme/proc/self/limits";
+/// Room for what is read there.
 const ROOM: usize = 2048;
 const MICROSECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000_000;
@@ -32,24 +38,100 @@ impl Use {
     }
 }
 
-/// What a limit is: the fixed ones of the kernel, or none.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn getrlimit(resource: c_int, place: *mut rlimit) -> c_int {
-    let limit = match resource {
-        libc::RLIMIT_NOFILE => abi::FD_MAX as u64,
-        libc::RLIMIT_STACK => abi::STACK_SIZE as u64,
-        0..libc::RLIMIT_NLIMITS => libc::RLIM_INFINITY,
-        _ => return errno::fail(libc::EINVAL) as c_int,
-    };
-    // SAFETY: the caller gave a place for the answer.
-    unsafe { place.write(rlimit { rlim_cur: limit, rlim_max: limit }) };
-    0
+/// What `proc:self/limits` has for a limit that can be set: its key there, and what it is called
+/// when it is written.
+fn keys(resource: c_int) -> Option<(&'static [u8], &'static str)> {
+    match resource {
+        libc::RLIMIT_NOFILE => Some((b"Descriptors:", "descriptors")),
+        libc::RLIMIT_AS => Some((b"Memory:", "memory")),
+        libc::RLIMIT_CORE => Some((b"Core:", "core")),
+        _ => None,
+    }
 }
 
-/// Refused: there is nothing to set.
+/// What a limit is.
+pub(crate) fn limit(resource: c_int) -> Result<rlim_t> {
+    let Some((key, _)) = keys(resource) else {
+        return match resource {
+            libc::RLIMIT_STACK => Ok(abi::STACK_SIZE as rlim_t),
+            0..libc::RLIMIT_NLIMITS => Ok(libc::RLIM_INFINITY),
+            _ => error(libc::EINVAL),
+        };
+    };
+    let mut buffer = [0; ROOM];
+    let text = read_file(LIMITS, &mut buffer)?;
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(key));
+    // In use, and the most.
+    let most = line.and_then(|line| line.split(|byte| *byte == b' ').nth(2));
+    match most {
+        Some(b"none") => Ok(libc::RLIM_INFINITY),
+        Some(digits) => {
+            let number = core::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
+            number.map_or_else(|| error(libc::EIO), Ok)
+        }
+        None => error(libc::EIO),
+    }
+}
+
+/// What a limit is: the hard one is the same.
 #[unsafe(no_mangle)]
-extern "C" fn setrlimit(_resource: c_int, _limit: *const rlimit) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
+unsafe extern "C" fn getrlimit(resource: c_int, place: *mut rlimit) -> c_int {
+    let told = limit(resource).map(|limit| {
+        // SAFETY: the caller gave a place for the answer.
+        unsafe { place.write(rlimit { rlim_cur: limit, rlim_max: limit }) };
+        0_isize
+    });
+    told.zero()
+}
+
+/// Sets a limit that the kernel knows; the others may be set to what they are.
+fn set(resource: c_int, wanted: rlimit) -> Result<usize> {
+    let have = limit(resource)?;
+    if wanted.rlim_cur > wanted.rlim_max {
+        return error(libc::EINVAL);
+    }
+    let most = wanted.rlim_cur;
+    if most == have {
+        return Ok(0);
+    }
+    let Some((_, name)) = keys(resource) else { return error(libc::EINVAL) };
+    let mut text = Text { bytes: [0; 40], length: 0 };
+    let written = match most {
+        libc::RLIM_INFINITY => write!(text, "{name} none"),
+        most => write!(text, "{name} {most}"),
+    };
+    written.or_else(|_| error(libc::EINVAL))?;
+    let file = File::open(LIMITS, O_WRONLY | O_CLOEXEC)?;
+    file.write(text.bytes())
+}
+
+/// Sets a limit: of memory, of descriptors, or that there is to be no core. There is one limit for
+/// each, so the hard one becomes what the soft one is.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setrlimit(resource: c_int, place: *const rlimit) -> c_int {
+    // SAFETY: the caller's limit is readable.
+    set(resource, unsafe { place.read() }).zero()
+}
+
+/// A few words.
+struct Text {
+    bytes: [u8; 40],
+    length: usize,
+}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let place = self.bytes[self.length..].get_mut(..text.len()).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
+    }
 }
 
 fn time(nanoseconds: u64) -> timeval {

@@ -3,5 +3,6 @@
 mod exec;
 mod fork;
 pub(crate) mod ids;
-mod limits;
+pub(crate) mod limits;
+mod spawn;
 pub(crate) mod wait;

@@ -1,6 +1,7 @@
 //! Signals: a thin layer over the kernel's, which keeps dispositions, masks and contexts.
 
 mod alarm;
+mod timer;
 mod wait;
 
 use crate::errno::{self, Answer};

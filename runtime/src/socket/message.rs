@@ -1,6 +1,7 @@
-//! `send`, `recv` and their like: bytes with flags, and with files.
+//! `send`, `recv`, `sendmsg`, `recvmsg`: bytes with flags, and with files.
 
-use super::address;
+use super::address::{self, Name};
+use super::datagram::{self, Received};
 use crate::errno::Answer;
 use crate::sys::{Result, error, file, syscall};
 use abi::redox::flag::{F_GETFL, O_NONBLOCK};
@@ -11,10 +12,11 @@ use abi::socket::{
 use alloc::vec::Vec;
 use core::ffi::c_void;
 use core::slice;
-use libc::{c_int, cmsghdr, iovec, msghdr, size_t, sockaddr, socklen_t, ssize_t};
+use libc::{c_int, cmsghdr, iovec, msghdr, size_t, ssize_t};
 
-/// Bytes that a message with files, or with flags, takes at most; the rest is left.
-const MESSAGE_MAX: usize = 64 << 10;
+/// Bytes that a message with files, or with flags, takes at most; the rest is left. One more than a
+/// packet may have, so that a longer one is refused and not cut.
+const MESSAGE_MAX: usize = (64 << 10) + 1;
 /// Bytes of a descriptor in a message.
 const WORD: usize = size_of::<u64>();
 /// Flags of `recvmsg` that are not in the `libc` crate for this target, by their usual number.
@@ -23,7 +25,7 @@ const MSG_CMSG_CLOEXEC: c_int = 0x4000_0000;
 const MSG_NOSIGNAL: c_int = 0x4000;
 
 /// What the kernel is told of C's flags.
-fn flags(fd: usize, flags: c_int) -> Result<u64> {
+pub(super) fn flags(fd: usize, flags: c_int) -> Result<u64> {
     let known = [
         (libc::MSG_DONTWAIT, NO_WAIT),
         (libc::MSG_PEEK, PEEK),
@@ -46,7 +48,7 @@ fn flags(fd: usize, flags: c_int) -> Result<u64> {
     Ok(told)
 }
 
-fn room(length: usize) -> Result<Vec<u8>> {
+pub(super) fn room(length: usize) -> Result<Vec<u8>> {
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(length).or_else(|_| error(libc::ENOMEM))?;
     buffer.resize(length, 0);
@@ -107,7 +109,7 @@ impl Arrived {
 
 /// Reads from a socket; without flags the same as `read`.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn recv(
+pub(super) unsafe extern "C" fn recv(
     fd: c_int,
     buffer: *mut c_void,
     length: size_t,
@@ -130,7 +132,7 @@ unsafe extern "C" fn recv(
 
 /// Writes to a socket; without flags the same as `write`.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn send(
+pub(super) unsafe extern "C" fn send(
     fd: c_int,
     buffer: *const c_void,
     length: size_t,
@@ -148,42 +150,6 @@ unsafe extern "C" fn send(
         give(fd, &[], &[bytes], flags(fd, wanted)?)
     };
     sent().size()
-}
-
-/// [`send`]. A connected socket takes no other address.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn sendto(
-    fd: c_int,
-    buffer: *const c_void,
-    length: size_t,
-    wanted: c_int,
-    to: *const sockaddr,
-    _length_of_address: socklen_t,
-) -> ssize_t {
-    if !to.is_null() {
-        return error::<usize>(libc::EISCONN).size();
-    }
-    // SAFETY: the same contract.
-    unsafe { send(fd, buffer, length, wanted) }
-}
-
-/// [`recv`]. The sender is the peer, whose address streams do not tell.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn recvfrom(
-    fd: c_int,
-    buffer: *mut c_void,
-    length: size_t,
-    wanted: c_int,
-    _from: *mut sockaddr,
-    length_of_address: *mut socklen_t,
-) -> ssize_t {
-    // SAFETY: the caller gave a place, or null; the rest is the same contract.
-    unsafe {
-        if !length_of_address.is_null() {
-            length_of_address.write(0);
-        }
-        recv(fd, buffer, length, wanted)
-    }
 }
 
 /// The buffers of a message.
@@ -246,9 +212,52 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, wanted: c_int) -
             // SAFETY: as above.
             unsafe { slice::from_raw_parts(buffer.iov_base.cast::<u8>(), buffer.iov_len) }
         }));
-        give(fd, &files, &parts, flags(fd, wanted)?)
+        // SAFETY: as above.
+        let (address, length) = unsafe { ((*message).msg_name, (*message).msg_namelen) };
+        if address.is_null() || length == 0 {
+            return give(fd, &files, &parts, flags(fd, wanted)?);
+        }
+        if !files.is_empty() {
+            return error(libc::EOPNOTSUPP);
+        }
+        // SAFETY: as above.
+        let name = unsafe { Name::read(address.cast(), length) }?;
+        datagram::send_to(fd, &name, &parts, flags(fd, wanted)?)
     };
     sent().size()
+}
+
+/// Spreads bytes over buffers.
+///
+/// # Safety
+///
+/// The buffers may be written.
+unsafe fn spread(mut bytes: &[u8], buffers: &[iovec]) {
+    for buffer in buffers {
+        let count = bytes.len().min(buffer.iov_len);
+        // SAFETY: so many bytes may be filled.
+        unsafe { bytes.as_ptr().copy_to_nonoverlapping(buffer.iov_base.cast(), count) };
+        bytes = &bytes[count..];
+    }
+}
+
+/// Receives a packet with its sender's address.
+///
+/// # Safety
+///
+/// The message is well-formed and has room for a name.
+unsafe fn receive_named(fd: usize, message: *mut msghdr, own: u64) -> Result<usize> {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let buffers = buffers(message);
+        let length = buffers.iter().map(|buffer| buffer.iov_len).sum();
+        let received = Received::take(fd, length, own)?;
+        spread(received.bytes(), buffers);
+        received.tell((*message).msg_name.cast(), &raw mut (*message).msg_namelen);
+        (*message).msg_flags = if received.is_cut { libc::MSG_TRUNC } else { 0 };
+        (*message).msg_controllen = 0;
+        Ok(received.bytes().len())
+    }
 }
 
 /// Receives into several buffers, with the files that came along.
@@ -256,21 +265,26 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, wanted: c_int) -
 unsafe extern "C" fn recvmsg(fd: c_int, message: *mut msghdr, wanted: c_int) -> ssize_t {
     let received = || {
         let fd = file::number(fd)?;
+        let own = flags(fd, wanted)?;
         // SAFETY: the caller's message is well-formed.
+        if unsafe { !(*message).msg_name.is_null() && (*message).msg_namelen > 0 } {
+            // SAFETY: as above.
+            match unsafe { receive_named(fd, message, own) } {
+                // Its packets, or bytes, have no names.
+                Err(error) if error.errno == libc::EOPNOTSUPP => {}
+                received => return received,
+            }
+        }
+        // SAFETY: as above.
         let buffers = unsafe { buffers(message) };
         // SAFETY: as above.
         let (control, room) = unsafe { ((*message).msg_control, (*message).msg_controllen) };
         let room = if control.is_null() { 0 } else { room.saturating_sub(HEAD) };
         let length = buffers.iter().map(|buffer| buffer.iov_len).sum();
         let room = room / size_of::<c_int>();
-        let arrived = Arrived::take(fd, room, length, flags(fd, wanted)?)?;
-        let mut rest = arrived.bytes();
-        for buffer in buffers {
-            let count = rest.len().min(buffer.iov_len);
-            // SAFETY: the caller gave so many bytes to fill.
-            unsafe { rest.as_ptr().copy_to_nonoverlapping(buffer.iov_base.cast(), count) };
-            rest = &rest[count..];
-        }
+        let arrived = Arrived::take(fd, room, length, own)?;
+        // SAFETY: as above.
+        unsafe { spread(arrived.bytes(), buffers) };
         // SAFETY: the caller's message may be written, and `room` files fit its control data.
         unsafe {
             (*message).msg_namelen = 0;

@@ -1,11 +1,12 @@
 //! Sockets of `AF_UNIX`: streams, over two-way pipes of the kernel, and pairs that exchange packets.
 //!
-//! `socketpair` opens `pipe:pair`, or `packet:`. A socket on its own is a file of `unix:` until it is connected;
-//! then its descriptor names an end of a two-way pipe. The path that a socket is bound to is an
-//! ordinary file, in which stands what leads to it, so that file's permissions decide who may
-//! connect.
+//! `socketpair` opens `pipe:pair`, or `packet:`. A socket for streams on its own is a file of `unix:`
+//! until it is connected; then its descriptor names an end of a two-way pipe. One for packets stays
+//! what it is. The path that a socket is bound to is an ordinary file, in which stands what leads to
+//! it, so that file's permissions decide who may connect, and send.
 
 mod address;
+mod datagram;
 mod message;
 mod option;
 
@@ -25,6 +26,10 @@ use libc::{c_int, sockaddr, socklen_t};
 const DATAGRAMS: &[u8] = b"packet:datagram";
 /// What a pair of `SOCK_SEQPACKET` is an end of.
 const SEQUENCE: &[u8] = b"packet:sequence";
+/// What a socket of `SOCK_DGRAM` on its own is, as its daemon calls it.
+const NAMED_DATAGRAMS: &[u8] = b"/scheme/unix/datagram";
+/// The family of no address. The libc crate has no name for it on this target.
+const AF_UNSPEC: c_int = 0;
 /// What stands before the token in a socket's file.
 const PREFIX: &[u8; 8] = b"unix:to/";
 
@@ -78,11 +83,12 @@ unsafe extern "C" fn socketpair(
     made.int()
 }
 
-/// Makes a socket. Only streams of `AF_UNIX`.
+/// Makes a socket: streams and datagrams of `AF_UNIX`.
 #[unsafe(no_mangle)]
 extern "C" fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
     let made = flags(family, kind, protocol).and_then(|(kind, flags)| match kind {
         libc::SOCK_STREAM => File::open(b"unix:new", flags),
+        libc::SOCK_DGRAM => File::open(NAMED_DATAGRAMS, flags),
         _ => error(libc::EPROTONOSUPPORT),
     });
     made.map(File::into_fd).int()
@@ -130,29 +136,60 @@ extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
     file::number(fd).and_then(|fd| file::message(fd, &mut [], &[LISTEN, most])).zero()
 }
 
-/// An end of a new connection to whoever listens under a name.
-fn open_connection(name: &Name, flags: usize) -> Result<File> {
-    let mut text = [0; PREFIX.len() + TOKEN];
-    let Some(path) = name.path() else {
-        let name = name.bytes().get(1..).unwrap_or_default();
-        let mut path = [0; 6 + abi::socket::NAME_MAX];
-        path[..6].copy_from_slice(b"unix:@");
-        path[6..6 + name.len()].copy_from_slice(name);
-        return File::open(&path[..6 + name.len()], flags);
-    };
-    Given::new(path).with(|path| {
-        // Whoever may not read and write the file may not connect, and hears it here.
-        let node = open_path(path, O_RDWR | O_CLOEXEC)?;
-        let length = node.read_full(&mut text)?;
-        if length != text.len() || !text.starts_with(PREFIX) {
-            return error(libc::ECONNREFUSED);
-        }
-        File::open(&text, flags)
-    })
+/// What leads to a socket: the token in its file, or the name after a NUL.
+struct Way {
+    bytes: [u8; abi::socket::NAME_MAX],
+    length: usize,
+}
+
+impl Way {
+    fn to(name: &Name) -> Result<Self> {
+        let mut way = Self { bytes: [0; abi::socket::NAME_MAX], length: name.bytes().len() };
+        let Some(path) = name.path() else {
+            way.bytes[..way.length].copy_from_slice(name.bytes());
+            return Ok(way);
+        };
+        Given::new(path).with(|path| {
+            // Whoever may not read and write the file may not connect, and hears it here.
+            let node = open_path(path, O_RDWR | O_CLOEXEC)?;
+            let mut text = [0; PREFIX.len() + TOKEN];
+            let length = node.read_full(&mut text)?;
+            if length != text.len() || !text.starts_with(PREFIX) {
+                return error(libc::ECONNREFUSED);
+            }
+            way.bytes[..TOKEN].copy_from_slice(&text[PREFIX.len()..]);
+            way.length = TOKEN;
+            Ok(())
+        })?;
+        Ok(way)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.length]
+    }
+
+    /// An end of a new connection to whoever listens there.
+    fn open(&self, flags: usize) -> Result<File> {
+        let (before, rest) = match self.bytes() {
+            [0, rest @ ..] => (&b"unix:@"[..], rest),
+            token => (&PREFIX[..], token),
+        };
+        let mut path = [0; PREFIX.len() + abi::socket::NAME_MAX];
+        path[..before.len()].copy_from_slice(before);
+        path[before.len()..before.len() + rest.len()].copy_from_slice(rest);
+        File::open(&path[..before.len() + rest.len()], flags)
+    }
 }
 
 fn connect_to(fd: c_int, name: &Name) -> Result<usize> {
     let fd = file::number(fd)?;
+    if datagram::is_one(fd) {
+        return datagram::connect(fd, Some(name));
+    }
     let status = file::fcntl(fd, F_GETFL, 0)?;
     let on_exec = file::fcntl(fd, F_GETFD, 0)?;
     if file::stat(fd)?.st_mode & libc::S_IFMT as u16 != libc::S_IFSOCK as u16 {
@@ -161,7 +198,7 @@ fn connect_to(fd: c_int, name: &Name) -> Result<usize> {
     if address::is_connected(fd) {
         return error(libc::EISCONN);
     }
-    let end = open_connection(name, O_RDWR | O_CLOEXEC | status & O_NONBLOCK)?;
+    let end = Way::to(name)?.open(O_RDWR | O_CLOEXEC | status & O_NONBLOCK)?;
     file::fcntl(end.fd(), F_SETFL, status)?;
     file::dup2(end.fd(), fd, &[])?;
     if on_exec & O_CLOEXEC != 0 {
@@ -170,9 +207,18 @@ fn connect_to(fd: c_int, name: &Name) -> Result<usize> {
     Ok(0)
 }
 
-/// Connects a socket to the one with a name. Other descriptors for the same socket stay as they are.
+/// Connects a socket to the one with a name. Other descriptors for the same stream stay as they are.
+/// A socket for packets may be connected again, and, with an address of no family, to nobody.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {
+    // SAFETY: the caller gave `length` bytes.
+    if unsafe { datagram::is_none(address, length) } {
+        let undone = file::number(fd).and_then(|fd| match datagram::is_one(fd) {
+            true => datagram::connect(fd, None),
+            false => error(libc::EAFNOSUPPORT),
+        });
+        return undone.zero();
+    }
     // SAFETY: the caller gave `length` bytes.
     unsafe { Name::read(address, length) }.and_then(|name| connect_to(fd, &name)).zero()
 }

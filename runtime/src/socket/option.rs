@@ -22,7 +22,7 @@ fn kind(fd: usize) -> Result<c_int> {
     let mut path = [0; 64];
     let length = file::path(fd, &mut path)?;
     Ok(match path.get(..length).unwrap_or_default() {
-        super::DATAGRAMS => libc::SOCK_DGRAM,
+        super::DATAGRAMS | super::NAMED_DATAGRAMS => libc::SOCK_DGRAM,
         super::SEQUENCE => libc::SOCK_SEQPACKET,
         _ => libc::SOCK_STREAM,
     })

@@ -13,7 +13,8 @@ use libc::{
 /// Stack of a thread when nothing else is asked for. Pages that are never touched cost nothing.
 const STACK: usize = 2 << 20;
 
-/// The least stack.
+/// The least stack that a thread gets. Fewer bytes may be asked for, but not fewer than
+/// `PTHREAD_STACK_MIN`.
 const STACK_MIN: usize = 4 * PAGE_SIZE;
 
 /// How a new thread is to be.
@@ -61,11 +62,12 @@ extern "C" fn pthread_attr_destroy(_place: *mut pthread_attr_t) -> c_int {
 /// Sets the size of the stack.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_attr_setstacksize(place: *mut pthread_attr_t, size: size_t) -> c_int {
-    if size < STACK_MIN || size > isize::MAX as usize {
+    if size < libc::PTHREAD_STACK_MIN || size > isize::MAX as usize {
         return libc::EINVAL;
     }
+    let stack = size.next_multiple_of(PAGE_SIZE).max(STACK_MIN);
     // SAFETY: the caller's attributes were initialised.
-    unsafe { (*place.cast::<ThreadAttributes>()).stack = size.next_multiple_of(PAGE_SIZE) };
+    unsafe { (*place.cast::<ThreadAttributes>()).stack = stack };
     0
 }
 

@@ -1,8 +1,8 @@
 //! Joins the terminal to the serial line, the screen, the keyboard and the scheme protocol.
 
-use crate::foreground::{Standing, standing};
 use crate::screen::Screen;
 use consoled::Terminal;
+use consoled::foreground::{Standing, signal_group, standing};
 use consoled::handle::{Handle, Kind};
 use consoled::line::Signal;
 use consoled::settings::WindowSize;
@@ -284,12 +284,6 @@ impl Console {
             }
         }
     }
-}
-
-/// A group that is gone needs no signal.
-fn signal_group(group: i32, signal: i32) {
-    // SAFETY: `kill` touches no memory.
-    unsafe { libc::kill(-group, signal) };
 }
 
 /// Time since the machine started, in ns.

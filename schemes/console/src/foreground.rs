@@ -1,13 +1,13 @@
 //! Job control: who may read from the terminal, and who is stopped for trying.
 //!
-//! The foreground group is kept by [`consoled::Terminal`]; which group a process is in, and what it
+//! The foreground group is kept by [`crate::Terminal`]; which group a process is in, and what it
 //! does about signals, is asked of the kernel each time. Nothing is remembered.
 
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_RDONLY};
 
 /// How a process stands to the terminal.
-pub(crate) enum Standing {
+pub enum Standing {
     /// It may use it.
     Foreground,
     /// Its group is another one of the same session, and a signal may stop it.
@@ -20,7 +20,7 @@ pub(crate) enum Standing {
 }
 
 /// How process `pid` stands when `foreground` has the terminal and `signal` is what stops others.
-pub(crate) fn standing(pid: usize, foreground: Option<u32>, signal: i32) -> Standing {
+pub fn standing(pid: usize, foreground: Option<u32>, signal: i32) -> Standing {
     let Some(foreground) = foreground.map(|group| group as i32) else {
         return Standing::Foreground;
     };
@@ -60,4 +60,10 @@ impl Status {
     fn mask(&self, key: &str) -> u64 {
         self.value(key).and_then(|value| u64::from_str_radix(value, 16).ok()).unwrap_or(0)
     }
+}
+
+/// Sends a signal to a group. One that is gone needs none.
+pub fn signal_group(group: i32, signal: i32) {
+    // SAFETY: `kill` touches no memory.
+    unsafe { libc::kill(-group, signal) };
 }

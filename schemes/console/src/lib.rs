@@ -2,9 +2,12 @@
 //!
 //! [`Terminal`] is the whole line discipline as a state machine: bytes from the keyboard and
 //! writes from programs go in; bytes for the screen, signals, and finished input come out. It does
-//! no I/O and reads no clock.
+//! no I/O and reads no clock. `foreground`, which asks the kernel who may use it, is for daemons: this
+//! one, and `ptyd`.
 
 pub mod column;
+#[cfg(target_os = "redox")]
+pub mod foreground;
 pub mod handle;
 pub mod line;
 pub mod output;

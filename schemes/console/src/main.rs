@@ -9,8 +9,6 @@ use scheme::command::only_on_lifeboat as run;
 #[cfg(target_os = "redox")]
 mod daemon;
 #[cfg(target_os = "redox")]
-mod foreground;
-#[cfg(target_os = "redox")]
 mod screen;
 #[cfg(target_os = "redox")]
 use daemon::run;

@@ -52,6 +52,9 @@ pub(crate) struct Asking {
     answered: Receiver<(usize, Ticket, Answer)>,
     bell: PipeReader,
     next: Ticket,
+    /// What threads answer with, and ring with.
+    answering: Sender<(usize, Ticket, Answer)>,
+    rope: PipeWriter,
     /// Answers that nobody has taken yet.
     answers: BTreeMap<Ticket, Answer>,
     /// Questions whose answers nobody wants any more.
@@ -59,27 +62,30 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// A thread for each of so many drivers.
-    pub(crate) fn new(count: usize) -> Result<Self> {
-        let failed = |_| Error::new(EIO);
-        let (bell, rope) = pipe().map_err(failed)?;
+    /// No drivers yet.
+    pub(crate) fn new() -> Result<Self> {
+        let (bell, rope) = pipe().map_err(|_| Error::new(EIO))?;
         // Two rings may be heard as one, and then there is nothing to read for the second event.
         // SAFETY: the descriptor is open, and the call touches no memory.
         if unsafe { libc::fcntl(bell.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
             return Err(Error::new(EIO));
         }
-        let (answers, answered) = channel();
-        let mut drivers = Vec::new();
-        for index in 0..count {
-            let (questions, asked) = channel();
-            let (answers, rope) = (answers.clone(), rope.try_clone().map_err(failed)?);
-            thread::Builder::new()
-                .spawn(move || answer(index, &asked, &answers, rope))
-                .map_err(failed)?;
-            drivers.push(Asked { questions, open: BTreeSet::new(), since: Instant::now() });
-        }
-        let (answers, forgotten) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Self { drivers, answered, bell, next: 0, answers, forgotten })
+        let (answering, answered) = channel();
+        let (drivers, answers, forgotten) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        Ok(Self { drivers, answered, bell, next: 0, answering, rope, answers, forgotten })
+    }
+
+    /// A thread for one more driver, whose number is the next.
+    pub(crate) fn add(&mut self) -> Result<()> {
+        let failed = |_| Error::new(EIO);
+        let (questions, asked) = channel();
+        let (answers, rope) = (self.answering.clone(), self.rope.try_clone().map_err(failed)?);
+        let index = self.drivers.len();
+        thread::Builder::new()
+            .spawn(move || answer(index, &asked, &answers, rope))
+            .map_err(failed)?;
+        self.drivers.push(Asked { questions, open: BTreeSet::new(), since: Instant::now() });
+        Ok(())
     }
 
     /// What can be read when there is an answer.

@@ -28,30 +28,26 @@ const PATIENCE: Duration = Duration::from_millis(3500);
 /// How long those that have found disks may then take until they serve them.
 const BEGINNING: Duration = Duration::from_secs(1);
 
-/// What the event queue calls the socket and the bell; drivers come behind them.
+/// What the event queue calls the socket, the bell and the list of devices; drivers come behind them.
 const SOCKET: usize = 0;
 const BELL: usize = 1;
-const DRIVERS: usize = 2;
+const LIST: usize = 2;
+const DRIVERS: usize = 3;
 
 /// Serves until the kernel closes the socket.
 pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
     no_arguments(arguments)?;
-    let names = client::list().map_err(|error| Failure::fatal("pci:", error))?;
-    let mut drivers = Vec::new();
-    for name in names {
-        let Ok(info) = client::info(&name) else { continue };
-        // The kernel keeps the device of the emergency store to itself.
-        if info.driver.as_deref() != Some("kernel") {
-            drivers.extend(program(&info).map(|program| Driver::new(name, program)));
-        }
-    }
     let failed = |error: Error| Failure::fatal("disk", error);
     let mut server = Server::nonblocking().map_err(failed)?;
     let events = Events::new().map_err(failed)?;
     events.watch(server.descriptor(), SOCKET).map_err(failed)?;
-    let asking = Asking::new(drivers.len()).map_err(failed)?;
+    let asking = Asking::new().map_err(failed)?;
     events.watch(asking.descriptor(), BELL).map_err(failed)?;
-    let mut disks = Disks::new(drivers, events, asking);
+    // Watched before it is read for the first time: nothing that comes is missed.
+    let list = client::watch().map_err(|error| Failure::fatal("pci:", error))?;
+    events.watch(list.raw(), LIST).map_err(failed)?;
+    let mut disks = Disks::new(events, asking);
+    disks.find().map_err(failed)?;
     disks.look().map_err(failed)?;
     server.register("disk", ROOT).map_err(failed)?;
     while disks.turn(&mut server).map_err(failed)? {}
@@ -99,9 +95,9 @@ impl Daemon for Disks {
 }
 
 impl Disks {
-    fn new(drivers: Vec<Driver>, events: Events, asking: Asking) -> Self {
+    fn new(events: Events, asking: Asking) -> Self {
         Self {
-            drivers,
+            drivers: Vec::new(),
             events,
             handles: BTreeMap::from([(ROOT, Handle::Root(Vec::new()))]),
             next: ROOT + 1,
@@ -111,6 +107,29 @@ impl Disks {
             asking,
             waiting: BTreeMap::new(),
         }
+    }
+
+    /// Finds controllers that are not driven yet. One whose place another device had before has to wait
+    /// until that one's driver has ended.
+    fn find(&mut self) -> Result<()> {
+        let names = client::list().map_err(|_| Error::new(EIO))?;
+        for name in names {
+            let Ok(info) = client::info(&name) else { continue };
+            // The kernel keeps the device of the emergency store to itself.
+            let Some(program) = program(&info).filter(|_| info.driver.as_deref() != Some("kernel"))
+            else {
+                continue;
+            };
+            let is_there = |driver: &Driver| {
+                let is_same = driver.arrival == info.arrival;
+                driver.function == name && (is_same || !matches!(driver.state, State::Over))
+            };
+            if !self.drivers.iter().any(is_there) {
+                self.asking.add()?;
+                self.drivers.push(Driver::new(name, info.arrival, program));
+            }
+        }
+        Ok(())
     }
 
     /// Starts the drivers, all at once, numbers their disks in the order of the devices, and
@@ -185,8 +204,13 @@ impl Disks {
                 self.asking.collect();
                 self.has_news = true;
             }
+            Happened::Ready(LIST) => self.find()?,
             Happened::Ready(number) => {
-                self.drivers[number - DRIVERS].hear();
+                let driver = &mut self.drivers[number - DRIVERS];
+                driver.hear();
+                if matches!(driver.state, State::Over) {
+                    self.find()?;
+                }
                 self.has_news = true;
             }
             Happened::TimedOut => {}

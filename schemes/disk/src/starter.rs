@@ -70,6 +70,8 @@ pub(crate) struct Process {
 pub(crate) struct Driver {
     /// The function's name.
     pub(crate) function: String,
+    /// Which device it was that was put in.
+    pub(crate) arrival: u32,
     program: &'static str,
     pub(crate) state: State,
     starts: u32,
@@ -84,10 +86,11 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(function: String, program: &'static str) -> Self {
+    pub(crate) fn new(function: String, arrival: u32, program: &'static str) -> Self {
         let state = State::Pausing(Instant::now());
         let (starts, refusals) = (0, 0);
-        Self { function, program, state, starts, refusals, numbers: None, found: 0, is_told: false }
+        let (numbers, found, is_told) = (None, 0, false);
+        Self { function, arrival, program, state, starts, refusals, numbers, found, is_told }
     }
 
     /// What tells when the driver has something to say, or has ended.

@@ -14,7 +14,7 @@ use redox_scheme::{CallerCtx, Id, OpenResult};
 use redoxfs::{BLOCK_SIZE, FileSystem, RECORD_SIZE};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
-use scheme::locks::Locks;
+use scheme::locks::{Client, Locks};
 use scheme::options::Options;
 use scheme::{Daemon, Server, Turn, device, file_call, stop};
 use syscall::dirent::{DirEntry, DirentBuf};
@@ -182,7 +182,7 @@ impl Syncs {
 struct Served<'a, 'f, D: Records> {
     tree: Tree<'a, 'f, D>,
     syncs: &'a mut Syncs,
-    locks: &'a mut Locks<u64>,
+    locks: &'a mut Locks<u64, Id>,
 }
 
 impl<D: Records> Served<'_, '_, D> {
@@ -233,6 +233,17 @@ impl<D: Records> Daemon for Served<'_, '_, D> {
 
     fn cancelled(&mut self, request: Id) {
         self.syncs.waiting.remove(&request);
+        self.locks.cancelled(request);
+    }
+
+    fn is_for_process(&mut self) -> bool {
+        self.locks.is_for_process()
+    }
+
+    fn detached(&mut self, handle: usize, pid: usize) {
+        if let Ok(stat) = self.tree.stat(handle) {
+            self.locks.detached(stat.st_ino, pid);
+        }
     }
 }
 
@@ -415,12 +426,13 @@ impl<D: Records> SchemeSync for Served<'_, '_, D> {
     fn call(
         &mut self,
         id: usize,
-        _payload: &mut [u8],
+        payload: &mut [u8],
         metadata: &[u64],
-        _ctx: &CallerCtx,
+        ctx: &CallerCtx,
     ) -> Result<usize> {
         let file = self.tree.stat(id)?.st_ino;
-        self.locks.call(file, id, metadata)
+        let client = Client { handle: id, pid: ctx.pid, request: ctx.id };
+        self.locks.call(file, client, payload, metadata)
     }
 
     fn on_close(&mut self, id: usize) {

@@ -72,6 +72,9 @@ impl Claim {
     /// descriptor stays this daemon's own; the kernel gives the driver another one for the same
     /// file.
     pub(crate) fn open(&mut self, windows: &Windows, path: &str) -> Result<usize> {
+        if self.function.is_gone {
+            return Err(Error::new(ENODEV));
+        }
         let (what, rest) = path.split_once('/').unwrap_or((path, ""));
         let file = match what {
             "dma" => open(&format!("/scheme/memory/dma/{rest}"))?,
@@ -162,9 +165,18 @@ impl Claim {
         Ok((open_line(&format!("{line}?shared"))?, line.into()))
     }
 
+    /// The device is gone, whether the driver has let go of it or not.
+    pub(crate) fn lose(&mut self) {
+        self.function.is_gone = true;
+    }
+
     /// Takes the device off the bus: it begins nothing more in memory and does not interrupt. The
     /// memory that it had is the caller's to keep.
     pub(crate) fn end(self, windows: &Windows) -> Vec<Fd> {
+        if self.function.is_gone {
+            // Another one may have its address, and it writes to memory no more.
+            return Vec::new();
+        }
         if let Ok(mut endpoint) = endpoint(windows, &self.function) {
             let master = CommandRegister::BUS_MASTER_ENABLE;
             endpoint.update_command(windows, |command| command - master);

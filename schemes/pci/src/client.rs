@@ -3,6 +3,7 @@
 use std::ptr::NonNull;
 
 use libredox::Fd;
+use libredox::flag::{O_CLOEXEC, O_DIRECTORY};
 use syscall::error::{EIO, Error, Result};
 
 use crate::info::Info;
@@ -21,6 +22,11 @@ pub fn list() -> std::io::Result<Vec<String>> {
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     Ok(names)
+}
+
+/// The list of functions, for an event queue: it becomes readable when one has come or gone since.
+pub fn watch() -> Result<Fd> {
+    Ok(Fd::open("/scheme/pci", O_DIRECTORY | O_CLOEXEC, 0)?)
 }
 
 /// What the daemon tells about a function.

@@ -1,12 +1,12 @@
 //! Joins the functions to the scheme protocol.
 
 mod slots;
+mod tell;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libredox::Fd;
-use pci_types::ConfigRegionAccess;
 use pcid::bus::{self, Function};
 use pcid::client::{LEAVING, SETTLED};
 use redox_scheme::scheme::SchemeSync;
@@ -15,7 +15,7 @@ use scheme::command::{Failure, no_arguments};
 use scheme::events::Events;
 use scheme::{Daemon, Server, Turn, device};
 use syscall::Stat;
-use syscall::dirent::{DirEntry, DirentBuf, DirentKind};
+use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{
     EACCES, EBADF, EBUSY, EINVAL, EISDIR, ENODEV, ENOENT, ENOTDIR, EOPNOTSUPP, Error, Result,
 };
@@ -27,9 +27,7 @@ use syscall::schemev2::NewFdFlags;
 use crate::claim::Claim;
 use crate::window::{Place, Windows};
 use slots::Watched;
-
-/// Configuration space of a function.
-const CONFIG: usize = 4096;
+use tell::CONFIG;
 
 /// Serves until the kernel closes the socket.
 pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
@@ -54,6 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
         next: ROOT + 1,
         slots: Vec::new(),
         news: Vec::new(),
+        arrivals: 0,
     };
     pci.handles.insert(ROOT, Handle::Root);
     pci.find_slots();
@@ -82,9 +81,6 @@ enum Handle {
     Claim(Box<Claim>),
 }
 
-/// The files of a function.
-const FILES: [&str; 3] = ["info", "config", "claim"];
-
 struct Pci {
     windows: Windows,
     functions: Vec<Function>,
@@ -94,10 +90,13 @@ struct Pci {
     retired: BTreeMap<String, Vec<Fd>>,
     handles: BTreeMap<usize, Handle>,
     next: usize,
-    /// Slots with devices that may be taken out.
+    /// Slots whose devices come and go.
     slots: Vec<Watched>,
-    /// Claims whose drivers have to hear that the device is to be taken out.
+    /// Files that somebody has to hear of: claims whose device is to be taken out, and lists that have
+    /// become others.
     news: Vec<usize>,
+    /// How many times a device was put in.
+    arrivals: u32,
 }
 
 impl Daemon for Pci {
@@ -183,7 +182,7 @@ impl Pci {
             return Err(Error::new(EINVAL));
         }
         let function = &self.functions[index];
-        if self.claim_of(function).is_some() || self.is_kept(function) {
+        if !function.is_gone && self.claim_of(function).is_some() || self.is_kept(function) {
             return Err(Error::new(EBUSY));
         }
         if function.is_gone || self.is_leaving(function) {
@@ -195,7 +194,9 @@ impl Pci {
     fn claim_of(&self, function: &Function) -> Option<&Claim> {
         let name = function.name();
         self.handles.values().find_map(|handle| match handle {
-            Handle::Claim(claim) if claim.name() == name => Some(&**claim),
+            Handle::Claim(claim) if claim.name() == name && !claim.function().is_gone => {
+                Some(&**claim)
+            }
             _ => None,
         })
     }
@@ -203,43 +204,6 @@ impl Pci {
     /// Whether the kernel drives it itself.
     fn is_kept(&self, function: &Function) -> bool {
         self.kept.as_deref() == Some(function.name().as_str())
-    }
-
-    /// What is told about a function now.
-    fn info(&self, index: usize) -> String {
-        let function = &self.functions[index];
-        let mut info = function.info.clone();
-        if self.is_kept(function) {
-            info.driver = Some("kernel".to_owned());
-        } else if let Some(claim) = self.claim_of(function) {
-            info.driver = Some(claim.driver().to_owned());
-            info.interrupts = claim.interrupts().to_vec();
-        }
-        info.to_string()
-    }
-
-    fn config(&self, index: usize) -> Vec<u8> {
-        let address = self.functions[index].address;
-        // SAFETY: reading configuration space changes nothing, and every offset lies in it.
-        let read = |offset| unsafe { self.windows.read(address, offset as u16) };
-        (0..CONFIG).step_by(4).flat_map(|offset| read(offset).to_le_bytes()).collect()
-    }
-
-    /// The names in a directory.
-    fn names(&self, id: usize) -> Result<Vec<(String, DirentKind)>> {
-        match self.handle(id)? {
-            Handle::Root => {
-                let there = self.functions.iter().filter(|function| !function.is_gone);
-                Ok(there
-                    .map(|function| function.name())
-                    .map(|name| (name, DirentKind::Directory))
-                    .collect())
-            }
-            Handle::Function(_) => {
-                Ok(FILES.map(|name| (name.to_owned(), DirentKind::Regular)).to_vec())
-            }
-            _ => Err(Error::new(ENOTDIR)),
-        }
     }
 }
 
@@ -276,6 +240,9 @@ impl SchemeSync for Pci {
         match handles.get_mut(&id) {
             Some(Handle::Claim(claim)) if path == "config" => {
                 let name = claim.name();
+                if claim.function().is_gone {
+                    return Err(Error::new(ENODEV));
+                }
                 let index = self.find(&name)?;
                 Ok(self.add(Handle::Config(index)))
             }
@@ -326,13 +293,16 @@ impl SchemeSync for Pci {
         if buffer != SETTLED {
             return Err(Error::new(EINVAL));
         }
+        if claim.function().is_gone {
+            return Err(Error::new(ENODEV));
+        }
         let name = claim.name();
         self.retired.remove(&name);
         Ok(buffer.len())
     }
 
     /// A driver watches its claim to learn that this daemon is gone, or that the device is to be
-    /// taken out.
+    /// taken out; the list of functions tells when it has become another one.
     fn fevent(&mut self, id: usize, _wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
         Ok(match self.handle(id)? {
             Handle::Claim(claim) if self.is_leaving(claim.function()) => EventFlags::EVENT_READ,
@@ -396,7 +366,9 @@ impl SchemeSync for Pci {
         if let Some(Handle::Claim(claim)) = self.handles.remove(&id) {
             let name = claim.name();
             let memory = claim.end(&self.windows);
-            self.retired.entry(name).or_default().extend(memory);
+            if !memory.is_empty() {
+                self.retired.entry(name).or_default().extend(memory);
+            }
         }
     }
 }

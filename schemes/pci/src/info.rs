@@ -36,6 +36,9 @@ pub struct Info {
     pub has_msi: bool,
     /// The line that firmware wired its interrupt pin to.
     pub line: Option<u8>,
+    /// Which device it was that was put in since boot: the first, the second; 0 for one that was there
+    /// then.
+    pub arrival: u32,
     /// Who drives it.
     pub driver: Option<String>,
     /// The interrupts its driver has: number and line of `irq:`.
@@ -81,6 +84,9 @@ impl fmt::Display for Info {
         if let Some(line) = self.line {
             writeln!(f, "line {line:x}")?;
         }
+        if self.arrival > 0 {
+            writeln!(f, "arrival {:x}", self.arrival)?;
+        }
         if let Some(driver) = &self.driver {
             writeln!(f, "driver {driver}")?;
         }
@@ -119,6 +125,7 @@ impl Info {
                     info.table = more().zip(more()).map(|(bar, offset)| (bar as usize, offset));
                 }
                 "msi" => info.has_msi = value != 0,
+                "arrival" => info.arrival = value.try_into().ok()?,
                 "line" => info.line = Some(value.try_into().ok()?),
                 _ => {}
             }
@@ -190,6 +197,7 @@ mod tests {
         info.msix = 3;
         info.table = Some((1, 0x800));
         info.line = Some(11);
+        info.arrival = 12;
         info.driver = Some("virtio-blkd".to_owned());
         info.interrupts = vec![(0, 64), (2, 65)];
         assert_eq!(Info::parse(&info.to_string()), Some(info.clone()));

@@ -1,8 +1,8 @@
-//! Slots whose device can be taken out while the machine runs (PCI Express Base Specification 6.7).
+//! Slots whose device comes and goes while the machine runs (PCI Express Base Specification 6.7).
 //!
 //! Whoever wants to take a device out presses the slot's button (QEMU's `device_del` is that). Then the
 //! slot keeps its power until nobody uses the device any more. A device that is taken out without
-//! asking is simply not there. One that is put in is not looked at.
+//! asking is simply not there. One that is put in has no power until the slot gives it some.
 
 use pci_types::{ConfigRegionAccess, PciAddress};
 
@@ -21,10 +21,12 @@ const HAS_SLOT: u32 = 1 << 24;
 /// In the slot's capabilities: devices come and go.
 const IS_HOT: u32 = 1 << 6;
 /// In the word of control (lower half) and status (upper half): the power indicator, off; power, off;
-/// the button was pressed; a device is there.
+/// the button was pressed; a device came or went; one is there.
 const INDICATOR: u32 = 3 << 8;
+const INDICATOR_ON: u32 = 1 << 8;
 const POWER_OFF: u32 = 1 << 10;
 const PRESSED: u32 = 1 << 16;
+const CHANGED: u32 = 1 << 19;
 const IS_THERE: u32 = 1 << 22;
 /// The control half.
 const CONTROLS: u32 = 0xFFFF;
@@ -32,7 +34,8 @@ const CONTROLS: u32 = 0xFFFF;
 /// A slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
-    port: PciAddress,
+    /// The port that it belongs to.
+    pub port: PciAddress,
     capability: u16,
     /// The bus that its device is on.
     pub bus: u8,
@@ -48,8 +51,7 @@ pub enum News {
 }
 
 impl Slot {
-    /// The slot of this function, if that is a port that has one with a device in it that may be
-    /// taken out.
+    /// The slot of this function, if that is a port that has one whose devices come and go.
     pub fn of(access: &impl ConfigRegionAccess, port: PciAddress) -> Option<Self> {
         // SAFETY: reading configuration space changes nothing.
         let read = |offset| unsafe { access.read(port, offset) };
@@ -63,7 +65,7 @@ impl Slot {
                 let is_hot = word & HAS_SLOT != 0 && read(at + SLOT) & IS_HOT != 0;
                 let bus = (read(BUSES) >> 8) as u8;
                 let slot = Self { port, capability: at, bus };
-                return (is_hot && slot.word(access) & IS_THERE != 0).then_some(slot);
+                return is_hot.then_some(slot);
             }
             at = (word >> 8 & 0xFC) as u16;
         }
@@ -81,10 +83,33 @@ impl Slot {
         unsafe { access.write(self.port, self.capability + CONTROL, word) };
     }
 
-    /// Whether something has happened since the last time.
+    /// Whether there is a device in it.
+    pub fn is_full(&self, access: &impl ConfigRegionAccess) -> bool {
+        self.word(access) & IS_THERE != 0
+    }
+
+    /// Forgets what came and went before: its device is known.
+    pub fn forget(&self, access: &impl ConfigRegionAccess) {
+        self.write(access, self.word(access) & CONTROLS | CHANGED);
+    }
+
+    /// Whether a device was put in since the last time; then it gets power, and answers soon. One that
+    /// has lost its power stays without until its button is pressed.
+    pub fn takes_in(&self, access: &impl ConfigRegionAccess) -> bool {
+        let word = self.word(access);
+        if word & IS_THERE == 0 || word & (PRESSED | CHANGED) == 0 {
+            return false;
+        }
+        let controls = word & CONTROLS & !(POWER_OFF | INDICATOR);
+        self.write(access, controls | INDICATOR_ON | PRESSED | CHANGED);
+        true
+    }
+
+    /// Whether something has happened to its device since the last time.
     pub fn news(&self, access: &impl ConfigRegionAccess) -> Option<News> {
         let word = self.word(access);
-        if word & IS_THERE == 0 {
+        // Another one may be there by now, which is for later.
+        if word & IS_THERE == 0 || word & CHANGED != 0 {
             return Some(News::Gone);
         }
         if word & PRESSED == 0 {
@@ -136,9 +161,10 @@ mod tests {
 
         unsafe fn write(&self, _address: PciAddress, offset: u16, value: u32) {
             self.change(usize::from(offset) / 4, |old| {
-                let status = old & !CONTROLS & !(value & PRESSED);
-                let leaves = value & POWER_OFF != 0 && value & INDICATOR == INDICATOR;
-                value & CONTROLS | if leaves { status & !IS_THERE } else { status }
+                let status = old & !CONTROLS & !(value & (PRESSED | CHANGED));
+                let is_off = |word| word & POWER_OFF != 0 && word & INDICATOR == INDICATOR;
+                let leaves = is_off(value) && !is_off(old);
+                value & CONTROLS | if leaves { status & !IS_THERE | CHANGED } else { status }
             });
         }
     }
@@ -162,10 +188,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_in_gets_power_once() {
+        let access = Port::new();
+        let slot = Slot::of(&access, port()).expect("it has one");
+        assert!(!slot.takes_in(&access), "it was there before");
+        access.change(CONTROL_AT, |word| word | CHANGED);
+        slot.forget(&access);
+        assert_eq!(slot.news(&access), None);
+        slot.power_off(&access);
+        assert!(!slot.is_full(&access) && !slot.takes_in(&access));
+        access.change(CONTROL_AT, |word| word | IS_THERE | CHANGED | PRESSED);
+        assert!(slot.takes_in(&access));
+        let word = slot.word(&access);
+        assert_eq!(word & (POWER_OFF | INDICATOR | CHANGED | PRESSED), INDICATOR_ON);
+        assert_eq!((slot.takes_in(&access), slot.news(&access)), (false, None));
+        // Out and in again between two looks: the one that was there is gone.
+        access.change(CONTROL_AT, |word| word | CHANGED);
+        assert_eq!(slot.news(&access), Some(News::Gone));
+        assert!(slot.takes_in(&access));
+    }
+
+    #[test]
     fn ports_without_such_a_slot_have_none() {
-        for (index, mask) in
-            [(AT, HAS_SLOT), (AT + usize::from(SLOT) / 4, IS_HOT), (CONTROL_AT, IS_THERE)]
-        {
+        for (index, mask) in [(AT, HAS_SLOT), (AT + usize::from(SLOT) / 4, IS_HOT)] {
             let access = Port::new();
             access.change(index, |word| word & !mask);
             assert_eq!(Slot::of(&access, port()), None);

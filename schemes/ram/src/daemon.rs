@@ -5,9 +5,9 @@ use ramd::size::Size;
 use ramd::tree::ROOT_HANDLE;
 use ramd::{Caller, Tree};
 use redox_scheme::scheme::SchemeSync;
-use redox_scheme::{CallerCtx, OpenResult};
+use redox_scheme::{CallerCtx, Id, OpenResult};
 use scheme::command::Failure;
-use scheme::locks::Locks;
+use scheme::locks::{Client, Locks};
 use scheme::{Daemon, Server, device, file_call};
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{EINVAL, Error, Result};
@@ -60,12 +60,26 @@ fn caller(ctx: &CallerCtx) -> Caller {
 
 struct Ram {
     tree: Tree,
-    locks: Locks<u64>,
+    locks: Locks<u64, Id>,
 }
 
 impl Daemon for Ram {
     fn progress(&mut self) -> bool {
         self.locks.progress()
+    }
+
+    fn cancelled(&mut self, request: Id) {
+        self.locks.cancelled(request);
+    }
+
+    fn is_for_process(&mut self) -> bool {
+        self.locks.is_for_process()
+    }
+
+    fn detached(&mut self, handle: usize, pid: usize) {
+        if let Ok(stat) = self.tree.stat(handle) {
+            self.locks.detached(stat.st_ino, pid);
+        }
     }
 }
 
@@ -221,12 +235,13 @@ impl SchemeSync for Ram {
     fn call(
         &mut self,
         id: usize,
-        _payload: &mut [u8],
+        payload: &mut [u8],
         metadata: &[u64],
-        _ctx: &CallerCtx,
+        ctx: &CallerCtx,
     ) -> Result<usize> {
         let file = self.tree.stat(id)?.st_ino;
-        self.locks.call(file, id, metadata)
+        let client = Client { handle: id, pid: ctx.pid, request: ctx.id };
+        self.locks.call(file, client, payload, metadata)
     }
 
     fn on_close(&mut self, id: usize) {

@@ -1,13 +1,28 @@
-//! Advisory locks on files, by open handle: what [`abi::lock`] asks a scheme for.
+//! Advisory locks on files: what [`abi::lock`] asks a scheme for. Whole files are locked by open
+//! handle, ranges of bytes by process ([`ranges`]).
 //!
-//! The scheme says which file a handle stands for, and when a handle is closed. Who waits is in the
-//! serving loop: a lock that others have is `EWOULDBLOCK`, and tried again after
-//! [`Locks::progress`].
+//! The scheme says which file a handle stands for, when a handle is closed, and when a process lets go
+//! of one. Who waits is in the serving loop: a lock that others have is `EWOULDBLOCK`, and tried again
+//! after [`Locks::progress`].
+
+mod ranges;
 
 use std::collections::BTreeMap;
 
-use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, SHARED, UNLOCK};
+use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, RANGE, RangeLock, SHARED, TEST, UNLOCK};
+use ranges::{Lock, Range, Ranges};
 use syscall::error::{EAGAIN, EINVAL, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
+
+/// Who asks for a lock.
+#[derive(Clone, Copy)]
+pub struct Client<R> {
+    /// The handle of the message.
+    pub handle: usize,
+    /// The process that sent it.
+    pub pid: usize,
+    /// The request, as it is named when it is taken back.
+    pub request: R,
+}
 
 /// Who has a file locked. Never empty.
 enum Held {
@@ -15,22 +30,100 @@ enum Held {
     Shared(Vec<usize>),
 }
 
-/// The locks of a scheme. `F` names a file.
-#[derive(Default)]
-pub struct Locks<F> {
+/// The locks of a scheme. `F` names a file, `R` a request.
+pub struct Locks<F, R> {
     files: BTreeMap<F, Held>,
     handles: BTreeMap<usize, F>,
+    ranges: Ranges<F, R>,
     has_changed: bool,
+    is_for_process: bool,
 }
 
-impl<F: Ord + Copy> Locks<F> {
-    /// Does what a message with [`LOCK`] asks for.
+impl<F, R> Default for Locks<F, R> {
+    fn default() -> Self {
+        Self {
+            files: BTreeMap::new(),
+            handles: BTreeMap::new(),
+            ranges: Ranges::default(),
+            has_changed: false,
+            is_for_process: false,
+        }
+    }
+}
+
+impl<F: Ord + Copy, R: Copy + PartialEq> Locks<F, R> {
+    /// Does what a message with [`LOCK`] or [`RANGE`] asks for.
     ///
     /// # Errors
     /// `EOPNOTSUPP` when it asks for something else, `EINVAL`, `EWOULDBLOCK` for the serving loop to
-    /// wait, `EAGAIN` when the client does not want to.
-    pub fn call(&mut self, file: F, handle: usize, metadata: &[u64]) -> Result<usize> {
-        let &[LOCK, operation, ..] = metadata else { return Err(Error::new(EOPNOTSUPP)) };
+    /// wait, `EAGAIN` when the client does not want to, `EDEADLK`, `ENOLCK`.
+    pub fn call(
+        &mut self,
+        file: F,
+        client: Client<R>,
+        payload: &mut [u8],
+        metadata: &[u64],
+    ) -> Result<usize> {
+        match *metadata {
+            [LOCK, operation, ..] => self.whole(file, client.handle, operation),
+            [RANGE, operation, ..] => self.range(file, client, payload, operation),
+            _ => Err(Error::new(EOPNOTSUPP)),
+        }
+    }
+
+    fn range(
+        &mut self,
+        file: F,
+        client: Client<R>,
+        payload: &mut [u8],
+        operation: u64,
+    ) -> Result<usize> {
+        let payload: &mut [u8; RangeLock::SIZE] = payload.try_into().or(Err(Error::new(EINVAL)))?;
+        let RangeLock { start, length, .. } = RangeLock::from_bytes(payload);
+        let range = Range::new(start, length).ok_or(Error::new(EINVAL))?;
+        let is_exclusive = match operation & !(NO_WAIT | TEST) {
+            UNLOCK if operation == UNLOCK => {
+                self.ranges.cut(file, client.pid, range);
+                return Ok(0);
+            }
+            SHARED => false,
+            EXCLUSIVE => true,
+            _ => return Err(Error::new(EINVAL)),
+        };
+        let lock = Lock { pid: client.pid, range, is_exclusive };
+        if operation & TEST == 0 {
+            self.ranges.take(file, lock, client.request, operation & NO_WAIT == 0)?;
+            self.is_for_process = true;
+            return Ok(0);
+        }
+        let Some(held) = self.ranges.test(file, lock) else { return Ok(0) };
+        let told = RangeLock {
+            start: held.range.start,
+            length: held.range.length(),
+            kind: if held.is_exclusive { EXCLUSIVE } else { SHARED },
+            pid: held.pid as u64,
+        };
+        *payload = told.to_bytes();
+        Ok(1)
+    }
+
+    /// Whether the last message gave its process something that goes when it lets go of the handle.
+    /// Asked once for each.
+    pub fn is_for_process(&mut self) -> bool {
+        std::mem::take(&mut self.is_for_process)
+    }
+
+    /// A process has closed a descriptor of a file, or has ended.
+    pub fn detached(&mut self, file: F, pid: usize) {
+        self.ranges.cut(file, pid, Range { start: 0, end: u64::MAX });
+    }
+
+    /// A request that waited was taken back.
+    pub fn cancelled(&mut self, request: R) {
+        self.ranges.cancelled(request);
+    }
+
+    fn whole(&mut self, file: F, handle: usize, operation: u64) -> Result<usize> {
         let may_wait = operation & NO_WAIT == 0;
         let is_exclusive = match operation & !NO_WAIT {
             UNLOCK => {
@@ -101,7 +194,8 @@ impl<F: Ord + Copy> Locks<F> {
 
     /// Whether somebody who waits may have better luck now. Asked once for each change.
     pub fn progress(&mut self) -> bool {
-        std::mem::take(&mut self.has_changed)
+        // Both, so that neither is told twice.
+        std::mem::take(&mut self.has_changed) | std::mem::take(&mut self.ranges.has_changed)
     }
 }
 
@@ -110,8 +204,52 @@ mod tests {
     use super::*;
 
     /// What `flock` on a handle of file 0 comes to.
-    fn lock(locks: &mut Locks<u64>, handle: usize, operation: u64) -> Option<i32> {
-        locks.call(0, handle, &[LOCK, operation]).err().map(|error| error.errno)
+    fn lock(locks: &mut Locks<u64, u32>, handle: usize, operation: u64) -> Option<i32> {
+        locks.call(0, by(handle), &mut [], &[LOCK, operation]).err().map(|error| error.errno)
+    }
+
+    fn by(handle: usize) -> Client<u32> {
+        Client { handle, pid: handle, request: handle as u32 }
+    }
+
+    /// What `fcntl` on 10 bytes from a first one comes to, and the payload that is left.
+    fn range(
+        locks: &mut Locks<u64, u32>,
+        pid: usize,
+        start: u64,
+        operation: u64,
+    ) -> (Result<usize>, RangeLock) {
+        let mut payload = RangeLock { start, length: 10, ..RangeLock::default() }.to_bytes();
+        let answer = locks.call(0, by(pid), &mut payload, &[RANGE, operation]);
+        (answer, RangeLock::from_bytes(&payload))
+    }
+
+    #[test]
+    fn ranges_go_with_their_process() {
+        let mut locks = Locks::default();
+        assert_eq!(range(&mut locks, 1, 5, EXCLUSIVE).0, Ok(0));
+        assert!(locks.is_for_process() && !locks.is_for_process());
+        let (answer, told) = range(&mut locks, 2, 0, SHARED | TEST);
+        assert_eq!(answer, Ok(1));
+        assert_eq!(told, RangeLock { start: 5, length: 10, kind: EXCLUSIVE, pid: 1 });
+        assert_eq!(range(&mut locks, 2, 0, SHARED | NO_WAIT).0, Err(Error::new(EAGAIN)));
+        assert_eq!(range(&mut locks, 2, 0, SHARED).0, Err(Error::new(EWOULDBLOCK)));
+        assert!(!locks.is_for_process() && !locks.progress());
+        // Whole files are another matter.
+        assert_eq!(lock(&mut locks, 2, EXCLUSIVE), None);
+        locks.close(1);
+        assert!(!locks.progress());
+        locks.detached(0, 1);
+        assert!(locks.progress() && !locks.progress());
+        assert_eq!(range(&mut locks, 2, 0, SHARED).0, Ok(0));
+        assert_eq!(range(&mut locks, 2, 0, UNLOCK).0, Ok(0));
+        assert_eq!(range(&mut locks, 1, 0, EXCLUSIVE | TEST).0, Ok(0));
+        for nonsense in [0, SHARED | EXCLUSIVE, UNLOCK | TEST, NO_WAIT] {
+            assert_eq!(range(&mut locks, 1, 0, nonsense).0, Err(Error::new(EINVAL)));
+        }
+        assert_eq!(range(&mut locks, 1, u64::MAX, SHARED).0, Err(Error::new(EINVAL)));
+        let short = locks.call(0, by(1), &mut [0; 31], &[RANGE, SHARED]);
+        assert_eq!(short, Err(Error::new(EINVAL)));
     }
 
     #[test]
@@ -126,7 +264,7 @@ mod tests {
         assert_eq!(lock(&mut locks, 1, SHARED | NO_WAIT), Some(EAGAIN));
         assert_eq!(lock(&mut locks, 1, SHARED), Some(EWOULDBLOCK));
         // Another file is another lock.
-        assert!(locks.call(7, 1, &[LOCK, EXCLUSIVE | NO_WAIT]).is_ok());
+        assert!(locks.call(7, by(1), &mut [], &[LOCK, EXCLUSIVE | NO_WAIT]).is_ok());
     }
 
     #[test]
@@ -159,6 +297,6 @@ mod tests {
         let mut locks = Locks::default();
         assert_eq!(lock(&mut locks, 1, 0), Some(EINVAL));
         assert_eq!(lock(&mut locks, 1, SHARED | EXCLUSIVE), Some(EINVAL));
-        assert_eq!(locks.call(0, 1, &[]).err(), Some(Error::new(EOPNOTSUPP)));
+        assert_eq!(locks.call(0, by(1), &mut [], &[]).err(), Some(Error::new(EOPNOTSUPP)));
     }
 }

@@ -3,7 +3,8 @@
 //! A scheme says `EWOULDBLOCK` for a request that cannot be answered yet. Unless the client asked
 //! not to wait, the request stays here and is tried again, oldest first, whenever the scheme
 //! reports [`Daemon::progress`]. A client that is interrupted takes its request back and gets
-//! `ECANCELED`, which its side turns into `EINTR`.
+//! `ECANCELED`, which its side turns into `EINTR`. When those that wait hold half of the window, the
+//! next one is refused (`ENOBUFS`).
 
 use std::collections::VecDeque;
 
@@ -12,16 +13,41 @@ use redox_scheme::{
     CallRequest, CallerCtx, CancellationRequest, Id, Request, RequestKind, Response,
     SignalBehavior, Socket,
 };
-use syscall::error::{EAGAIN, ECANCELED, ENOSYS, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
+use syscall::error::{EAGAIN, ECANCELED, ENOBUFS, ENOSYS, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
 use syscall::flag::EventFlags;
 
 /// Most requests taken from the kernel at once.
 const BATCH: usize = 32;
 
+/// Bytes of the window that waiting requests may hold: half of it. The rest is for those that let
+/// them go on.
+const WAITING_MAX: usize = 4 << 20;
+
+/// What a request holds of the window while it waits.
+fn held(op: &mut Op) -> usize {
+    let bytes = match op {
+        Op::Read(read) => read.buf().len(),
+        Op::Write(write) => write.buf().len(),
+        Op::Call(call) => call.fds_and_payload_and_metadata().1.len(),
+        _ => 0,
+    };
+    bytes.next_multiple_of(syscall::PAGE_SIZE)
+}
+
 /// A scheme that can make clients wait.
 pub trait Daemon: SchemeSync {
     /// Whether something happened since the last question that may let a waiting request finish.
     fn progress(&mut self) -> bool {
+        false
+    }
+
+    /// A process has let go of a handle that it was given something by: it closed a descriptor, or
+    /// ended. See [`Daemon::is_for_process`].
+    fn detached(&mut self, _handle: usize, _pid: usize) {}
+
+    /// Whether the request that was answered last gave its process something that goes when it lets go
+    /// of the handle. Asked once for each.
+    fn is_for_process(&mut self) -> bool {
         false
     }
 
@@ -61,6 +87,8 @@ pub struct Server {
     requests: Vec<Request>,
     responses: VecDeque<Response>,
     waiting: VecDeque<(CallerCtx, Op)>,
+    /// Bytes of the window that they hold.
+    held: usize,
 }
 
 impl Server {
@@ -81,6 +109,7 @@ impl Server {
             requests: Vec::with_capacity(BATCH),
             responses: VecDeque::with_capacity(BATCH),
             waiting: VecDeque::new(),
+            held: 0,
         }
     }
 
@@ -123,7 +152,8 @@ impl Server {
     pub fn settle(&mut self, daemon: &mut impl Daemon) {
         while daemon.progress() {
             for _ in 0..self.waiting.len() {
-                if let Some((caller, op)) = self.waiting.pop_front() {
+                if let Some((caller, mut op)) = self.waiting.pop_front() {
+                    self.held -= held(&mut op);
                     self.answer(caller, op, daemon);
                 }
             }
@@ -146,11 +176,9 @@ impl Server {
                 self.responses.push_back(Response::err(EOPNOTSUPP, request));
             }
             RequestKind::OnClose { id } => daemon.on_close(id),
+            RequestKind::OnDetach { id, pid } => daemon.detached(id, pid),
             // Notices that want no answer, about things these daemons never ask for.
-            RequestKind::OnDetach { .. }
-            | RequestKind::MsyncMsg
-            | RequestKind::MunmapMsg
-            | RequestKind::MmapMsg => {}
+            RequestKind::MsyncMsg | RequestKind::MunmapMsg | RequestKind::MmapMsg => {}
         }
     }
 
@@ -170,12 +198,21 @@ impl Server {
                 | SchemeResponse::Regular(Err(Error { errno: EWOULDBLOCK }))
         );
         if would_block && (!op.is_explicitly_nonblock() || daemon.finishes_soon()) {
+            let bytes = held(&mut op);
+            if self.held + bytes > WAITING_MAX && !daemon.finishes_soon() {
+                self.responses.push_back(Response::err(ENOBUFS, op));
+                return;
+            }
+            self.held += bytes;
             self.waiting.push_back((caller, op));
             return;
         }
         self.responses.push_back(match outcome {
             // The same to a client, but programs know it by the other number.
             _ if would_block => Response::err(EAGAIN, op),
+            SchemeResponse::Regular(result) if daemon.is_for_process() => {
+                Response::new_notify_on_detach(result, op)
+            }
             SchemeResponse::Regular(result) => Response::new(result, op),
             SchemeResponse::Opened(result) => Response::open_dup_like(result, op),
             SchemeResponse::RegularAndNotifyOnDetach(result) => {
@@ -189,7 +226,8 @@ impl Server {
             return;
         }
         let position = self.waiting.iter().position(|(caller, _)| caller.id == cancelled.id);
-        if let Some((_, op)) = position.and_then(|position| self.waiting.remove(position)) {
+        if let Some((_, mut op)) = position.and_then(|position| self.waiting.remove(position)) {
+            self.held -= held(&mut op);
             daemon.cancelled(cancelled.id);
             self.responses.push_back(Response::err(ECANCELED, op));
         }

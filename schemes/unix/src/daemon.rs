@@ -1,6 +1,6 @@
 //! Joins the sockets to the scheme protocol, and makes the connections.
 
-use abi::socket::{BIND, LISTEN, NAME, OWN, PEER, SET_NAME, TOKEN};
+use abi::socket::{BIND, CUT, LISTEN, NAME, OWN, PEER, RECEIVE, SET_NAME, TOKEN};
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_RDONLY, O_RDWR};
 use redox_scheme::scheme::SchemeSync;
@@ -9,11 +9,12 @@ use scheme::command::{Failure, no_arguments};
 use scheme::{Daemon, Server, device, file_call};
 use slab::Slab;
 use syscall::error::{
-    EAGAIN, EBADF, EINVAL, EIO, EISDIR, ENOENT, ENOTCONN, EWOULDBLOCK, Error, Result,
+    EAGAIN, EBADF, EINVAL, EIO, EISDIR, ENOENT, ENOTCONN, EPROTOTYPE, EWOULDBLOCK, Error, Result,
 };
 use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, MODE_SOCK, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StdFsCallMeta};
+use unixd::datagram::Datagrams;
 use unixd::{Sockets, Token, UNKNOWN};
 
 /// Serves until the kernel closes the socket.
@@ -27,18 +28,22 @@ pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
 }
 
 /// An open handle.
+#[derive(PartialEq, Eq)]
 enum Handle {
     /// Where paths start.
     Root,
     /// The text of `unix:list`, as it was when it was opened.
     List(String),
-    /// A socket.
+    /// A socket for streams.
     Socket(usize),
+    /// A socket for packets.
+    Datagram(usize),
 }
 
 #[derive(Default)]
 struct Unix {
     sockets: Sockets<Fd>,
+    datagrams: Datagrams,
     handles: Slab<Handle>,
     /// Ends that were given away: to be closed once the kernel has passed them on.
     given: Vec<Fd>,
@@ -53,6 +58,16 @@ impl Unix {
         }
     }
 
+    fn handle(&self, id: usize) -> Result<&Handle> {
+        self.handles.get(id).ok_or(Error::new(EBADF))
+    }
+
+    /// Opens a socket, which has no position.
+    fn open_socket(&mut self, handle: Handle) -> OpenResult {
+        let number = self.handles.insert(handle);
+        OpenResult::ThisScheme { number, flags: NewFdFlags::empty() }
+    }
+
     fn give(&mut self, end: Fd) -> OpenResult {
         let fd = end.raw();
         self.given.push(end);
@@ -64,8 +79,27 @@ impl Unix {
         OpenResult::ThisScheme { number, flags: NewFdFlags::POSITIONED }
     }
 
+    /// Gives a socket its name; the payload holds it, and then the token that leads there.
+    fn bind(&mut self, id: usize, payload: &mut [u8]) -> Result<usize> {
+        if payload.len() < TOKEN {
+            return Err(Error::new(EINVAL));
+        }
+        let end = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let name = &payload[..end];
+        let token = match *self.handle(id)? {
+            Handle::Socket(socket) => self.sockets.bind(socket, name, token()?)?,
+            Handle::Datagram(socket) => self.datagrams.bind(socket, name, token()?)?,
+            Handle::Root | Handle::List(_) => return Err(Error::new(EINVAL)),
+        };
+        payload[..TOKEN].copy_from_slice(&token);
+        Ok(0)
+    }
+
     /// Makes a connection to whoever listens there, and gives one end away.
     fn connect(&mut self, to: &[u8]) -> Result<OpenResult> {
+        if self.datagrams.find(to).is_ok() {
+            return Err(Error::new(EPROTOTYPE));
+        }
         let (listener, name) = self.sockets.find(to)?;
         let far = Fd::open("/scheme/pipe/pair", O_RDWR | O_CLOEXEC, 0)?;
         let near = Fd::new(far.dup(b"peer")?);
@@ -92,7 +126,8 @@ fn token() -> Result<Token> {
 
 impl Daemon for Unix {
     fn progress(&mut self) -> bool {
-        self.sockets.progress()
+        // Both, so that neither is asked twice.
+        self.sockets.progress() | self.datagrams.progress()
     }
 
     fn sent(&mut self) {
@@ -100,10 +135,15 @@ impl Daemon for Unix {
     }
 
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
-        let socket = self.sockets.next_ready()?;
-        let is_it = |handle: &Handle| matches!(handle, Handle::Socket(it) if *it == socket);
-        let (id, _) = self.handles.iter().find(|(_, handle)| is_it(handle))?;
-        Some((id, EventFlags::EVENT_READ))
+        let (wanted, flags) = match self.sockets.next_ready() {
+            Some(socket) => (Handle::Socket(socket), EventFlags::EVENT_READ),
+            None => {
+                let (socket, flags) = self.datagrams.next_ready()?;
+                (Handle::Datagram(socket), flags)
+            }
+        };
+        let (id, _) = self.handles.iter().find(|(_, handle)| **handle == wanted)?;
+        Some((id, flags))
     }
 }
 
@@ -124,13 +164,16 @@ impl SchemeSync for Unix {
         match path.trim_matches('/') {
             "" => Ok(self.open(Handle::Root)),
             "list" => {
-                let text = self.sockets.list();
+                let text = self.sockets.list() + &self.datagrams.list();
                 Ok(self.open(Handle::List(text)))
             }
             "new" => {
                 let socket = self.sockets.create(ctx.pid);
-                let number = self.handles.insert(Handle::Socket(socket));
-                Ok(OpenResult::ThisScheme { number, flags: NewFdFlags::empty() })
+                Ok(self.open_socket(Handle::Socket(socket)))
+            }
+            "datagram" => {
+                let socket = self.datagrams.create(ctx.pid);
+                Ok(self.open_socket(Handle::Datagram(socket)))
             }
             path => match path.strip_prefix("to/") {
                 Some(token) => self.connect(token.as_bytes()),
@@ -144,6 +187,9 @@ impl SchemeSync for Unix {
     }
 
     fn dup(&mut self, id: usize, what: &[u8], _ctx: &CallerCtx) -> Result<OpenResult> {
+        if let Handle::Datagram(_) = self.handle(id)? {
+            return Err(UNKNOWN);
+        }
         let socket = self.socket(id)?;
         let may_wait = match what {
             b"accept" => true,
@@ -163,15 +209,14 @@ impl SchemeSync for Unix {
         metadata: &[u64],
         _ctx: &CallerCtx,
     ) -> Result<usize> {
+        if metadata.first() == Some(&BIND) {
+            return self.bind(id, payload);
+        }
+        if let Handle::Datagram(socket) = *self.handle(id)? {
+            return self.datagrams.call(socket, payload, metadata);
+        }
         let socket = self.socket(id)?;
         match *metadata {
-            [BIND, ..] if payload.len() >= TOKEN => {
-                let end = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-                let token = self.sockets.bind(socket, &payload[..end], token()?)?;
-                payload[..TOKEN].copy_from_slice(&token);
-                Ok(0)
-            }
-            [BIND, ..] => Err(Error::new(EINVAL)),
             [LISTEN, most, ..] => self.sockets.listen(socket, most as usize).map(|()| 0),
             [NAME, OWN, ..] => {
                 let name = self.sockets.name(socket)?;
@@ -202,6 +247,10 @@ impl SchemeSync for Unix {
             }
             Some(Handle::Root) => Err(Error::new(EISDIR)),
             Some(Handle::Socket(_)) => Err(Error::new(ENOTCONN)),
+            Some(Handle::Datagram(socket)) => {
+                let answer = self.datagrams.call(*socket, buffer, &[RECEIVE, 0, 0])?;
+                Ok(answer & !CUT)
+            }
             None => Err(Error::new(EBADF)),
         }
     }
@@ -209,13 +258,16 @@ impl SchemeSync for Unix {
     fn write(
         &mut self,
         id: usize,
-        _buffer: &[u8],
+        buffer: &[u8],
         _offset: u64,
         _flags: u32,
         _ctx: &CallerCtx,
     ) -> Result<usize> {
-        self.socket(id)?;
-        Err(Error::new(ENOTCONN))
+        match *self.handle(id)? {
+            Handle::Datagram(socket) => self.datagrams.send(socket, None, buffer),
+            Handle::Socket(_) => Err(Error::new(ENOTCONN)),
+            Handle::Root | Handle::List(_) => Err(Error::new(EINVAL)),
+        }
     }
 
     fn fsize(&mut self, id: usize, _ctx: &CallerCtx) -> Result<u64> {
@@ -231,6 +283,9 @@ impl SchemeSync for Unix {
     }
 
     fn fevent(&mut self, id: usize, wanted: EventFlags, _ctx: &CallerCtx) -> Result<EventFlags> {
+        if let Handle::Datagram(socket) = *self.handle(id)? {
+            return Ok(self.datagrams.watch(socket, wanted)? & wanted);
+        }
         let socket = self.socket(id)?;
         let is_ready = self.sockets.watch(socket, wanted.contains(EventFlags::EVENT_READ))?;
         let ready = if is_ready { EventFlags::EVENT_READ } else { EventFlags::empty() };
@@ -242,6 +297,7 @@ impl SchemeSync for Unix {
             Some(Handle::Root) => Ok(device::write_path("unix", "", buffer)),
             Some(Handle::List(_)) => Ok(device::write_path("unix", "list", buffer)),
             Some(Handle::Socket(_)) => Ok(device::write_path("unix", "new", buffer)),
+            Some(Handle::Datagram(_)) => Ok(device::write_path("unix", "datagram", buffer)),
             None => Err(Error::new(EBADF)),
         }
     }
@@ -250,7 +306,7 @@ impl SchemeSync for Unix {
         let st_mode = match self.handles.get(id) {
             Some(Handle::Root) => MODE_DIR | 0o555,
             Some(Handle::List(_)) => MODE_FILE | 0o444,
-            Some(Handle::Socket(_)) => MODE_SOCK | 0o600,
+            Some(Handle::Socket(_) | Handle::Datagram(_)) => MODE_SOCK | 0o600,
             None => return Err(Error::new(EBADF)),
         };
         *stat = Stat { st_mode, st_nlink: 1, ..Stat::default() };
@@ -262,8 +318,10 @@ impl SchemeSync for Unix {
         if id == 0 {
             return;
         }
-        if let Some(Handle::Socket(socket)) = self.handles.try_remove(id) {
-            self.sockets.close(socket);
+        match self.handles.try_remove(id) {
+            Some(Handle::Socket(socket)) => self.sockets.close(socket),
+            Some(Handle::Datagram(socket)) => self.datagrams.close(socket),
+            Some(Handle::Root | Handle::List(_)) | None => {}
         }
     }
 

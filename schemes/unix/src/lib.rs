@@ -4,7 +4,10 @@
 //! knows it may connect. The C library keeps it in the file that a socket's path names, so the
 //! file's permissions say who may. A connection is a two-way pipe of the kernel: one end goes to
 //! whoever connects, the other waits here until it is accepted. After that the scheme is out of the
-//! way: it never sees a byte of what is sent.
+//! way: it never sees a byte of what is sent. Packets have no connection; they go through here
+//! ([`datagram`]).
+
+pub mod datagram;
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -195,13 +198,18 @@ impl<C> Sockets<C> {
                 (None, Some(_)) => ("bound", 0),
                 (None, None) => ("new", 0),
             };
-            let name = String::from_utf8_lossy(&socket.name).replace('\0', "@");
-            let name = if name.is_empty() { "-".to_owned() } else { name };
+            let name = shown(&socket.name);
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{state:9} {waiting:3} waiting  pid {:5}  {name}", socket.pid);
         }
         text
     }
+}
+
+/// A name as `unix:list` shows it.
+fn shown(name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name).replace('\0', "@");
+    if name.is_empty() { "-".to_owned() } else { name }
 }
 
 /// The verbs a socket does not know.

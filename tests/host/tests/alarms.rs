@@ -1,6 +1,6 @@
 //! Taking signals without handlers, alarms, and waiting for bytes under another mask.
 
-use abi::number::{READ_MASKED, SETTIMER, SIGTIMEDWAIT};
+use abi::number::{READ_MASKED, SETTIMER, SIGTIMEDWAIT, TIMER_END, TIMER_NEW, TIMER_SET};
 use abi::redox::schemev2::Opcode;
 use host_stories::tracer::bury;
 use host_stories::*;
@@ -129,6 +129,74 @@ fn an_alarm_is_its_processs_own_and_goes_with_it() {
         let child = user.fork(|user| _ = alarm(user, SECOND, SECOND));
         assert_eq!(user.wait_for(child), Ended::Exited(0));
         assert_eq!(user.peek(|kernel| kernel.timers.len()), before);
+    });
+}
+
+/// Sets a timer that was made, and returns what it was.
+fn set(user: &mut User, timer: usize, delay: u64, interval: u64) -> Answer<[u64; 2]> {
+    let new = [time(delay), time(interval)].concat();
+    user.with(&new, |user, new| {
+        user.with_room(32, |user, old| {
+            user.call(TIMER_SET, [timer, new, old])?;
+            Ok([old, old + 16]
+                .map(|at| user.load_word(at) as u64 * SECOND + u64::from(user.load_u32(at + 8))))
+        })
+    })
+}
+
+#[test]
+fn timers_of_ones_own_send_what_they_were_made_for() {
+    story_on_any(|user| {
+        user.mask(0, bit(SIGUSR1) | bit(SIGUSR2) | bit(SIGALRM));
+        let one = user.call(TIMER_NEW, [SIGUSR1]).expect("there is room");
+        let other = user.call(TIMER_NEW, [SIGUSR2]).expect("there is room");
+        let silent = user.call(TIMER_NEW, [0]).expect("there is room");
+        assert_eq!(set(user, one, 20 * MS, 0), Ok([0, 0]));
+        assert_eq!(set(user, other, 10 * MS, 10 * MS), Ok([0, 0]));
+        assert_eq!(set(user, silent, 5 * MS, 0), Ok([0, 0]));
+        alarm(user, 40 * MS, 0);
+        let all = bit(SIGUSR1) | bit(SIGUSR2) | bit(SIGALRM);
+        assert_eq!(take(user, all, None), Ok(SIGUSR2));
+        assert_eq!(take(user, bit(SIGUSR1), None), Ok(SIGUSR1));
+        assert_eq!(take(user, bit(SIGALRM), None), Ok(SIGALRM));
+        assert_eq!(set(user, silent, 0, 0), Ok([0, 0]));
+        assert_eq!(set(user, other, 0, 0).map(|old| old[1]), Ok(10 * MS));
+        while take(user, bit(SIGUSR2), Some(0)).is_ok() {}
+        assert_eq!(take(user, all, Some(30 * MS)), error(EAGAIN));
+        // Ended, its number is free and it rings no more.
+        set(user, other, 5 * MS, 0).expect("it is there");
+        assert_eq!(user.call(TIMER_END, [other]), Ok(0));
+        assert_eq!(take(user, all, Some(30 * MS)), error(EAGAIN));
+        assert_eq!(set(user, other, 0, 0), error(EINVAL));
+        assert_eq!(user.call(TIMER_NEW, [SIGUSR2]), Ok(other));
+    });
+}
+
+#[test]
+fn timers_are_bounded_and_go_with_their_process() {
+    story_on_any(|user| {
+        let before = user.peek(|kernel| kernel.timers.len());
+        let child = user.fork(|user| {
+            let mut timers = Vec::new();
+            while let Ok(timer) = user.call(TIMER_NEW, [SIGUSR1]) {
+                set(user, timer, SECOND, SECOND).expect("it was just made");
+                timers.push(timer);
+            }
+            assert_eq!(timers, (1..32).collect::<Vec<_>>());
+            assert_eq!(user.call(TIMER_NEW, [SIGUSR1]), error(EAGAIN));
+            let grandchild = user.fork(|user| {
+                assert_eq!(set(user, 1, 0, 0), error(EINVAL), "fork passes none on");
+            });
+            assert_eq!(user.wait_for(grandchild), Ended::Exited(0));
+        });
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        assert_eq!(user.peek(|kernel| kernel.timers.len()), before);
+        for nonsense in [65, usize::MAX] {
+            assert_eq!(user.call(TIMER_NEW, [nonsense]), error(EINVAL));
+            assert_eq!(user.call(TIMER_END, [nonsense]), error(EINVAL));
+            assert_eq!(set(user, nonsense, 1, 0), error(EINVAL));
+        }
+        assert_eq!(user.call(TIMER_END, [0]), error(EINVAL), "the first one stays");
     });
 }
 

@@ -109,12 +109,16 @@ fn pointers(fd: usize, word: usize) -> Vec<Try> {
         must("read_masked", [fd, word, 64, 0, 0, 0], 3, None),
         may("settimer", [0; 6], 0),
         may("settimer", [0; 6], 1),
+        may("timer_set", [0; 6], 1),
+        may("timer_set", [0; 6], 2),
         must("discard", [0, PAGE_SIZE, 0, 0, 0, 0], 0, Some(1)),
     ]
 }
 
 /// Calls without a pointer.
-const NO_POINTERS: [&str; 20] = [
+const NO_POINTERS: [&str; 22] = [
+    "timer_new",
+    "timer_end",
     "close",
     "lseek",
     "fcntl",

@@ -189,3 +189,47 @@ fn what_the_books_say_adds_up() {
         user.unmap(shared, 5 * PAGE_SIZE).expect("it is mapped");
     });
 }
+
+#[test]
+fn descriptors_have_a_bound_that_children_inherit() {
+    story_on_any(|user| {
+        let most = limits(user, "Descriptors").1.expect("there is a bound");
+        let ended = fate(user, move |user| {
+            let first = user.open("proc:self/limits", O_RDWR).expect("it is there");
+            limit(user, &format!("descriptors {}", first + 2)).expect("one may limit oneself");
+            assert_eq!(limits(user, "Descriptors").1, Some(first + 2));
+            let second = user.dup(first, b"").expect("it is below the bound");
+            assert_eq!(user.dup(first, b""), error(EMFILE));
+            assert_eq!(user.dup2(first, second + 1), error(EBADF));
+            assert_eq!(user.dup2(first, second), Ok(second));
+            let child = fate(user, move |user| {
+                assert_eq!(user.dup(first, b""), error(EMFILE));
+                user.close(second).expect("it is open");
+                assert!(user.dup(first, b"").is_ok());
+            });
+            assert_eq!(child, Ended::Exited(0));
+            user.close(second).expect("it is open");
+            for nonsense in [format!("descriptors {}", most + 1), "descriptors none".into()] {
+                assert_eq!(limit(user, &nonsense), error(EINVAL), "{nonsense}");
+            }
+            limit(user, &format!("descriptors {most}")).expect("root may");
+        });
+        assert_eq!(ended, Ended::Exited(0));
+        assert_eq!(limits(user, "Descriptors").1, Some(most));
+    });
+}
+
+#[test]
+fn whoever_wants_no_core_says_so() {
+    story(|user| {
+        let ended = fate(user, |user| {
+            assert_eq!(limits(user, "Core"), (0, None));
+            limit(user, "core 0").expect("one may limit oneself");
+            assert_eq!(limits(user, "Core"), (0, Some(0)));
+            assert_eq!(limit(user, "core 5"), error(EINVAL));
+            limit(user, "core none").expect("root may");
+            assert_eq!(limits(user, "Core"), (0, None));
+        });
+        assert_eq!(ended, Ended::Exited(0));
+    });
+}

@@ -7,8 +7,10 @@
 mod measured;
 mod table;
 
+use crate::disk::FreshDisk;
 use crate::exec::{self, Outcome};
-use crate::machine::{Accelerator, Machine};
+use crate::firmware;
+use crate::machine::{Accelerator, Display, Machine};
 use anyhow::{Context as _, Result, bail};
 use measured::Measured;
 use std::process::ExitCode;
@@ -35,6 +37,9 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     if let Err(error) = emergencies(&machine, &mut measured) {
         complaints.push(format!("the emergency was not measured: {error:#}"));
     }
+    if let Err(error) = full_boot(&machine, &mut measured) {
+        complaints.push(format!("the boot of the disk was not measured: {error:#}"));
+    }
     if let Some(difference) = first_difference(&first, &second) {
         complaints.push(format!("two runs differ: {difference}"));
     }
@@ -49,6 +54,22 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
 
 fn measure(machine: &Machine, name: &str) -> Result<String> {
     output_of(machine, "bench", name)
+}
+
+/// The boot of the full disk image by firmware, from the loader's first instruction to the first
+/// command. What firmware executes while it waits for the disk depends on the host, so two runs
+/// differ by some millions.
+fn full_boot(machine: &Machine, measured: &mut Measured) -> Result<()> {
+    let firmware = firmware::find()?.context("no UEFI firmware here: install OVMF")?;
+    let disk = FreshDisk::new(machine, "bench-boot")?;
+    let machine = Machine {
+        firmware: Some(firmware),
+        disks: vec![disk.file().to_owned()],
+        display: Display::Hidden,
+        ..machine.clone()
+    };
+    let output = output_of(&machine, "bench boot", "bench-boot")?;
+    measured.add_boot(&output)
 }
 
 /// Emergencies that send some ten thousand pages to a store in memory and back, readable and

@@ -9,6 +9,7 @@ use crate::machine::Machine;
 use crate::qmp;
 use anyhow::{Context as _, Result, anyhow, bail};
 use regex::Regex;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,11 @@ impl Dialogue {
     /// Asks for a device to be taken out: presses the button of its slot.
     pub(crate) fn unplug(&mut self, device: &str) -> Result<()> {
         self.guest.qmp()?.unplug(device)
+    }
+
+    /// Puts a device in.
+    pub(crate) fn plug(&mut self, device: &BTreeMap<String, String>) -> Result<()> {
+        self.guest.qmp()?.plug(device)
     }
 
     /// Keeps a picture of the screen.

@@ -7,6 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 const BLOCK: u64 = 512;
+/// The file with the kernel's words and the loader's.
+pub(crate) const COMMAND_LINE: &str = "lifeboat/cmdline.txt";
 
 /// Removes a file.
 pub(crate) fn remove(disk: &Path, path: &str) -> Result<()> {

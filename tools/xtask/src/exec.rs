@@ -5,9 +5,10 @@
 //! lies between the two markers is the command's, byte for byte.
 
 use crate::LIFEBOAT_FAILED;
+use crate::esp;
 use crate::guest::{Ending, Event, Guest};
 use crate::machine::Machine;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -48,6 +49,11 @@ pub(crate) fn run(
     sink: &mut dyn Write,
 ) -> Result<Outcome> {
     let machine = machine.with("quiet").with(format!("exec={}", hex(command)));
+    if machine.firmware.is_some() {
+        // The loader takes the words from the disk.
+        let disk = machine.disks.first().context("firmware boots a disk, and there is none")?;
+        esp::write(disk, esp::COMMAND_LINE, &format!("loader.wait=0 {}", machine.words()?))?;
+    }
     let mut guest = Guest::start(&machine, name)?;
     let deadline = Instant::now() + limit;
     let mut between = Between::default();

@@ -74,7 +74,7 @@ impl Drop for Stopped {
 }
 
 fn start_stopped(machine: &Machine, log: &Path, socket: &Path) -> Result<Stopped> {
-    let mut command = machine.command(Serial::File(log), None);
+    let mut command = machine.command(Serial::File(log), None)?;
     let chardev = format!("socket,id=gdb,path={},server=on,wait=off", socket.display());
     command.args(["-S", "-chardev", &chardev, "-gdb", "chardev:gdb"]);
     // A group of its own: Ctrl-C in GDB interrupts the guest, and must not end QEMU.

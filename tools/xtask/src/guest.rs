@@ -76,7 +76,7 @@ impl Guest {
         let has_control = has_screen || machine.has_control;
         let control = has_control.then(|| machine.logs.join(format!("{name}.qmp")));
         let machine = &Machine { control: control.clone(), ..machine.clone() };
-        let mut command = die_with_us(machine.command(Serial::Pipe, store.as_deref()));
+        let mut command = die_with_us(machine.command(Serial::Pipe, store.as_deref())?);
         // Only here does QEMU tell a triple fault from any other reset.
         let resets = machine.logs.join(format!("{name}.resets.txt"));
         command.args(["-d", "cpu_reset", "-D"]).arg(&resets);

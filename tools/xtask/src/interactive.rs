@@ -39,7 +39,7 @@ pub(crate) fn run(machine: &Machine) -> Result<ExitCode> {
     }
     let machine = &machine;
     let store = store::image(machine, "qemu")?;
-    let status = die_with_us(machine.command(Serial::Terminal(&log), store.as_deref()))
+    let status = die_with_us(machine.command(Serial::Terminal(&log), store.as_deref())?)
         .status()
         .with_context(|| format!("starting {}", machine.program.display()))?;
     match Ending::of(status) {

@@ -5,6 +5,8 @@
 
 use crate::firmware;
 use crate::store::StoreDisk;
+use anyhow::{Result, ensure};
+use boot_info::COMMAND_LINE_MAX;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -159,7 +161,10 @@ impl Machine {
     }
 
     /// The QEMU command that makes this machine.
-    pub(crate) fn command(&self, serial: Serial, store: Option<&Path>) -> Command {
+    ///
+    /// # Errors
+    /// The kernel would not take so many words.
+    pub(crate) fn command(&self, serial: Serial, store: Option<&Path>) -> Result<Command> {
         let mut command = Command::new(&self.program);
         command.args(self.processor_arguments());
         command.args(["-m", &self.memory_mib.to_string(), "-smp", &self.cpus.to_string()]);
@@ -199,10 +204,22 @@ impl Machine {
             Some(file) => command.args(firmware::arguments(file)),
             None => {
                 command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd);
-                command.args(["-append", &self.append.join(" ")])
+                command.args(["-append", &self.words()?])
             }
         };
-        command
+        Ok(command)
+    }
+
+    /// The words of the kernel command line, if they are not too many.
+    pub(crate) fn words(&self) -> Result<String> {
+        let words = self.append.join(" ");
+        ensure!(
+            words.len() <= COMMAND_LINE_MAX,
+            "the kernel command line has {} bytes, and the kernel takes {COMMAND_LINE_MAX} (a \
+             command for `exec` counts twice): put a long command into a script",
+            words.len(),
+        );
+        Ok(words)
     }
 
     fn processor_arguments(&self) -> Vec<&'static str> {
@@ -255,7 +272,7 @@ mod tests {
     use super::*;
 
     fn words(machine: &Machine, serial: Serial) -> String {
-        let command = machine.command(serial, None);
+        let command = machine.command(serial, None).unwrap();
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         words.join(" ")
     }
@@ -267,6 +284,14 @@ mod tests {
         assert!(line.contains("-accel tcg -cpu max -m 128 -smp 4"), "{line}");
         assert!(line.ends_with("-initrd build/initfs.img -append quiet exec=6c73"), "{line}");
         assert!(!line.contains("kvm") && !line.contains("icount"), "{line}");
+    }
+
+    #[test]
+    fn what_the_kernel_would_cut_is_refused() {
+        let fits = Machine::default().with("x".repeat(COMMAND_LINE_MAX));
+        assert!(fits.words().is_ok());
+        let why = fits.with("y").command(Serial::Pipe, None).unwrap_err().to_string();
+        assert!(why.contains("2050 bytes"), "{why}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod bench;
 mod command_line;
 mod debugger;
 mod dialogue;
+mod disk;
 mod esp;
 mod exec;
 mod firmware;

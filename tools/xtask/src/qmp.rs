@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -57,6 +58,11 @@ impl Qmp {
     /// Asks the guest to let go of a device, which then is gone.
     pub(crate) fn unplug(&mut self, device: &str) -> Result<()> {
         self.execute("device_del", json!({ "id": device })).map(|_| ())
+    }
+
+    /// Puts a device in: what `-device` would be told.
+    pub(crate) fn plug(&mut self, device: &BTreeMap<String, String>) -> Result<()> {
+        self.execute("device_add", json!(device)).map(|_| ())
     }
 
     fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {

@@ -2,6 +2,7 @@
 
 use crate::debugger::Debugger;
 use crate::dialogue::Dialogue;
+use crate::disk::FreshDisk;
 use crate::esp;
 use crate::exec::{self, Outcome};
 use crate::firmware;
@@ -11,8 +12,6 @@ use crate::story::{Ends, Exec, Step, Story};
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Trial};
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -70,7 +69,8 @@ fn trials_of(machine: &Machine, story: Arc<Story>) -> impl Iterator<Item = Trial
             let stops = story.steps.iter().any(|step| matches!(step, Step::Interrupt(_)));
             machine.has_exit_device = !stops;
         }
-        machine.has_control = story.steps.iter().any(|step| matches!(step, Step::Unplug(_)));
+        machine.has_control =
+            story.steps.iter().any(|step| matches!(step, Step::Unplug(_) | Step::Plug(_)));
         machine.append.retain(|word| !word.is_empty());
         let is_off = story.off.is_some();
         let story = Arc::clone(&story);
@@ -90,8 +90,10 @@ fn tell(story: &Story, machine: &Machine) -> Result<()> {
         false => None,
     };
     let machine = Machine { firmware, ..machine.clone() };
-    let machine =
-        &Machine { disks: disk.iter().map(|disk| disk.file.clone()).collect(), ..machine.clone() };
+    let machine = &Machine {
+        disks: disk.iter().map(|disk| disk.file().to_owned()).collect(),
+        ..machine.clone()
+    };
     let mut dialogue = None;
     for (index, step) in story.steps.iter().enumerate() {
         let number = index + 1;
@@ -151,6 +153,7 @@ fn take(
         Step::Shows(wanted) => talk.watch(wanted)?,
         Step::Interrupt(wanted) => talk.interrupt(wanted)?,
         Step::Unplug(device) => talk.unplug(device)?,
+        Step::Plug(device) => talk.plug(device)?,
         Step::Picture(file) => talk.picture(&machine.logs.join(file))?,
         Step::Ends(wanted) => {
             let ending = talk.ending()?;
@@ -172,45 +175,6 @@ fn take(
         Step::Disk(_) | Step::EspRemove(_) | Step::EspWrite(..) => {}
     }
     Ok(())
-}
-
-/// A copy of the disk image for one story, removed when that is over.
-struct FreshDisk {
-    file: PathBuf,
-}
-
-impl FreshDisk {
-    fn new(machine: &Machine, name: &str) -> Result<Self> {
-        std::fs::create_dir_all(&machine.logs)?;
-        let disk = Self { file: machine.logs.join(format!("{name}.disk")) };
-        copy_with_holes(&machine.image, &disk.file)
-            .with_context(|| format!("copying {}", machine.image.display()))?;
-        Ok(disk)
-    }
-}
-
-impl Drop for FreshDisk {
-    fn drop(&mut self) {
-        // One that stays behind is overwritten by the next run.
-        let _stays = std::fs::remove_file(&self.file);
-    }
-}
-
-/// Copies a file that is mostly zeroes without writing those.
-fn copy_with_holes(from: &Path, to: &Path) -> Result<()> {
-    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
-    to.set_len(from.metadata()?.len())?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let length = from.read(&mut buffer)?;
-        match &buffer[..length] {
-            [] => return Ok(()),
-            bytes if bytes.iter().all(|byte| *byte == 0) => {
-                to.seek(SeekFrom::Current(length as i64))?;
-            }
-            bytes => to.write_all(bytes)?,
-        }
-    }
 }
 
 fn perform(exec: &Exec, story: &Story, machine: &Machine, name: &str) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::store::{Device, Fault, StoreDisk, StoreStep};
 use anyhow::{Context as _, Result, bail, ensure};
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub(crate) enum Step {
     EspWrite(String, String),
     /// Ask for a device of QEMU's to be taken out.
     Unplug(String),
+    /// Put a device in: what `-device` would be told, by name.
+    Plug(BTreeMap<String, String>),
     /// Make the kernel panic, and wait until the console shows this.
     Interrupt(Regex),
     /// Pull the plug.
@@ -258,6 +261,7 @@ struct FileStep {
     picture: Option<String>,
     nmi: Option<String>,
     unplug: Option<String>,
+    plug: Option<BTreeMap<String, String>>,
     esp_remove: Option<String>,
     esp_write: Option<String>,
     disk_holds: Option<Wanted>,
@@ -351,7 +355,7 @@ impl FileStep {
             _ => bail!(
                 "a step is one of `exec`, `line`, `send`, `expect`, `ends`, `cut`, `pause_ms`, \
                  `store_*`, `monitor`, `keys`, `press`, `shows`, `picture`, `nmi`, \
-                 `unplug`, `esp_remove`, `esp_write`, `disk_*`"
+                 `unplug`, `plug`, `esp_remove`, `esp_write`, `disk_*`"
             ),
         }
     }
@@ -367,6 +371,7 @@ impl FileStep {
             self.esp_remove.clone().map(Step::EspRemove),
             self.esp_write.as_deref().map(esp_write).transpose()?,
             self.unplug.clone().map(Step::Unplug),
+            self.plug.clone().map(Step::Plug),
             self.nmi.as_deref().map(pattern).transpose()?.map(Step::Interrupt),
         ];
         let mut steps = steps.into_iter().flatten();

@@ -16,11 +16,13 @@
 //! ```
 //!
 //! `BOOT` is `first_user_ticks` of `sys:boot`: the kernel's first instruction, where firmware hands
-//! over, to the first one of user code.
+//! over, to the first one of user code. `bench boot` adds what ran until it did, from the kernel's
+//! first instruction and from the loader's.
 //! `CURVE` repeats a median as a point of a curve. `MEM` tells how much more memory is in use than
 //! before a group, and how much is free, in bytes.
 
 mod basic;
+mod boot;
 mod calibrate;
 mod disk;
 mod events;
@@ -51,6 +53,7 @@ Usage:
 Without a group: all of them.
 
 Groups:
+  boot       what ran until now; only when it is named
   basic      the simplest calls
   pipes      pipes, within a process and between two
   sync       futexes, yielding, events between two processes
@@ -88,7 +91,8 @@ Examples:
 /// A group of rows.
 type Group = fn(&mut Bench) -> Result<()>;
 
-const GROUPS: [(&str, Group); 17] = [
+const GROUPS: [(&str, Group); 18] = [
+    ("boot", boot::run),
     ("basic", basic::run),
     ("pipes", pipes::run),
     ("sync", sync::run),
@@ -138,7 +142,8 @@ fn measure(wanted: &[String]) -> ExitCode {
     }
     let mut status = ExitCode::SUCCESS;
     for (name, group) in GROUPS {
-        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+        let is_named = wanted.iter().any(|word| word == name);
+        if !is_named && (!wanted.is_empty() || name == "boot") {
             continue;
         }
         let before = memory_used();

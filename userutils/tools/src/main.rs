@@ -24,6 +24,7 @@ mod mount;
 mod process;
 mod ps;
 mod schemes;
+mod script;
 mod source;
 mod stop;
 mod sync;
@@ -47,7 +48,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 29] = [
+const TOOLS: [Tool; 30] = [
     inspect::core::TOOL,
     df::TOOL,
     dmesg::TOOL,
@@ -72,6 +73,7 @@ const TOOLS: [Tool; 29] = [
     inspect::pstack::TOOL,
     stop::REBOOT,
     schemes::TOOL,
+    script::TOOL,
     stop::SHUTDOWN,
     sync::TOOL,
     top::TOOL,

@@ -1,6 +1,6 @@
 //! The RedoxFS that `file:` serves: a fresh file system with what the manifests name.
 
-use crate::manifest::{DiskDirectory, DiskFile, DiskLink, Manifest, Package};
+use crate::manifest::{DiskDirectory, DiskFile, Manifest, Package};
 use crate::pack::join;
 use crate::users;
 use anyhow::{anyhow, bail};
@@ -89,9 +89,11 @@ fn fill(
                 .map_err(|error| manifest.mistake(at, format!("{error:#}")))?;
         }
         for at in &disk.get_ref().link {
-            let DiskLink { path, target } = at.get_ref();
-            add(tx, path, Node::MODE_SYMLINK | 0o777, [0; 2], target.as_bytes())
-                .map_err(|error| manifest.mistake(at, format!("{error:#}")))?;
+            let link = at.get_ref();
+            for path in link.paths() {
+                add(tx, &path, Node::MODE_SYMLINK | 0o777, [0; 2], link.target.as_bytes())
+                    .map_err(|error| manifest.mistake(at, format!("{error:#}")))?;
+            }
         }
         for at in &disk.get_ref().package {
             add_package(tx, manifest, at.get_ref(), programs)

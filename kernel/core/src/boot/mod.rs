@@ -12,5 +12,7 @@ pub mod state;
 
 pub use order::{OrderError, Ordered};
 pub use phase::LifecyclePhase;
-pub use pipeline::{BootError, BootState, Context, Event, Past, Pipeline, Progress, Stage};
+pub use pipeline::{
+    BootError, BootState, Context, Event, LoaderTicks, Past, Pipeline, Progress, Stage,
+};
 pub use state::{IllegalChange, KernelState};

@@ -58,6 +58,15 @@ pub struct Past {
     pub end: u64,
 }
 
+/// How long the loader took before the kernel's first instruction, in ticks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoaderTicks {
+    /// For its work.
+    pub worked: u64,
+    /// For a person to press a key.
+    pub waited: u64,
+}
+
 /// What stages work on.
 pub trait Context {
     /// A counter that only grows, for timing.

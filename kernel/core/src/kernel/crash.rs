@@ -56,7 +56,8 @@ impl<M: Machine> Kernel<M> {
         let record = &self.processes[process.0];
         let serves = |space| self.user_schemes.iter().any(|(_, s)| s.daemon_space() == Some(space));
         let is_traced = record.threads.iter().any(|task| self.tasks[task.0].session.is_some());
-        is_crash(signal) && record.pid != 1 && !is_traced && !record.space.is_some_and(serves)
+        let is_wanted = is_crash(signal) && record.leaves_core && record.pid != 1;
+        is_wanted && !is_traced && !record.space.is_some_and(serves)
     }
 
     /// The time of a crashed process is over, if it is still there.

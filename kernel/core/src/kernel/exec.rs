@@ -326,6 +326,8 @@ impl<M: Machine> Kernel<M> {
         record.signals.forget_handlers();
         record.space = Some(loaded.space);
         let pid = record.pid;
+        self.end_alarms(caller.process, false);
+        let record = &mut self.processes[caller.process.0];
         let closing: Vec<usize> =
             record.files.iter().filter(|(_, fd)| fd.is_close_on_exec).map(|(n, _)| n).collect();
         for fd in closing {

@@ -2,7 +2,7 @@
 
 use super::{Caller, Kernel};
 use crate::error::*;
-use crate::handle::{Description, DescriptionId, Fd, FileTable};
+use crate::handle::{Description, DescriptionId, Fd};
 use crate::machine::Machine;
 use crate::namespace::{Root, Target};
 use crate::scheme::user::{Payload, Request};
@@ -163,6 +163,7 @@ impl<M: Machine> Kernel<M> {
             offset: 0,
             is_positioned: opened.is_positioned,
             references: 1,
+            tells_detach: false,
             path,
         }))
     }
@@ -180,7 +181,7 @@ impl<M: Machine> Kernel<M> {
         let files = &mut self.processes[process.0].files;
         let place = match wanted {
             LOWEST_FREE => files.find_free(0),
-            wanted if FileTable::is_in_range(wanted) => Ok(wanted),
+            wanted if files.is_in_range(wanted) => Ok(wanted),
             _ => Err(Errno(EBADF)),
         };
         match place {
@@ -190,7 +191,7 @@ impl<M: Machine> Kernel<M> {
             }
             Ok(place) => {
                 if let Some(old) = files.put(place, fd) {
-                    self.release_description(old.description);
+                    self.detach(process, old);
                 }
                 Ok(place)
             }
@@ -230,8 +231,16 @@ impl<M: Machine> Kernel<M> {
     /// Closes a descriptor. `EBADF`.
     pub(crate) fn close(&mut self, process: ProcessId, fd: usize) -> Outcome {
         let taken = self.processes[process.0].files.take(fd)?;
-        self.release_description(taken.description);
+        self.detach(process, taken);
         Ok(0)
+    }
+
+    /// A process has one descriptor less for a file.
+    pub(crate) fn detach(&mut self, process: ProcessId, fd: Fd) {
+        if self.descriptions[fd.description.0].tells_detach {
+            self.notify_detach(process, fd.description);
+        }
+        self.release_description(fd.description);
     }
 
     /// Takes the names away from a dead scheme.

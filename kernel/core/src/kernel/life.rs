@@ -1,6 +1,6 @@
 //! How processes and threads begin and end.
 
-use super::{Caller, Kernel};
+use super::{Alarms, Caller, Kernel};
 use crate::error::*;
 use crate::log::Level;
 use crate::machine::{Context, Machine, PowerOff};
@@ -49,7 +49,8 @@ impl<M: Machine> Kernel<M> {
             standing: Standing::Alive,
             is_stopped: false,
             change: None,
-            alarm: None,
+            alarms: Alarms::default(),
+            leaves_core: base.is_none_or(|p| p.leaves_core),
             umask: base.map_or(FIRST_UMASK, |p| p.umask),
             child_ended,
             past_ticks: [0; 2],
@@ -261,14 +262,14 @@ impl<M: Machine> Kernel<M> {
         if is_saving {
             self.saver_ended();
         }
-        self.set_alarm(process, 0, 0);
+        self.end_alarms(process, true);
         self.forget_crash(process);
         self.forget_ended_daemon(process);
         let record = &mut self.processes[process.0];
         let files = core::mem::take(&mut record.files);
         record.space = None;
         for (_, fd) in files.iter() {
-            self.release_description(fd.description);
+            self.detach(process, fd);
         }
         let pid = self.processes[process.0].pid;
         if pid == 1 {

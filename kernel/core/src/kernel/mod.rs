@@ -26,7 +26,7 @@ mod timers;
 mod trace;
 mod turns;
 
-pub use alarm::Alarm;
+pub use alarm::Alarms;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
 pub(crate) use handlers::info_bytes;
 pub use run::Chosen;

@@ -24,8 +24,8 @@ pub enum Waiter {
     Pressure,
     /// A profile's clock.
     Profile(usize),
-    /// A process's alarm.
-    Alarm(ProcessKey),
+    /// A process's alarm, by its number.
+    Alarm(ProcessKey, usize),
     /// The last moment of a crashed process.
     Crash(ProcessKey),
     /// The jobs that save their work: their time is over.
@@ -114,7 +114,7 @@ impl<M: Machine> Kernel<M> {
                 Waiter::EventQueue(number) => self.expire_event_queue(number),
                 Waiter::Pressure => self.pressure_ticked(),
                 Waiter::Profile(number) => self.wind_profile(number),
-                Waiter::Alarm(process) => self.alarm_rings(process),
+                Waiter::Alarm(process, number) => self.alarm_rings(process, number),
                 Waiter::Crash(process) => self.crash_expired(process),
                 Waiter::Saving => self.saving_over(),
                 Waiter::Resume => self.resume_step(),

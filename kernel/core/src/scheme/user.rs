@@ -16,13 +16,13 @@ mod payload;
 mod serve;
 
 use crate::error::*;
-use crate::handle::DescriptionId;
+use crate::handle::{Description, DescriptionId};
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::{PAYLOAD_MAX, Slot, SpaceId, UserSlice, Window};
 use crate::scheme::SchemeId;
 use crate::table::Table;
-use crate::task::{Pid, QueueId, Reason, TaskId, Wait};
+use crate::task::{Pid, ProcessId, QueueId, Reason, TaskId, Wait};
 use abi::redox::flag::EventFlags;
 use abi::redox::schemev2::{Cqe, CqeOpcode, NewFdFlags, Opcode, Sqe, SqeFlags};
 use alloc::collections::VecDeque;

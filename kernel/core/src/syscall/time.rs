@@ -6,6 +6,7 @@ use crate::futex::FutexKey;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::{Access, Context, Machine};
 use crate::memory::{Kind, Page, UserSlice};
+use crate::signal::is_signal;
 use crate::task::{Reason, TaskId, Wait};
 use abi::PAGE_SIZE;
 use abi::redox::data::TimeSpec;
@@ -117,6 +118,37 @@ impl<M: Machine> Kernel<M> {
 /// `*const [TimeSpec; 2] or 0, *mut [TimeSpec; 2] or 0`: when `SIGALRM` comes, and how often then.
 pub(super) fn set_alarm<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [new, old, ..] = a;
+    exchange(k, caller, 0, new, old)
+}
+
+/// `signal`
+pub(super) fn make_timer<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [signal, ..] = a;
+    if signal != 0 && !is_signal(signal) {
+        return fail(EINVAL);
+    }
+    k.make_alarm(caller.process, signal)
+}
+
+/// `number, *new, *old`
+pub(super) fn set_timer<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [number, new, old, ..] = a;
+    exchange(k, caller, number, new, old)
+}
+
+/// `number`
+pub(super) fn end_timer<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    k.end_alarm(caller.process, a[0])
+}
+
+/// Sets an alarm, and tells what it was.
+fn exchange<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    number: usize,
+    new: usize,
+    old: usize,
+) -> Outcome {
     let wanted = match new {
         0 => None,
         new => {
@@ -124,13 +156,13 @@ pub(super) fn set_alarm<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argume
             Some((nanoseconds(seconds, rest)?, nanoseconds(every_seconds, every_rest)?))
         }
     };
+    let (left, interval) = k.alarm_of(caller.process, number)?;
     if old != 0 {
-        let (left, interval) = k.alarm_of(caller.process);
         let times = [time_spec(left), time_spec(interval)];
         k.copy_out_exact(caller.space, old, times.as_flattened())?;
     }
     if let Some((delay, interval)) = wanted {
-        k.set_alarm(caller.process, delay, interval);
+        k.set_alarm(caller.process, number, delay, interval)?;
     }
     Ok(0)
 }

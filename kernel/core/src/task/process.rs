@@ -2,7 +2,7 @@
 
 use super::{QueueId, TaskId};
 use crate::handle::FileTable;
-use crate::kernel::Alarm;
+use crate::kernel::Alarms;
 use crate::memory::SpaceId;
 use crate::namespace::View;
 use crate::signal::ProcessSignals;
@@ -94,8 +94,10 @@ pub struct Process {
     pub is_stopped: bool,
     /// The last stop or continuation, until the parent has been told.
     pub change: Option<Change>,
-    /// When `SIGALRM` comes.
-    pub alarm: Option<Alarm>,
+    /// When `SIGALRM` comes, and other signals that were asked for.
+    pub alarms: Alarms,
+    /// Whether it is kept for the crash collector when it crashes.
+    pub leaves_core: bool,
     /// Bits that new files do not get; the runtime applies it.
     pub umask: u32,
     /// Woken when a child ends, stops or goes on.

@@ -64,6 +64,7 @@ extern "C" fn early(start_info: u64, entered: u64) -> ! {
     let Some(info) = (unsafe { StartInfo::read(start_info) }) else {
         panic!("the loader gave no start information");
     };
+    info.loader.iter().for_each(stages::loader_ran);
     let mut memory = timed(Step::Ram, || free_memory(&info));
     let tables = timed(Step::Paging, || {
         let mut tables = own_tables(&info, &mut memory);
@@ -173,6 +174,8 @@ pub struct Boot {
     pub archive: Option<(&'static [u8], Frame)>,
     /// The boot command line.
     pub command_line: String,
+    /// What is wrong with it.
+    pub complaint: Option<&'static str>,
     /// The emergency store's disk, or why there is none.
     pub disk: Result<Box<dyn BlockIo<Pc>>, &'static str>,
     /// What the store needs to remember, if there is one.
@@ -297,6 +300,7 @@ fn hand_over(
         ranges: memory.regions().iter().map(range).collect(),
         archive,
         command_line: info.command_line().into(),
+        complaint: info.complaint(),
         disk,
         reserve,
     }

@@ -8,14 +8,16 @@ use crate::interrupt::io;
 use crate::pc::Pc;
 use crate::{serial, smp, time};
 use alloc::vec::Vec;
+use boot_info::LoaderTimes;
 use core::sync::atomic::{AtomicU64, Ordering};
 use kernel_core::boot::LifecyclePhase::{self, CoreInit, EarlyInit};
-use kernel_core::boot::{BootError, Past, Stage};
+use kernel_core::boot::{BootError, LoaderTicks, Past, Stage};
 use kernel_core::kernel::Kernel;
 
 /// One of the machine's steps.
 #[derive(Clone, Copy)]
 pub(crate) enum Step {
+    Loader,
     Serial,
     Processor,
     Traps,
@@ -62,11 +64,12 @@ fn was_left_out(_: &mut Kernel<Pc>) -> Result<(), BootError> {
 }
 
 /// How many steps there are.
-const COUNT: usize = 9;
+const COUNT: usize = 10;
 
 /// All steps, in the order of [`Step`].
 const fn declared() -> [Stage<Kernel<Pc>>; COUNT] {
     [
+        step("loader", EarlyInit, &[], NOTHING),
         step("serial", EarlyInit, &[], DRAIN),
         step("processor", EarlyInit, &["serial"], NOTHING),
         step("traps", EarlyInit, &["processor"], NOTHING),
@@ -92,9 +95,30 @@ pub(crate) fn timed<T>(step: Step, act: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Ticks that the loader waited for a key.
+static WAITED: AtomicU64 = AtomicU64::new(0);
+
+/// Notes when the loader ran, which is a step like the others. QEMU's own has no times.
+pub(crate) fn loader_ran(times: &LoaderTimes) {
+    if times.is_sane(time::entered()) {
+        let [start, end] = &TIMES[Step::Loader as usize];
+        start.store(times.began, Ordering::Relaxed);
+        end.store(times.ended, Ordering::Relaxed);
+        WAITED.store(times.waited, Ordering::Relaxed);
+    }
+}
+
+/// What [`kernel_core::machine::Machine::loader`] answers.
+pub(crate) fn loader() -> Option<LoaderTicks> {
+    let [start, end] = TIMES[Step::Loader as usize].each_ref().map(|at| at.load(Ordering::Relaxed));
+    let waited = WAITED.load(Ordering::Relaxed);
+    (end != 0).then_some(LoaderTicks { worked: end - start - waited, waited })
+}
+
 /// What [`kernel_core::machine::Machine::stages`] answers.
 pub(crate) fn all() -> Vec<Stage<Kernel<Pc>>> {
-    declared().into()
+    let is_there = |stage: &Stage<_>| stage.name != "loader" || loader().is_some();
+    declared().into_iter().filter(is_there).collect()
 }
 
 /// What [`kernel_core::machine::Machine::past_stages`] answers.

@@ -1,18 +1,19 @@
 //! What the loader tells, copied out at once: the originals lie in memory that is soon given away.
 
-use boot_info::{FRAMEBUFFER, Framebuffer, MAGIC, MapEntry, Module};
+use boot_info::{
+    COMMAND_LINE_MAX, FRAMEBUFFER, Framebuffer, LOADER, LoaderTimes, MAGIC, MapEntry, Module, taken,
+};
 use kernel_core::memory::PhysicalAddress;
 
 /// Memory-map entries beyond this many are ignored. Real machines have some dozens.
 const ENTRIES_MAX: usize = 256;
-/// Longer command lines are cut.
-const COMMAND_LINE_MAX: usize = 2048;
 
 /// The start information, copied.
 pub(crate) struct StartInfo {
     entries: [MapEntry; ENTRIES_MAX],
     entry_count: usize,
-    command_line: [u8; COMMAND_LINE_MAX],
+    /// One byte more than is taken, which tells that there is more.
+    command_line: [u8; COMMAND_LINE_MAX + 1],
     command_line_length: usize,
     /// The boot archive: first byte and length. Nothing when there is none.
     pub(crate) archive: (PhysicalAddress, usize),
@@ -20,6 +21,8 @@ pub(crate) struct StartInfo {
     pub(crate) rsdp: PhysicalAddress,
     /// The screen, if the loader found one.
     pub(crate) framebuffer: Option<Framebuffer>,
+    /// When the loader ran, if it says so.
+    pub(crate) loader: Option<LoaderTimes>,
 }
 
 impl StartInfo {
@@ -36,11 +39,12 @@ impl StartInfo {
         let mut info = Self {
             entries: [MapEntry::default(); ENTRIES_MAX],
             entry_count: 0,
-            command_line: [0; COMMAND_LINE_MAX],
+            command_line: [0; COMMAND_LINE_MAX + 1],
             command_line_length: 0,
             archive: (PhysicalAddress(0), 0),
             rsdp: PhysicalAddress(raw.rsdp),
             framebuffer: None,
+            loader: None,
         };
         // The memory map came with version 1.
         if raw.version >= 1 {
@@ -57,13 +61,13 @@ impl StartInfo {
                 info.archive = (PhysicalAddress(module.address), module.size as usize);
                 continue;
             }
-            let is_screen = module.size as usize >= size_of::<Framebuffer>()
-                // SAFETY: as above; a module's command line is a text, or is not there.
-                && unsafe { is_text(module.command_line, FRAMEBUFFER) };
-            if is_screen {
-                // SAFETY: as above; the module is as large as it says.
-                let screen = unsafe { (module.address as *const Framebuffer).read_unaligned() };
+            // SAFETY: as above.
+            if let Some(screen) = unsafe { named::<Framebuffer>(&module, FRAMEBUFFER) } {
                 info.framebuffer = screen.size().map(|_| screen);
+            }
+            // SAFETY: as above.
+            if let Some(times) = unsafe { named::<LoaderTimes>(&module, LOADER) } {
+                info.loader = Some(times);
             }
         }
         if raw.command_line != 0 {
@@ -76,7 +80,7 @@ impl StartInfo {
     /// # Safety
     /// `from` points to a NUL-terminated string.
     unsafe fn copy_command_line(&mut self, from: *const u8) {
-        for index in 0..COMMAND_LINE_MAX {
+        for index in 0..self.command_line.len() {
             // SAFETY: no byte before this one was the terminator.
             let byte = unsafe { from.add(index).read() };
             if byte == 0 {
@@ -92,14 +96,28 @@ impl StartInfo {
         &self.entries[..self.entry_count]
     }
 
-    /// The command line, up to its first byte that is not text.
+    /// What is taken of the command line.
     pub(crate) fn command_line(&self) -> &str {
-        let bytes = &self.command_line[..self.command_line_length];
-        match core::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
-        }
+        taken(&self.command_line[..self.command_line_length]).0
     }
+
+    /// Why that is not all of it.
+    pub(crate) fn complaint(&self) -> Option<&'static str> {
+        taken(&self.command_line[..self.command_line_length]).1
+    }
+}
+
+/// What a module holds, if `name` is its command line.
+///
+/// # Safety
+/// The module is as large as it says, its command line a text or not there, and any bytes make a
+/// `T`.
+unsafe fn named<T: Copy>(module: &Module, name: &str) -> Option<T> {
+    // SAFETY: the caller's promise.
+    let is_it =
+        module.size as usize >= size_of::<T>() && unsafe { is_text(module.command_line, name) };
+    // SAFETY: as above.
+    is_it.then(|| unsafe { (module.address as *const T).read_unaligned() })
 }
 
 /// Whether `text` lies at `address`, with a zero byte behind it.

@@ -13,6 +13,7 @@ mod path;
 mod process;
 mod signal;
 mod thread;
+mod timer;
 
 use abi::number as own;
 use abi::redox::data::TimeSpec;
@@ -91,6 +92,7 @@ pub(super) unsafe fn call(call: usize, arguments: [usize; 6]) -> usize {
             .or_else(|| memory::call(call, arguments))
             .or_else(|| process::call(call, arguments))
             .or_else(|| signal::call(call, arguments))
+            .or_else(|| timer::call(call, arguments))
             .or_else(|| timed(call, arguments))
             .unwrap_or(fail(libc::ENOSYS))
     }

@@ -32,6 +32,16 @@ impl Measured {
         Ok(measured)
     }
 
+    /// Adds the rows of a boot by the loader.
+    pub(crate) fn add_boot(&mut self, output: &str) -> Result<()> {
+        let booted = Self::parse(output)?;
+        for row in ["boot_loader", "boot_loader_command"] {
+            let ticks = booted.median(row).with_context(|| format!("no {row} in:\n{output}"))?;
+            self.rows.insert(row.into(), ticks);
+        }
+        Ok(())
+    }
+
     /// Adds rows for an emergency, from the text of `emergency:log`; their names end with `suffix`.
     pub(crate) fn add_emergency(&mut self, log: &str, suffix: &str) -> Result<()> {
         let each = |time: &str, pages: &str| -> Result<f64> {
@@ -141,6 +151,16 @@ mod tests {
         assert_eq!(measured.median("emergency_write_page"), Some(1500.0));
         assert_eq!(measured.median("emergency_picker"), Some(520_000.0));
         assert!(measured.add_emergency("none since boot", "").is_err());
+    }
+
+    #[test]
+    fn a_boot_must_have_a_loader() {
+        let mut measured = Measured::default();
+        let text = "BOOT first_user=1\nBOOT command=50\n";
+        assert!(measured.add_boot(text).is_err());
+        measured.add_boot(&format!("{text}BOOT loader=8 loader_command=58\n")).unwrap();
+        assert_eq!(measured.median("boot_loader_command"), Some(58.0));
+        assert_eq!(measured.median("boot_first_user"), None);
     }
 
     #[test]

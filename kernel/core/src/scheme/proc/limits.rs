@@ -1,7 +1,8 @@
 //! `proc:PID/limits` — what a process uses of what it may use, and how much memory it may have.
 //!
 //! Writing `memory SIZE` limits the process, and each child it makes from then on; `job SIZE` limits
-//! it together with all those children. `none` takes a limit away. Who may signal a process may
+//! it together with all those children. `none` takes a limit away. `descriptors NUMBER` bounds those it
+//! opens from then on, and with `core 0` nobody collects what is left when it crashes (`core none`). Who may signal a process may
 //! lower its limits; raising them is for root.
 
 use crate::error::*;
@@ -11,7 +12,7 @@ use crate::memory::Pages;
 use crate::task::ProcessId;
 use abi::exec::ARGUMENTS_MAX;
 use abi::signal::NESTING_MAX;
-use abi::{FD_MAX, PAGE_SIZE, PATH_MAX, STACK_SIZE, STACK_TOP};
+use abi::{PAGE_SIZE, PATH_MAX, STACK_SIZE, STACK_TOP};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -27,10 +28,11 @@ pub(super) fn read<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String 
         None => (0, usize::MAX),
     };
     format!(
-        "Descriptors: {} {FD_MAX}\nThreads: {} {}\nHandlers: {} {NESTING_MAX}\n\
+        "Descriptors: {} {}\nThreads: {} {}\nHandlers: {} {NESTING_MAX}\n\
          Memory: {} {}\nJob: {} {}\nStack: {} {STACK_SIZE}\nArguments: {} {ARGUMENTS_MAX}\n\
-         Path: {} {PATH_MAX}\n",
+         Path: {} {PATH_MAX}\nCore: 0 {}\n",
         record.files.iter().count(),
+        record.files.limit(),
         record.threads.len(),
         k.tasks_max(),
         handlers.max().unwrap_or(0),
@@ -41,6 +43,7 @@ pub(super) fn read<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String 
         space.map_or(0, |space| space.present_in(&k.machine, stack_pages()) * PAGE_SIZE),
         record.command_line.len(),
         record.cwd.len(),
+        if record.leaves_core { "none" } else { "0" },
     )
 }
 
@@ -62,9 +65,14 @@ pub(super) fn write<M: Machine>(
     text: &str,
 ) -> Outcome<()> {
     let (what, size) = text.split_once(' ').ok_or(Errno(EINVAL))?;
-    let pages = parse(size.trim()).ok_or(Errno(EINVAL))?;
     check_owner(k, caller, process)?;
     let is_root = k.processes[caller.process.0].ids.euid == 0;
+    match what {
+        "descriptors" => return limit_descriptors(k, process, size.trim(), is_root),
+        "core" => return limit_core(k, process, size.trim(), is_root),
+        _ => {}
+    }
+    let pages = parse(size.trim()).ok_or(Errno(EINVAL))?;
     let space = k.processes[process.0].space.ok_or(Errno(ESRCH))?;
     let space = &mut k.spaces[space.0];
     match what {
@@ -89,6 +97,37 @@ pub(super) fn write<M: Machine>(
         }
         _ => fail(EINVAL),
     }
+}
+
+fn limit_descriptors<M: Machine>(
+    k: &mut Kernel<M>,
+    process: ProcessId,
+    text: &str,
+    is_root: bool,
+) -> Outcome<()> {
+    let limit = text.parse().map_err(|_| Errno(EINVAL))?;
+    let files = &mut k.processes[process.0].files;
+    match limit > files.limit() && !is_root {
+        true => fail(EPERM),
+        false if files.set_limit(limit) => Ok(()),
+        false => fail(EINVAL),
+    }
+}
+
+fn limit_core<M: Machine>(
+    k: &mut Kernel<M>,
+    process: ProcessId,
+    text: &str,
+    is_root: bool,
+) -> Outcome<()> {
+    let record = &mut k.processes[process.0];
+    record.leaves_core = match text {
+        "0" => false,
+        "none" if record.leaves_core || is_root => true,
+        "none" => return fail(EPERM),
+        _ => return fail(EINVAL),
+    };
+    Ok(())
 }
 
 /// `EPERM` unless the caller is root or of the process's user.

@@ -152,6 +152,31 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// What the daemon has just answered goes with the process's descriptor for that file: tell when
+    /// it closes one, from now on. It may have closed it already.
+    pub(super) fn watch_detach(&mut self, scheme: usize, number: usize, pid: Pid) {
+        let key = (SchemeId::User(scheme), number);
+        let process = self.find_process(pid).map(|process| &self.processes[process.0]);
+        let files = process.into_iter().flat_map(|process| process.files.iter());
+        let descriptions = &self.descriptions;
+        let found = files.map(|(_, fd)| fd.description).find(|id| {
+            let description = &descriptions[id.0];
+            (description.scheme, description.number) == key
+        });
+        match found {
+            Some(id) => self.descriptions[id.0].tells_detach = true,
+            None => self.notify_closing(scheme, Opcode::Detach, number, pid),
+        }
+    }
+
+    /// A process closes a descriptor for a file whose daemon wants to know.
+    pub(crate) fn notify_detach(&mut self, process: ProcessId, id: DescriptionId) {
+        let Description { scheme, number, .. } = self.descriptions[id.0];
+        let SchemeId::User(scheme) = scheme else { return };
+        let pid = self.processes[process.0].pid;
+        self.notify_closing(scheme, Opcode::Detach, number, pid);
+    }
+
     pub(super) fn notify_cancel(&mut self, scheme: usize, number: u32, caller: u64) {
         self.notify(
             scheme,
@@ -166,12 +191,17 @@ impl<M: Machine> Kernel<M> {
     }
 
     pub(super) fn notify_close(&mut self, scheme: usize, number: usize) {
+        self.notify_closing(scheme, Opcode::CloseMsg, number, 0);
+    }
+
+    fn notify_closing(&mut self, scheme: usize, opcode: Opcode, number: usize, pid: Pid) {
         self.notify(
             scheme,
             Sqe {
-                opcode: Opcode::CloseMsg as u8,
+                opcode: opcode as u8,
                 sqe_flags: SqeFlags::ONEWAY,
                 args: [number as u64, 0, 0, 0, 0, 0],
+                caller: pid.into(),
                 ..Sqe::default()
             },
         );

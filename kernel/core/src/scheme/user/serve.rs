@@ -110,8 +110,16 @@ impl<M: Machine> Kernel<M> {
         let is_positioned = cqe.extra_raw[0] & NewFdFlags::POSITIONED.bits() != 0;
         let plain = |value| Answer { value, is_positioned, other: None };
         match CqeOpcode::try_from_raw(cqe.flags & 7) {
-            Some(CqeOpcode::RespondRegular | CqeOpcode::RespondAndNotifyOnDetach) => {
+            Some(CqeOpcode::RespondRegular) => {
                 self.answer_request(scheme, cqe.tag, value.map(plain))
+            }
+            Some(CqeOpcode::RespondAndNotifyOnDetach) => {
+                let owed = self.user_schemes[scheme].find(cqe.tag).map(|owed| owed.sqe);
+                self.answer_request(scheme, cqe.tag, value.map(plain))?;
+                if let Some(request) = owed.filter(|_| value.is_ok()) {
+                    self.watch_detach(scheme, request.args[0] as usize, request.caller as Pid);
+                }
+                Ok(())
             }
             Some(CqeOpcode::RespondWithFd) => {
                 let fd = self.processes[caller.process.0].files.get(cqe.result as usize)?;

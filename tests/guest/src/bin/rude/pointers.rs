@@ -116,19 +116,23 @@ impl Files {
             read("read_masked, mask", READ_MASKED, [self.text.0, mask, 8, 0, 0], 3),
             read("settimer, new", SETTIMER, [0; 5], 0),
             written("settimer, old", SETTIMER, [0; 5], 1),
+            read("timer_set, new", TIMER_SET, [0; 5], 1),
+            written("timer_set, old", TIMER_SET, [0; 5], 2),
             read("exec", EXEC, [0; 5], 0),
         ]
     }
 }
 
 /// Calls for which no pointer at all is a choice.
-const MAY_BE_NULL: [&str; 6] = [
+const MAY_BE_NULL: [&str; 8] = [
     "sigaction, new",
     "sigaction, old",
     "sigprocmask, new",
     "sigprocmask, old",
     "settimer, new",
     "settimer, old",
+    "timer_set, new",
+    "timer_set, old",
 ];
 
 pub(crate) fn bad_pointers() -> Check {
