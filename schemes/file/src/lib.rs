@@ -11,6 +11,7 @@
 
 pub mod budget;
 pub mod cache;
+mod free;
 pub mod hands;
 pub mod pack;
 pub mod record;

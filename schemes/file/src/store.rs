@@ -12,10 +12,11 @@ use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use redoxfs::{BLOCK_SIZE, Disk, FileSystem, HEADER_RING, Header, RECORD_SIZE};
+use redoxfs::{BLOCK_SIZE, BlockPtr, Disk, FileSystem, HEADER_RING, Header, RECORD_SIZE};
 use syscall::error::{EINVAL, EIO, ENOENT, ENOSPC, Error, Result};
 
 use crate::cache::Lately;
+use crate::free;
 use crate::hands::{Hands, Ticket};
 use crate::record::{LENGTH, Record};
 
@@ -70,6 +71,8 @@ struct Inner<B> {
     /// What they read, and have read, by block.
     ahead: BTreeMap<u64, Ticket>,
     came: BTreeMap<u64, Record>,
+    /// The only header that is shown, while the file system is being opened.
+    shown: Option<(u64, Header)>,
 }
 
 /// A disk that takes and gives whole records without a copy. Nothing is committed where they are
@@ -96,6 +99,7 @@ impl<B: Backing> Store<B> {
             run_at: 0,
             ahead: BTreeMap::new(),
             came: BTreeMap::new(),
+            shown: None,
         })))
     }
 
@@ -112,24 +116,35 @@ impl<B: Backing> Store<B> {
         let _of_no_account = inner.settle();
     }
 
-    /// The block of a valid header, by which RedoxFS finds all others; `ENOENT` when there is no
-    /// file system that begins where the disk begins.
-    pub fn find_header(&self) -> Result<u64> {
-        let mut headers = vec![0; HEADER_RING as usize * BLOCK];
+    /// The newest valid header and its block; `ENOENT` when there is no file system that begins where
+    /// the disk begins.
+    fn find_header(&self) -> Result<(u64, Header)> {
+        let mut bytes = vec![0; HEADER_RING as usize * BLOCK];
         let mut backing = self.backing();
-        if backing.size()? < headers.len() as u64 {
+        if backing.size()? < bytes.len() as u64 {
             return Err(Error::new(ENOENT));
         }
-        backing.read(0, &mut headers)?;
-        for (block, bytes) in headers.chunks_exact(BLOCK).enumerate() {
+        backing.read(0, &mut bytes)?;
+        let mut headers: Vec<(u64, u64)> = Vec::new();
+        let header = |block: u64| {
             let mut header = Header::default();
-            header.copy_from_slice(bytes);
-            let block = block as u64;
-            if header.valid() && header.generation() % HEADER_RING == block {
-                return Ok(block);
+            header.copy_from_slice(&bytes[block as usize * BLOCK..][..BLOCK]);
+            header
+        };
+        for block in 0..HEADER_RING {
+            let generation = header(block).generation();
+            if generation % HEADER_RING == block {
+                headers.push((generation, block));
             }
         }
-        Err(Error::new(ENOENT))
+        headers.sort_unstable();
+        let mut newest_first = headers.into_iter().rev().map(|(_, block)| (block, header(block)));
+        newest_first.find(|(_, header)| header.valid()).ok_or(Error::new(ENOENT))
+    }
+
+    /// Has RedoxFS see one header, and no other; or what there is again.
+    fn show_only(&self, header: Option<(u64, Header)>) {
+        self.0.borrow_mut().shown = header;
     }
 
     /// What the store stands on.
@@ -231,6 +246,16 @@ impl<B: Backing> Inner<B> {
             // A pointer of a damaged file system.
             return Err(Error::new(EIO));
         }
+        if let Some((shown, header)) = &self.shown
+            && block < HEADER_RING
+            && into.len() == BLOCK
+        {
+            match block == *shown {
+                true => into.copy_from_slice(header),
+                false => into.fill(0),
+            }
+            return Ok(());
+        }
         if into.len() == BLOCK
             && let Some(bytes) = self.cache.get(block)
         {
@@ -281,6 +306,15 @@ pub fn make<B: Backing>(mut backing: B, seconds: u64, nanoseconds: u32) -> Resul
     system.disk.backing().flush()
 }
 
+/// A header that leads to no log of free blocks: those are read by [`free`].
+fn without_log(mut header: Header) -> Header {
+    header.alloc = BlockPtr::default();
+    // Computing the hash anew counts the generation up.
+    header.generation = header.generation().wrapping_sub(1).into();
+    header.update(None);
+    header
+}
+
 /// Opens the file system that is on a disk; with `cleanup`, what was removed and still open when it
 /// was last used goes.
 ///
@@ -288,14 +322,18 @@ pub fn make<B: Backing>(mut backing: B, seconds: u64, nanoseconds: u32) -> Resul
 /// `ENOENT`: there is none. `EIO`: it is damaged, or longer than the disk.
 pub fn mount<B: Backing>(backing: B, cleanup: bool) -> Result<FileSystem<Store<B>>> {
     let store = Store::new(backing);
-    let header = store.find_header()?;
-    let size = store.backing().size()?;
-    let system = FileSystem::open(store, None, Some(header), false)
-        .map_err(|error| if error.errno == ENOSPC { error } else { Error::new(EIO) });
-    let mut system = system?;
-    if system.header.size() > size {
+    let (block, header) = store.find_header()?;
+    // Every commit counts the generation up, and there has been one.
+    let is_odd = header.encrypted() || header.generation() == 0;
+    if is_odd || header.size() > store.backing().size()? {
         return Err(Error::new(EIO));
     }
+    let damaged = |error: Error| if error.errno == ENOSPC { error } else { Error::new(EIO) };
+    store.show_only(Some((block, without_log(header))));
+    let mut system = FileSystem::open(store, None, Some(block), false).map_err(damaged)?;
+    system.disk.show_only(None);
+    system.header = header;
+    free::restore(&mut system).map_err(damaged)?;
     if cleanup {
         system.cleanup()?;
     }
