@@ -80,13 +80,16 @@ fn until<T>(what: &str, mut act: impl FnMut() -> io::Result<T>) -> Result<T, Fai
     }
 }
 
-/// Kills the driver again and again while `act` runs, some more often than `KILLS`.
+/// Kills the driver again and again while `act` runs, some more often than `KILLS`. Each driver lives a
+/// little longer than the one before: on a busy machine the first may not live to answer anything.
 fn under_fire(act: impl FnOnce(&AtomicU32) -> Check) -> Check {
     let (kills, is_over) = (AtomicU32::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
+            let mut life = Duration::from_millis(150);
             while !is_over.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(150));
+                thread::sleep(life);
+                life += life / 10;
                 kills.fetch_add(kill_driver().into(), Ordering::Relaxed);
             }
         });
