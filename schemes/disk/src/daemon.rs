@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use diskd::driver::scheme_of;
-use libredox::Fd;
 use pcid::client;
 use redox_scheme::{CallerCtx, Id, OpenResult};
 use scheme::command::{Failure, no_arguments};
 use scheme::events::{Events, Happened};
-use scheme::{Daemon, Server, Turn};
+use scheme::{Daemon, Server, Turn, hand_over};
 use syscall::error::{EACCES, EBADF, EIO, ENODEV, ENOENT, ENOTDIR, EWOULDBLOCK, Error, Result};
 use syscall::flag::{O_ACCMODE, O_DIRECTORY, O_STAT};
 use syscall::schemev2::NewFdFlags;
@@ -72,8 +71,6 @@ struct Disks {
     next_disk: usize,
     /// Set when a driver came or went.
     has_news: bool,
-    /// Drivers' files that were handed over and not yet closed here.
-    handed: Vec<Fd>,
     asking: Asking,
     /// Requests that drivers were asked for.
     waiting: BTreeMap<Id, Waited>,
@@ -82,10 +79,6 @@ struct Disks {
 impl Daemon for Disks {
     fn progress(&mut self) -> bool {
         std::mem::take(&mut self.has_news)
-    }
-
-    fn sent(&mut self) {
-        self.handed.clear();
     }
 
     /// Each driver answers, or is ended.
@@ -103,7 +96,6 @@ impl Disks {
             next: ROOT + 1,
             next_disk: 0,
             has_news: false,
-            handed: Vec::new(),
             asking,
             waiting: BTreeMap::new(),
         }
@@ -339,16 +331,13 @@ impl Disks {
         let Some((_, Answer::File(opened))) = answers.into_iter().next() else {
             return Err(Error::new(EIO));
         };
-        let file = match opened {
-            Ok(file) => file,
+        match opened {
+            Ok(file) => Ok(hand_over(file)),
             Err(error) => {
                 wait_if_gone(&self.drivers[index])?;
-                return Err(error);
+                Err(error)
             }
-        };
-        let fd = file.raw();
-        self.handed.push(file);
-        Ok(OpenResult::OtherScheme { fd })
+        }
     }
 
     fn handle(&self, id: usize) -> Result<&Handle> {

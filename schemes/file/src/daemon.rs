@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use filed::budget::Budget;
 use filed::cache::Cache;
+use filed::hands::Hands;
 use filed::store::{Records, Store};
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use libredox::flag::CLOCK_REALTIME;
@@ -31,6 +32,8 @@ use crate::damaged;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Records that are kept, as a part of the memory that is free at the start: an eighth.
 const CACHE_PART: u64 = 8;
+/// How many requests for records the disk has at once.
+const HANDS: usize = 4;
 /// What the loop waits for.
 const REQUESTS: usize = 0;
 const STOP: usize = 1;
@@ -83,11 +86,14 @@ fn mount(device: &str, scheme: &str) -> std::result::Result<FileSystem<Store<Par
     let is_read_only = partition.is_read_only;
     let _running = damaged::on_timeout(scheme);
     let mounted = filed::store::mount(partition, !is_read_only);
-    mounted.map_err(|error| match error.errno {
+    let system = mounted.map_err(|error| match error.errno {
         ENOENT => "no RedoxFS there".to_owned(),
         EIO => "the file system is damaged, or longer than the disk".to_owned(),
         _ => error.to_string(),
-    })
+    })?;
+    let ways = (0..HANDS).map(|_| Partition::open(device.to_owned())).collect::<Result<_, _>>();
+    system.disk.set_hands(Hands::new(ways.map_err(|error: std::io::Error| error.to_string())?));
+    Ok(system)
 }
 
 fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()> {

@@ -68,10 +68,10 @@ impl Claim {
         &self.interrupts
     }
 
-    /// Opens something for the driver: `barN`, `barN/OFFSET`, `dma/LENGTH`, `irq` or `irq/N`. The
-    /// descriptor stays this daemon's own; the kernel gives the driver another one for the same
-    /// file.
-    pub(crate) fn open(&mut self, windows: &Windows, path: &str) -> Result<usize> {
+    /// Opens something for the driver: `barN`, `barN/OFFSET`, `dma/LENGTH`, `irq` or `irq/N`. This
+    /// daemon keeps a descriptor of its own for the same file: what a device still writes to, or fires,
+    /// must not become somebody else's because its driver is gone.
+    pub(crate) fn open(&mut self, windows: &Windows, path: &str) -> Result<Fd> {
         if self.function.is_gone {
             return Err(Error::new(ENODEV));
         }
@@ -85,12 +85,12 @@ impl Claim {
             }
             _ => self.registers(what, rest)?,
         };
-        let raw = file.raw();
+        let drivers = Fd::new(file.dup(b"")?);
         match what {
             "dma" => self.memory.push(file),
             _ => self.lent.push(file),
         }
-        Ok(raw)
+        Ok(drivers)
     }
 
     /// Pages that a base address register leads to, without those of the MSI-X table: who writes

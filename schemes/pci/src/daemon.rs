@@ -13,7 +13,7 @@ use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use scheme::command::{Failure, no_arguments};
 use scheme::events::Events;
-use scheme::{Daemon, Server, Turn, device};
+use scheme::{Daemon, Server, Turn, device, hand_over};
 use syscall::Stat;
 use syscall::dirent::{DirEntry, DirentBuf};
 use syscall::error::{
@@ -218,9 +218,7 @@ impl SchemeSync for Pci {
     ) -> Result<OpenResult> {
         let Self { windows, functions, handles, .. } = self;
         match handles.get_mut(&start).ok_or(Error::new(EBADF))? {
-            Handle::Claim(claim) => {
-                claim.open(windows, path).map(|fd| OpenResult::OtherScheme { fd })
-            }
+            Handle::Claim(claim) => claim.open(windows, path).map(hand_over),
             Handle::Root => {
                 let handle = self.open(path, flags, ctx.uid)?;
                 Ok(self.add(handle))
@@ -246,9 +244,7 @@ impl SchemeSync for Pci {
                 let index = self.find(&name)?;
                 Ok(self.add(Handle::Config(index)))
             }
-            Some(Handle::Claim(claim)) => {
-                claim.open(windows, path).map(|fd| OpenResult::OtherScheme { fd })
-            }
+            Some(Handle::Claim(claim)) => claim.open(windows, path).map(hand_over),
             _ => Err(Error::new(EOPNOTSUPP)),
         }
     }

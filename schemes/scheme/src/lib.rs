@@ -25,4 +25,4 @@ pub mod serve;
 pub mod stop;
 
 #[cfg(target_os = "redox")]
-pub use serve::{Daemon, Server, Turn};
+pub use serve::{Daemon, Server, Turn, hand_over};

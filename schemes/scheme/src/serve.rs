@@ -8,12 +8,15 @@
 
 use std::collections::VecDeque;
 
+use libredox::Fd;
 use redox_scheme::scheme::{Op, SchemeResponse, SchemeState, SchemeSync, register_scheme_inner};
 use redox_scheme::{
-    CallRequest, CallerCtx, CancellationRequest, Id, Request, RequestKind, Response,
+    CallRequest, CallerCtx, CancellationRequest, Id, OpenResult, Request, RequestKind, Response,
     SignalBehavior, Socket,
 };
-use syscall::error::{EAGAIN, ECANCELED, ENOBUFS, ENOSYS, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
+use syscall::error::{
+    EAGAIN, ECANCELED, ENOBUFS, ENODEV, ENOSYS, EOPNOTSUPP, EWOULDBLOCK, Error, Result,
+};
 use syscall::flag::EventFlags;
 
 /// Most requests taken from the kernel at once.
@@ -60,13 +63,20 @@ pub trait Daemon: SchemeSync {
         false
     }
 
-    /// Every answer so far has reached the kernel: files that were given away are the clients'.
+    /// Every answer so far has reached the kernel.
     fn sent(&mut self) {}
 
     /// The next handle that became ready and whose owner wants to be told.
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
         None
     }
+}
+
+/// The answer that gives a client a file, which is the client's from then on. The `redox-scheme` crate
+/// closes the descriptor as soon as the kernel has passed the file on. Closing it here, too, would be
+/// closing whatever has got its number meanwhile.
+pub fn hand_over(file: Fd) -> OpenResult {
+    OpenResult::OtherScheme { fd: file.into_raw() }
 }
 
 /// What came of one look at the socket.
@@ -233,15 +243,19 @@ impl Server {
         }
     }
 
-    /// Sends every response. One the kernel refuses belongs to a client that is gone: it is
-    /// dropped, so that it cannot hold back the others.
+    /// Sends every response. The kernel takes those for clients that are gone, too: one that it refuses
+    /// is this daemon's own mistake, and is dropped, so that it cannot hold back the others.
     fn send(&mut self) {
         while !self.responses.is_empty() {
             let before = self.responses.len();
             let sent = self.socket.write_responses(&mut self.responses, SignalBehavior::Restart);
-            if sent.is_err() || self.responses.len() == before {
-                self.responses.pop_front();
+            match sent {
+                Ok(()) if self.responses.len() < before => continue,
+                // Nobody is served any more.
+                Ok(()) | Err(Error { errno: ENODEV }) => {}
+                Err(error) => eprintln!("an answer was refused: {error}"),
             }
+            self.responses.pop_front();
         }
     }
 }

@@ -6,7 +6,7 @@ use libredox::flag::{O_CLOEXEC, O_RDONLY, O_RDWR};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, OpenResult};
 use scheme::command::{Failure, no_arguments};
-use scheme::{Daemon, Server, device, file_call};
+use scheme::{Daemon, Server, device, file_call, hand_over};
 use slab::Slab;
 use syscall::error::{
     EAGAIN, EBADF, EINVAL, EIO, EISDIR, ENOENT, ENOTCONN, EPROTOTYPE, EWOULDBLOCK, Error, Result,
@@ -45,8 +45,6 @@ struct Unix {
     sockets: Sockets<Fd>,
     datagrams: Datagrams,
     handles: Slab<Handle>,
-    /// Ends that were given away: to be closed once the kernel has passed them on.
-    given: Vec<Fd>,
 }
 
 impl Unix {
@@ -66,12 +64,6 @@ impl Unix {
     fn open_socket(&mut self, handle: Handle) -> OpenResult {
         let number = self.handles.insert(handle);
         OpenResult::ThisScheme { number, flags: NewFdFlags::empty() }
-    }
-
-    fn give(&mut self, end: Fd) -> OpenResult {
-        let fd = end.raw();
-        self.given.push(end);
-        OpenResult::OtherScheme { fd }
     }
 
     fn open(&mut self, handle: Handle) -> OpenResult {
@@ -105,7 +97,7 @@ impl Unix {
         let near = Fd::new(far.dup(b"peer")?);
         far.call_wo(name, syscall::CallFlags::empty(), &[SET_NAME])?;
         self.sockets.connect(listener, far);
-        Ok(self.give(near))
+        Ok(hand_over(near))
     }
 }
 
@@ -128,10 +120,6 @@ impl Daemon for Unix {
     fn progress(&mut self) -> bool {
         // Both, so that neither is asked twice.
         self.sockets.progress() | self.datagrams.progress()
-    }
-
-    fn sent(&mut self) {
-        self.given.clear();
     }
 
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
@@ -198,7 +186,7 @@ impl SchemeSync for Unix {
         };
         match self.sockets.accept(socket) {
             Err(Error { errno: EWOULDBLOCK }) if !may_wait => Err(Error::new(EAGAIN)),
-            accepted => accepted.map(|end| self.give(end)),
+            accepted => accepted.map(hand_over),
         }
     }
 
