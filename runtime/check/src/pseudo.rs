@@ -16,6 +16,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("pty/keys-and-sizes-are-signals", signals),
     ("pty/the-end-is-told-to-both", ends),
     ("pty/programs-in-the-background-stop", background),
+    ("pty/groups-of-other-sessions-cannot-have-it", foreign_groups),
     ("pty/a-child-has-a-terminal-of-its-own", child),
     ("pty/poll-tells-what-comes", readiness),
 ];
@@ -258,6 +259,31 @@ fn background() -> Outcome {
         }
     });
     master.write_all(b"g\r")?;
+    same!(finish(leader), 0);
+    Ok(())
+}
+
+/// Signals of a terminal go to its group with the daemon's rights, so not everybody may choose it.
+fn foreign_groups() -> Outcome {
+    let (_master, terminal) = open()?;
+    // SAFETY: the call touches no memory.
+    let others = unsafe { libc::getpgrp() };
+    let leader = in_session(&terminal, || {
+        let give = |group| {
+            // SAFETY: the call touches no memory.
+            match unsafe { libc::tcsetpgrp(terminal.as_raw_fd(), group) } {
+                0 => 0,
+                _ => io::Error::last_os_error().raw_os_error().unwrap_or(0),
+            }
+        };
+        // SAFETY: the calls touch no memory.
+        let own = unsafe {
+            libc::setuid(1000);
+            libc::getpgrp()
+        };
+        let answers = [give(others), give(1), give(0), give(-5), give(own)];
+        i32::from(answers != [libc::EPERM, libc::EINVAL, libc::EINVAL, libc::EINVAL, 0])
+    });
     same!(finish(leader), 0);
     Ok(())
 }

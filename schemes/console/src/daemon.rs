@@ -2,11 +2,10 @@
 
 use crate::screen::Screen;
 use consoled::Terminal;
-use consoled::foreground::{Standing, signal_group, standing};
+use consoled::foreground::{may_give, send_signals};
 use consoled::handle::{Handle, Kind};
-use consoled::line::Signal;
+use consoled::reading::Reads;
 use consoled::settings::WindowSize;
-use consoled::terminal::Read;
 use libredox::Fd;
 use libredox::flag::{CLOCK_MONOTONIC, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_WRONLY};
 use redox_scheme::scheme::SchemeSync;
@@ -14,7 +13,7 @@ use redox_scheme::{CallerCtx, Id, OpenResult};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
 use scheme::{Daemon, Server, Turn, device, file_call};
-use syscall::error::{EINTR, EIO, EWOULDBLOCK, Error, Result};
+use syscall::error::{EINTR, EWOULDBLOCK, Error, Result};
 use syscall::flag::{EventFlags, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StdFsCallMeta};
@@ -91,10 +90,7 @@ struct Console {
     keyboard: Keyboard,
     /// A screen, if there is one.
     screen: Option<Screen>,
-    /// Reads that wait, and when they began (ns).
-    reads: Vec<(Id, u64)>,
-    /// When the first of them may no longer wait (ns).
-    deadline: Option<u64>,
+    reads: Reads,
     /// Something happened that waiting requests may have waited for.
     has_changed: bool,
     /// Handles that somebody watches.
@@ -121,8 +117,7 @@ impl Console {
             keys: Fd::open(KEYBOARD, input, 0).ok(),
             keyboard,
             screen,
-            reads: Vec::new(),
-            deadline: None,
+            reads: Reads::default(),
             has_changed: false,
             watched: Vec::new(),
             ready: Vec::new(),
@@ -141,7 +136,7 @@ impl Console {
         }
         loop {
             let picture = self.screen.as_ref().and_then(Screen::deadline);
-            if let Some(deadline) = [self.deadline, picture].into_iter().flatten().min() {
+            if let Some(deadline) = [self.reads.deadline(), picture].into_iter().flatten().min() {
                 let left = deadline.saturating_sub(now());
                 events.limit(left.div_ceil(MILLISECOND_NS) as usize)?;
             }
@@ -208,24 +203,9 @@ impl Console {
     /// Shows what is to be shown, sends what is to be sent, and lets waiting requests try again.
     fn changed(&mut self) {
         self.show();
-        for signal in self.terminal.take_signals() {
-            self.send(match signal {
-                Signal::Interrupt => libc::SIGINT,
-                Signal::Quit => libc::SIGQUIT,
-                Signal::Suspend => libc::SIGTSTP,
-            });
-        }
-        if self.terminal.take_resized() {
-            self.send(libc::SIGWINCH);
-        }
+        send_signals(&mut self.terminal);
         self.has_changed = true;
         self.ready.clone_from(&self.watched);
-    }
-
-    fn send(&self, signal: i32) {
-        if let Some(group) = self.terminal.group() {
-            signal_group(group as i32, signal);
-        }
     }
 
     fn show(&mut self) {
@@ -255,34 +235,10 @@ impl Console {
     }
 
     fn read_terminal(&mut self, buffer: &mut [u8], ctx: &CallerCtx) -> Result<usize> {
-        let position = self.reads.iter().position(|&(id, _)| id == ctx.id);
-        let now = now();
-        match standing(ctx.pid, self.terminal.group(), libc::SIGTTIN) {
-            Standing::Foreground => {}
-            Standing::Deaf => return Err(Error::new(EIO)),
-            Standing::Background { group } => {
-                // Told once. The read waits until its group has the terminal.
-                if position.is_none() {
-                    self.reads.push((ctx.id, now));
-                    signal_group(group, libc::SIGTTIN);
-                }
-                return Err(Error::new(EWOULDBLOCK));
-            }
-        }
-        let since = position.map_or(now, |position| self.reads[position].1);
-        match self.terminal.read(buffer, since, now) {
-            Read::Done(length) => {
-                self.cancelled(ctx.id);
-                Ok(length)
-            }
-            Read::Wait(until) => {
-                if position.is_none() {
-                    self.reads.push((ctx.id, since));
-                }
-                self.deadline = [self.deadline, until].into_iter().flatten().min();
-                Err(Error::new(EWOULDBLOCK))
-            }
-        }
+        let group = self.terminal.group();
+        let (now, terminal) = (now(), &mut self.terminal);
+        let read = |since| Ok(terminal.read(buffer, since, now));
+        self.reads.try_read(ctx, group, now, read)
     }
 }
 
@@ -295,14 +251,13 @@ fn now() -> u64 {
 impl Daemon for Console {
     fn progress(&mut self) -> bool {
         if self.has_changed {
-            // Reads that go on waiting say again until when.
-            self.deadline = None;
+            self.reads.begin_anew();
         }
         std::mem::take(&mut self.has_changed)
     }
 
     fn cancelled(&mut self, request: Id) {
-        self.reads.retain(|&(id, _)| id != request);
+        self.reads.ended(request);
     }
 
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
@@ -367,7 +322,7 @@ impl SchemeSync for Console {
         buffer: &[u8],
         _offset: u64,
         _flags: u32,
-        _ctx: &CallerCtx,
+        ctx: &CallerCtx,
     ) -> Result<usize> {
         let written = match Handle::from_number(id)?.writable()?.kind {
             Kind::Terminal => {
@@ -377,7 +332,10 @@ impl SchemeSync for Console {
             }
             Kind::Settings => self.terminal.write_settings(buffer)?,
             Kind::Size => self.terminal.write_size(buffer)?,
-            Kind::Group => self.terminal.write_group(buffer)?,
+            Kind::Group => {
+                let may_have = |group| may_give(ctx.pid, ctx.uid, group);
+                self.terminal.write_group(buffer, may_have)?
+            }
             Kind::Flush => self.terminal.write_flush(buffer)?,
             Kind::Root => return Ok(0),
         };

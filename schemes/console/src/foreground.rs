@@ -1,10 +1,17 @@
 //! Job control: who may read from the terminal, and who is stopped for trying.
 //!
 //! The foreground group is kept by [`crate::Terminal`]; which group a process is in, and what it
-//! does about signals, is asked of the kernel each time. Nothing is remembered.
+//! does about signals, is asked of the kernel each time. Nothing is remembered. Signals go out with the
+//! daemon's rights, so who may choose the group is asked too ([`may_give`]).
+
+use std::fs::read_dir;
 
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_RDONLY};
+use syscall::error::{EINVAL, EPERM, Error, Result};
+
+use crate::Terminal;
+use crate::line::Signal;
 
 /// How a process stands to the terminal.
 pub enum Standing {
@@ -41,6 +48,30 @@ pub fn standing(pid: usize, foreground: Option<u32>, signal: i32) -> Standing {
     if is_deaf { Standing::Deaf } else { Standing::Background { group } }
 }
 
+/// Whether process `pid` may give the terminal to `group`, whose processes then get its signals: to
+/// groups of its own session. Root may give it to any.
+///
+/// # Errors
+/// `EPERM`, and `EINVAL` for what is no group to a signal: 0 and 1 stand for others there.
+pub fn may_give(pid: usize, uid: u32, group: u32) -> Result<()> {
+    if group <= 1 {
+        return Err(Error::new(EINVAL));
+    }
+    let session = |status: &Status| status.value("Session").map(str::to_owned);
+    let own = || Status::of(pid as i32).and_then(|status| session(&status));
+    let is_own =
+        || own().is_some_and(|own| member_of(group).is_some_and(|s| session(&s) == Some(own)));
+    if uid == 0 || is_own() { Ok(()) } else { Err(Error::new(EPERM)) }
+}
+
+/// Some process of a group, its leader if that is still there.
+fn member_of(group: u32) -> Option<Status> {
+    let is_member = |status: &Status| status.value("Pgid") == Some(group.to_string().as_str());
+    let all = read_dir("/scheme/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    std::iter::once(group as i32).chain(pids).filter_map(Status::of).find(is_member)
+}
+
 /// What `proc:PID/status` says.
 struct Status(String);
 
@@ -59,6 +90,22 @@ impl Status {
 
     fn mask(&self, key: &str) -> u64 {
         self.value(key).and_then(|value| u64::from_str_radix(value, 16).ok()).unwrap_or(0)
+    }
+}
+
+/// Sends what a terminal has for its foreground group: signals of keys, and of a new size.
+pub fn send_signals(terminal: &mut Terminal) {
+    let keys = terminal.take_signals().into_iter().map(|signal| match signal {
+        Signal::Interrupt => libc::SIGINT,
+        Signal::Quit => libc::SIGQUIT,
+        Signal::Suspend => libc::SIGTSTP,
+    });
+    let mut signals: Vec<i32> = keys.collect();
+    if terminal.take_resized() {
+        signals.push(libc::SIGWINCH);
+    }
+    if let Some(group) = terminal.group() {
+        signals.into_iter().for_each(|signal| signal_group(group as i32, signal));
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! [`Terminal`] is the whole line discipline as a state machine: bytes from the keyboard and
 //! writes from programs go in; bytes for the screen, signals, and finished input come out. It does
-//! no I/O and reads no clock. `foreground`, which asks the kernel who may use it, is for daemons: this
-//! one, and `ptyd`.
+//! no I/O and reads no clock. `foreground`, which asks the kernel who may use it, and `reading`, which keeps
+//! the reads that wait, are for daemons: this one, and `ptyd`.
 
 pub mod column;
 #[cfg(target_os = "redox")]
@@ -12,6 +12,8 @@ pub mod handle;
 pub mod line;
 pub mod output;
 pub mod queue;
+#[cfg(target_os = "redox")]
+pub mod reading;
 pub mod settings;
 pub mod terminal;
 pub mod text;

@@ -156,9 +156,15 @@ impl Terminal {
         read_number(self.group, buffer)
     }
 
-    /// Sets the foreground group.
-    pub fn write_group(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.group = write_number(bytes)?;
+    /// Sets the foreground group, if `may_have` does not refuse it.
+    pub fn write_group(
+        &mut self,
+        bytes: &[u8],
+        may_have: impl FnOnce(u32) -> Result<()>,
+    ) -> Result<usize> {
+        let group = write_number(bytes)?;
+        may_have(group)?;
+        self.group = group;
         Ok(bytes.len())
     }
 

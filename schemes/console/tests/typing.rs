@@ -9,6 +9,7 @@ use redox_termios::{
     ECHO, ECHOE, ECHOK, ECHONL, ICANON, ICRNL, IEXTEN, IGNCR, INLCR, ISIG, ISTRIP, IXON, NOFLSH,
     OPOST, VEOL, VERASE, VINTR, VMIN, VTIME,
 };
+use syscall::error::{EPERM, Error};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -422,7 +423,9 @@ fn the_window_says_when_it_changed() {
 fn the_foreground_group_is_kept() {
     let mut desk = Desk::new();
     assert_eq!(desk.terminal.group(), None);
-    assert_eq!(desk.terminal.write_group(&7u32.to_le_bytes()), Ok(4));
+    assert_eq!(desk.terminal.write_group(&7u32.to_le_bytes(), |_| Ok(())), Ok(4));
+    let refused = |_| Err(Error::new(EPERM));
+    assert!(desk.terminal.write_group(&8u32.to_le_bytes(), refused).is_err());
     assert_eq!(desk.terminal.group(), Some(7));
     let mut bytes = [0; 4];
     assert_eq!(desk.terminal.read_group(&mut bytes), Ok(4));

@@ -1,8 +1,7 @@
 //! Joins the terminals to the scheme protocol.
 
-use consoled::foreground::{Standing, signal_group, standing};
-use consoled::line::Signal;
-use consoled::terminal::Read;
+use consoled::foreground::{may_give, send_signals, signal_group};
+use consoled::reading::Reads;
 use libredox::flag::CLOCK_MONOTONIC;
 use ptyd::{End, Ptys};
 use redox_scheme::scheme::SchemeSync;
@@ -11,7 +10,7 @@ use scheme::command::{Failure, no_arguments};
 use scheme::events::{Events, Happened};
 use scheme::{Daemon, Server, Turn, device, file_call};
 use slab::Slab;
-use syscall::error::{EBADF, EINTR, EINVAL, EIO, EISDIR, ENOENT, EWOULDBLOCK, Error, Result};
+use syscall::error::{EBADF, EINTR, EINVAL, EISDIR, ENOENT, Error, Result};
 use syscall::flag::{EventFlags, MODE_CHR, MODE_DIR, MODE_FILE, O_NONBLOCK, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StdFsCallMeta};
@@ -57,10 +56,7 @@ enum Handle {
 struct Terminals {
     ptys: Ptys,
     handles: Slab<Handle>,
-    /// Reads that wait, and when they began (ns).
-    reads: Vec<(Id, u64)>,
-    /// When the first of them may no longer wait (ns).
-    deadline: Option<u64>,
+    reads: Reads,
     /// Something happened that waiting requests may have waited for.
     has_changed: bool,
     /// Handles that somebody watches, and for what.
@@ -74,7 +70,7 @@ impl Terminals {
         let events = Events::new()?;
         events.watch(server.descriptor(), SOCKET)?;
         loop {
-            if let Some(deadline) = self.deadline {
+            if let Some(deadline) = self.reads.deadline() {
                 let left = deadline.saturating_sub(now());
                 events.limit(left.div_ceil(MILLISECOND_NS) as usize)?;
             }
@@ -109,22 +105,7 @@ impl Terminals {
     /// Sends what is to be sent, and lets waiting requests try again.
     fn changed(&mut self, number: usize) {
         if let Ok(pty) = self.ptys.get(number) {
-            let mut signals: Vec<i32> = pty
-                .terminal
-                .take_signals()
-                .into_iter()
-                .map(|signal| match signal {
-                    Signal::Interrupt => libc::SIGINT,
-                    Signal::Quit => libc::SIGQUIT,
-                    Signal::Suspend => libc::SIGTSTP,
-                })
-                .collect();
-            if pty.terminal.take_resized() {
-                signals.push(libc::SIGWINCH);
-            }
-            if let Some(group) = pty.terminal.group() {
-                signals.into_iter().for_each(|signal| signal_group(group as i32, signal));
-            }
+            send_signals(&mut pty.terminal);
         }
         self.happened();
     }
@@ -151,35 +132,9 @@ impl Terminals {
         buffer: &mut [u8],
         ctx: &CallerCtx,
     ) -> Result<usize> {
-        let position = self.reads.iter().position(|&(id, _)| id == ctx.id);
-        let now = now();
-        let group = self.ptys.get(number)?.terminal.group();
-        match standing(ctx.pid, group, libc::SIGTTIN) {
-            Standing::Foreground => {}
-            Standing::Deaf => return Err(Error::new(EIO)),
-            Standing::Background { group } => {
-                // Told once. The read waits until its group has the terminal.
-                if position.is_none() {
-                    self.reads.push((ctx.id, now));
-                    signal_group(group, libc::SIGTTIN);
-                }
-                return Err(Error::new(EWOULDBLOCK));
-            }
-        }
-        let since = position.map_or(now, |position| self.reads[position].1);
-        match self.ptys.read(number, buffer, since, now)? {
-            Read::Done(length) => {
-                self.cancelled(ctx.id);
-                Ok(length)
-            }
-            Read::Wait(until) => {
-                if position.is_none() {
-                    self.reads.push((ctx.id, since));
-                }
-                self.deadline = [self.deadline, until].into_iter().flatten().min();
-                Err(Error::new(EWOULDBLOCK))
-            }
-        }
+        let (now, group) = (now(), self.ptys.get(number)?.terminal.group());
+        let ptys = &mut self.ptys;
+        self.reads.try_read(ctx, group, now, |since| ptys.read(number, buffer, since, now))
     }
 
     fn read_aspect(&mut self, number: usize, aspect: Aspect, buffer: &mut [u8]) -> Result<usize> {
@@ -192,12 +147,20 @@ impl Terminals {
         }
     }
 
-    fn write_aspect(&mut self, number: usize, aspect: Aspect, bytes: &[u8]) -> Result<usize> {
+    fn write_aspect(
+        &mut self,
+        number: usize,
+        aspect: Aspect,
+        bytes: &[u8],
+        ctx: &CallerCtx,
+    ) -> Result<usize> {
         let terminal = &mut self.ptys.get(number)?.terminal;
         let written = match aspect {
             Aspect::Settings => terminal.write_settings(bytes)?,
             Aspect::Size => terminal.write_size(bytes)?,
-            Aspect::Group => terminal.write_group(bytes)?,
+            Aspect::Group => {
+                terminal.write_group(bytes, |group| may_give(ctx.pid, ctx.uid, group))?
+            }
             Aspect::Flush => terminal.write_flush(bytes)?,
         };
         self.changed(number);
@@ -214,14 +177,13 @@ fn now() -> u64 {
 impl Daemon for Terminals {
     fn progress(&mut self) -> bool {
         if self.has_changed {
-            // Reads that go on waiting say again until when.
-            self.deadline = None;
+            self.reads.begin_anew();
         }
         std::mem::take(&mut self.has_changed)
     }
 
     fn cancelled(&mut self, request: Id) {
-        self.reads.retain(|&(id, _)| id != request);
+        self.reads.ended(request);
     }
 
     fn next_event(&mut self) -> Option<(usize, EventFlags)> {
@@ -313,14 +275,16 @@ impl SchemeSync for Terminals {
         buffer: &[u8],
         _offset: u64,
         _flags: u32,
-        _ctx: &CallerCtx,
+        ctx: &CallerCtx,
     ) -> Result<usize> {
         let (number, written) = match self.handle(id)? {
             Handle::End(number, End::Master) => {
                 (number, self.ptys.write_master(number, buffer, now())?)
             }
             Handle::End(number, End::Terminal) => (number, self.ptys.write(number, buffer)?),
-            Handle::Aspect(number, aspect) => return self.write_aspect(number, aspect, buffer),
+            Handle::Aspect(number, aspect) => {
+                return self.write_aspect(number, aspect, buffer, ctx);
+            }
             Handle::Root | Handle::List(_) => return Err(Error::new(EINVAL)),
         };
         self.changed(number);

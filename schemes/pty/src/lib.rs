@@ -45,10 +45,11 @@ pub struct Pty {
 }
 
 impl Pty {
-    /// Takes what is for the screen over to what waits for the master.
+    /// Takes what is for the screen over to what waits for the master. Writers ask for room first; what
+    /// is typed does not, and is not shown while there is none.
     fn collect(&mut self) {
         let output = self.terminal.take_output();
-        if self.has_master {
+        if self.has_master && self.output.len() < OUTPUT_MAX {
             self.output.extend(output);
         }
     }

@@ -55,7 +55,7 @@ fn when_the_master_goes_programs_find_the_end() {
     let (mut ptys, number) = pair();
     ptys.write_master(number, b"last\r", 0).expect("it is there");
     let pty = ptys.get(number).expect("it is there");
-    pty.terminal.write_group(&77_u32.to_ne_bytes()).expect("a group");
+    pty.terminal.write_group(&77_u32.to_ne_bytes(), |_| Ok(())).expect("a group");
     assert_eq!(ptys.close(number, End::Master), Some(77));
     assert_eq!(line(&mut ptys, number).as_deref(), Some("last\n"));
     assert_eq!(line(&mut ptys, number).as_deref(), Some(""));
@@ -104,6 +104,24 @@ fn what_nobody_reads_has_a_bound() {
         ptys.create(0, 1).expect("there is room");
     }
     assert_eq!(errno(ptys.create(0, 1)), EAGAIN);
+}
+
+#[test]
+fn what_is_typed_and_not_looked_at_has_a_bound() {
+    let (mut ptys, number) = pair();
+    for _ in 0..200 {
+        // The line is full soon, and then every byte rings.
+        ptys.write_master(number, &[b'x'; 4000], 0).expect("it is open");
+    }
+    let mut shown = 0;
+    while let Ok(count) = ptys.read_master(number, &mut [0; 9000]) {
+        shown += count;
+    }
+    assert!(shown < 2 * OUTPUT_MAX, "{shown}");
+    ptys.write_master(number, b"\x15", 0).expect("it is open");
+    while ptys.read_master(number, &mut [0; 9000]).is_ok() {}
+    ptys.write_master(number, b"y", 0).expect("it is open");
+    assert_eq!(screen(&mut ptys, number), "y", "there is room again");
 }
 
 #[test]
