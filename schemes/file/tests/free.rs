@@ -1,39 +1,11 @@
 //! What is free after a file system was opened is what RedoxFS itself would find.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod memory;
 
-use filed::store::{Backing, Store, make, mount};
+use filed::store::{Store, make, mount};
+use memory::Memory;
 use proptest::prelude::*;
 use redoxfs::{FileSystem, Node, TreePtr};
-use syscall::error::{EIO, Error, Result};
-
-#[derive(Clone)]
-struct Memory(Rc<RefCell<Vec<u8>>>);
-
-impl Backing for Memory {
-    fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<()> {
-        let bytes = self.0.borrow();
-        let from = bytes.get(offset as usize..).and_then(|from| from.get(..into.len()));
-        into.copy_from_slice(from.ok_or(Error::new(EIO))?);
-        Ok(())
-    }
-
-    fn write(&mut self, offset: u64, from: &[u8]) -> Result<()> {
-        let mut bytes = self.0.borrow_mut();
-        let into = bytes.get_mut(offset as usize..).and_then(|into| into.get_mut(..from.len()));
-        into.ok_or(Error::new(EIO))?.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn size(&mut self) -> Result<u64> {
-        Ok(self.0.borrow().len() as u64)
-    }
-}
 
 /// The free blocks by level, without levels that have none.
 fn levels(system: &FileSystem<Store<Memory>>) -> Vec<Vec<u64>> {
@@ -61,7 +33,7 @@ proptest! {
     fn the_log_is_read_as_redoxfs_reads_it(
         steps in prop::collection::vec((0usize..12, 0usize..300_000, any::<bool>()), 1..40)
     ) {
-        let memory = Memory(Rc::new(RefCell::new(vec![0; 24 << 20])));
+        let memory = Memory::new(vec![0; 24 << 20]);
         make(memory.clone(), 0, 0).expect("the disk is large enough");
         let mut system = mount(memory.clone(), false).expect("it was made");
         let mut there = [false; 12];

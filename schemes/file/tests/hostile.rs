@@ -1,11 +1,11 @@
 //! Damaged disks: whatever is on them, there are errors and an end, never a panic.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod memory;
 
 use filed::budget::Budget;
-use filed::store::{Backing, Store, mount};
+use filed::store::{Store, mount};
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
+use memory::Memory;
 use proptest::prelude::*;
 use redoxfs::{FileSystem, Node, TreePtr};
 use syscall::error::{EIO, ENOENT, Error, Result};
@@ -13,39 +13,6 @@ use syscall::flag::{O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR};
 
 const SIZE: usize = 16 << 20;
 const BLOCK: usize = 4096;
-
-#[derive(Clone)]
-struct Memory(Rc<RefCell<Vec<u8>>>);
-
-impl Memory {
-    fn new(bytes: Vec<u8>) -> Self {
-        Self(Rc::new(RefCell::new(bytes)))
-    }
-}
-
-impl Backing for Memory {
-    fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<()> {
-        let bytes = self.0.borrow();
-        let from = bytes.get(offset as usize..).and_then(|bytes| bytes.get(..into.len()));
-        into.copy_from_slice(from.ok_or(Error::new(EIO))?);
-        Ok(())
-    }
-
-    fn write(&mut self, offset: u64, from: &[u8]) -> Result<()> {
-        let mut bytes = self.0.borrow_mut();
-        let into = bytes.get_mut(offset as usize..).and_then(|bytes| bytes.get_mut(..from.len()));
-        into.ok_or(Error::new(EIO))?.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn size(&mut self) -> Result<u64> {
-        Ok(self.0.borrow().len() as u64)
-    }
-}
 
 const ROOT: Caller = Caller { uid: 0, gid: 0, now: syscall::TimeSpec { tv_sec: 0, tv_nsec: 0 } };
 

@@ -9,14 +9,14 @@ mod messages;
 use std::collections::VecDeque;
 use std::fmt::Write;
 
-use abi::socket::{DATAGRAM_MAX, NAME_MAX, SHUT_READ, SHUT_WRITE};
+use abi::socket::{DATAGRAM_MAX, SHUT_READ, SHUT_WRITE};
 use slab::Slab;
 use syscall::error::{
-    EADDRINUSE, EBADF, ECONNREFUSED, EINVAL, EMSGSIZE, ENAMETOOLONG, ENOTCONN, EPERM, EPIPE,
-    EWOULDBLOCK, Error, Result,
+    EBADF, ECONNREFUSED, EINVAL, EMSGSIZE, ENOTCONN, EPERM, EPIPE, EWOULDBLOCK, Error, Result,
 };
 use syscall::flag::EventFlags;
 
+use crate::name::Name;
 use crate::{Token, error};
 
 /// Most packets that wait at one socket.
@@ -41,8 +41,7 @@ enum Peer {
 }
 
 struct Socket {
-    name: Vec<u8>,
-    token: Option<Token>,
+    name: Name,
     peer: Peer,
     waiting: VecDeque<Packet>,
     /// Bytes of all of them.
@@ -72,8 +71,7 @@ impl Datagrams {
     /// A new socket, without a name.
     pub fn create(&mut self, pid: usize) -> usize {
         self.sockets.insert(Socket {
-            name: Vec::new(),
-            token: None,
+            name: Name::default(),
             peer: Peer::None,
             waiting: VecDeque::new(),
             bytes: 0,
@@ -96,20 +94,8 @@ impl Datagrams {
     /// # Errors
     /// `EINVAL` when it has one, `ENAMETOOLONG`, `EADDRINUSE`.
     pub fn bind(&mut self, id: usize, name: &[u8], token: Token) -> Result<Token> {
-        if name.len() > NAME_MAX {
-            return error(ENAMETOOLONG);
-        }
-        let is_taken =
-            name.first() == Some(&0) && self.sockets.iter().any(|(_, other)| other.name == name);
-        let socket = self.get_mut(id)?;
-        if socket.token.is_some() {
-            return error(EINVAL);
-        }
-        if is_taken {
-            return error(EADDRINUSE);
-        }
-        (socket.name, socket.token) = (name.to_vec(), Some(token));
-        Ok(token)
+        let is_taken = Name::is_taken(name, self.sockets.iter().map(|(_, other)| &other.name))?;
+        self.get_mut(id)?.name.bind(name, token, is_taken)
     }
 
     /// The socket that a token, or a name beginning with a NUL, leads to.
@@ -117,11 +103,7 @@ impl Datagrams {
     /// # Errors
     /// `ECONNREFUSED` when there is none.
     pub fn find(&self, to: &[u8]) -> Result<usize> {
-        let fits = |socket: &Socket| match to.first() {
-            Some(0) => socket.name == to,
-            _ => socket.token.is_some_and(|token| token == to),
-        };
-        let found = self.sockets.iter().find(|(_, socket)| fits(socket));
+        let found = self.sockets.iter().find(|(_, socket)| socket.name.is_led_to_by(to));
         found.map(|(id, _)| id).ok_or(Error::new(ECONNREFUSED))
     }
 
@@ -155,7 +137,7 @@ impl Datagrams {
     /// `EWOULDBLOCK` while there is no room.
     pub fn send(&mut self, id: usize, to: Option<&[u8]>, bytes: &[u8]) -> Result<usize> {
         let socket = self.get(id)?;
-        let (name, shut) = (socket.name.clone(), socket.shut);
+        let (name, shut) = (socket.name.bytes().to_vec(), socket.shut);
         let other = match (to, socket.peer) {
             (Some(to), _) => self.find_for(id, to)?,
             (None, Peer::Socket(peer)) => peer,
@@ -243,7 +225,7 @@ impl Datagrams {
     /// # Errors
     /// `EBADF`.
     pub fn name(&self, id: usize) -> Result<&[u8]> {
-        Ok(&self.get(id)?.name)
+        Ok(self.get(id)?.name.bytes())
     }
 
     /// The name of a socket's peer.
@@ -300,7 +282,7 @@ impl Datagrams {
     pub fn list(&self) -> String {
         let mut text = String::new();
         for (_, socket) in &self.sockets {
-            let name = crate::shown(&socket.name);
+            let name = crate::shown(socket.name.bytes());
             let (waiting, pid) = (socket.waiting.len(), socket.pid);
             // Writing to a string cannot fail.
             let _ = writeln!(text, "datagram  {waiting:3} waiting  pid {pid:5}  {name}");

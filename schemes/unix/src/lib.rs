@@ -8,27 +8,24 @@
 //! ([`datagram`]).
 
 pub mod datagram;
+mod name;
+
+pub use name::Token;
 
 use std::collections::VecDeque;
 use std::fmt::Write;
 
-use abi::socket::{NAME_MAX, TOKEN};
+use name::Name;
 use slab::Slab;
-use syscall::error::{
-    EADDRINUSE, EBADF, ECONNREFUSED, EINVAL, ENAMETOOLONG, EOPNOTSUPP, EWOULDBLOCK, Error, Result,
-};
+use syscall::error::{EBADF, ECONNREFUSED, EINVAL, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
 
 /// Most connections that wait for one listener, whatever it asks for.
 const BACKLOG_MAX: usize = 128;
 
-/// What leads to a socket.
-pub type Token = [u8; TOKEN];
-
 /// A socket that is not connected.
 #[derive(Default)]
 struct Socket<C> {
-    name: Vec<u8>,
-    token: Option<Token>,
+    name: Name,
     /// Present once it listens.
     backlog: Option<Backlog<C>>,
     is_watched: bool,
@@ -61,9 +58,8 @@ fn error<T>(errno: i32) -> Result<T> {
 impl<C> Sockets<C> {
     /// A new socket, without a name.
     pub fn create(&mut self, pid: usize) -> usize {
-        let socket =
-            Socket { name: Vec::new(), token: None, backlog: None, is_watched: false, pid };
-        self.sockets.insert(socket)
+        let name = Name::default();
+        self.sockets.insert(Socket { name, backlog: None, is_watched: false, pid })
     }
 
     fn get(&mut self, id: usize) -> Result<&mut Socket<C>> {
@@ -76,20 +72,8 @@ impl<C> Sockets<C> {
     /// # Errors
     /// `EINVAL` when it has one, `ENAMETOOLONG`, `EADDRINUSE`.
     pub fn bind(&mut self, id: usize, name: &[u8], token: Token) -> Result<Token> {
-        if name.len() > NAME_MAX {
-            return error(ENAMETOOLONG);
-        }
-        let is_taken =
-            name.first() == Some(&0) && self.sockets.iter().any(|(_, other)| other.name == name);
-        let socket = self.get(id)?;
-        if socket.token.is_some() {
-            return error(EINVAL);
-        }
-        if is_taken {
-            return error(EADDRINUSE);
-        }
-        (socket.name, socket.token) = (name.to_vec(), Some(token));
-        Ok(token)
+        let is_taken = Name::is_taken(name, self.sockets.iter().map(|(_, other)| &other.name))?;
+        self.get(id)?.name.bind(name, token, is_taken)
     }
 
     /// Lets others connect.
@@ -98,7 +82,7 @@ impl<C> Sockets<C> {
     /// `EINVAL` without a name.
     pub fn listen(&mut self, id: usize, most: usize) -> Result<()> {
         let socket = self.get(id)?;
-        if socket.token.is_none() {
+        if !socket.name.is_bound() {
             return error(EINVAL);
         }
         let most = most.clamp(1, BACKLOG_MAX);
@@ -116,18 +100,14 @@ impl<C> Sockets<C> {
     /// # Errors
     /// `ECONNREFUSED` when nobody listens, `EWOULDBLOCK` when too many wait.
     pub fn find(&self, to: &[u8]) -> Result<(usize, &[u8])> {
-        let fits = |socket: &Socket<C>| match to.first() {
-            Some(0) => socket.name == to,
-            _ => socket.token.is_some_and(|token| token == to),
-        };
-        let found = self.sockets.iter().find(|(_, socket)| fits(socket));
+        let found = self.sockets.iter().find(|(_, socket)| socket.name.is_led_to_by(to));
         let Some((id, Socket { name, backlog: Some(backlog), .. })) = found else {
             return error(ECONNREFUSED);
         };
         if backlog.waiting.len() >= backlog.most {
             return error(EWOULDBLOCK);
         }
-        Ok((id, name))
+        Ok((id, name.bytes()))
     }
 
     /// Adds a connection to what waits for a listener that [`Sockets::find`] gave.
@@ -168,7 +148,7 @@ impl<C> Sockets<C> {
     /// # Errors
     /// `EBADF`.
     pub fn name(&mut self, id: usize) -> Result<&[u8]> {
-        Ok(&self.get(id)?.name)
+        Ok(self.get(id)?.name.bytes())
     }
 
     /// A socket goes, and with it the connections that nobody accepted.
@@ -193,12 +173,12 @@ impl<C> Sockets<C> {
     pub fn list(&self) -> String {
         let mut text = String::new();
         for (_, socket) in &self.sockets {
-            let (state, waiting) = match (&socket.backlog, socket.token) {
+            let (state, waiting) = match (&socket.backlog, socket.name.is_bound()) {
                 (Some(backlog), _) => ("listening", backlog.waiting.len()),
-                (None, Some(_)) => ("bound", 0),
-                (None, None) => ("new", 0),
+                (None, true) => ("bound", 0),
+                (None, false) => ("new", 0),
             };
-            let name = shown(&socket.name);
+            let name = shown(socket.name.bytes());
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{state:9} {waiting:3} waiting  pid {:5}  {name}", socket.pid);
         }
@@ -218,6 +198,8 @@ pub const UNKNOWN: Error = Error::new(EOPNOTSUPP);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use abi::socket::TOKEN;
+    use syscall::error::EADDRINUSE;
 
     const HERE: Token = [b'a'; TOKEN];
 

@@ -1,7 +1,9 @@
 //! Sockets that send each other packets, without a daemon around them.
 
 use super::*;
+use abi::socket::NAME_MAX;
 use abi::socket::{CUT, NAME, NO_WAIT, OWN, PEEK, RECEIVE, RECEIVE_FROM, SEND, SEND_TO, TOKEN};
+use syscall::error::EADDRINUSE;
 use syscall::error::{EAGAIN, EOPNOTSUPP};
 
 const ONE: Token = [b'1'; TOKEN];
