@@ -34,7 +34,7 @@ cargo test --quiet --locked --package runtime-check --target $target \
 # The checks that run inside Lifeboat (story 300-std), but for those of what only its kernel and its
 # daemons have: what `sys:` and `proc:` tell, sockets, locks, links that are made by writing them.
 [ $# = 0 ] || exit 0
-without=(links sockets missing lock epoll nothing-is-left large-blocks-are-given-back work-is-counted
+without=(links sockets missing lock epoll nothing-is-left large-blocks-are-given-back take-no-memory work-is-counted
     directory-changes leave-no-memory a-directory-is-given no-descriptor-leaks panic-end-by-signal
     overflows-is-told the-end-is-readable a-pair-goes a-copy-is-the-same rename schemes-are-listed limits-can-be-set pty/)
 cargo build --quiet --locked --package runtime-check --target $target \

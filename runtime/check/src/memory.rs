@@ -10,6 +10,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("memory/maps-hold-what-they-got", maps),
     ("memory/blocks-are-aligned", alignment),
     ("memory/zeroed-blocks-are-zero", zeroed),
+    ("memory/zeroes-that-nobody-looks-at-take-no-memory", unseen),
     ("memory/moved-blocks-keep-their-bytes", moved),
     ("memory/too-much-is-refused", too_much),
     ("memory/mappings-come-and-go", mapping),
@@ -54,16 +55,35 @@ fn alignment() -> Outcome {
 }
 
 fn zeroed() -> Outcome {
-    let layout = Layout::from_size_align(100_000, 8)?;
-    for _ in 0..20 {
-        // SAFETY: the layout has a size, and the block is freed with it.
-        unsafe {
-            let block = alloc_zeroed(layout);
-            holds!((0..layout.size()).all(|at| block.add(at).read() == 0));
-            block.write_bytes(0xFF, layout.size());
-            dealloc(block, layout);
+    // Also such as begin and end in the middle of pages.
+    for size in [100_000, 1 << 20, 3_000_001, 100_000, 9_999_999] {
+        let layout = Layout::from_size_align(size, 8)?;
+        for _ in 0..8 {
+            // SAFETY: the layout has a size, and the block is freed with it.
+            unsafe {
+                let block = alloc_zeroed(layout);
+                holds!((0..size).all(|at| block.add(at).read() == 0));
+                block.write_bytes(0xFF, size);
+                dealloc(block, layout);
+            }
         }
     }
+    Ok(())
+}
+
+/// Zeroes that nobody looks at take no memory.
+fn unseen() -> Outcome {
+    let resident = || -> std::result::Result<usize, Box<dyn std::error::Error>> {
+        let status = std::fs::read_to_string("/scheme/proc/self/status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Resident: "));
+        Ok(line.ok_or("no such line")?.parse()?)
+    };
+    let before = resident()?;
+    let mut zeroes = std::hint::black_box(vec![0_u8; 64 << 20]);
+    zeroes[5_000_000] = 1;
+    let after = resident()?;
+    holds!(after < before + (1 << 20), "{before} bytes before, {after} after");
+    same!(zeroes.iter().map(|byte| usize::from(*byte)).sum::<usize>(), 1);
     Ok(())
 }
 

@@ -17,6 +17,10 @@ use libc::{c_int, size_t};
 /// How much the heap grows by at a time. Pages that are never touched cost nothing.
 const GRANULARITY: usize = 256 << 10;
 
+/// Blocks of zeroes of so many bytes are zeroed by giving their pages back: the allocator does not say
+/// which were never touched, and those stay as cheap as they are.
+const LARGE: usize = 1 << 20;
+
 /// Every block is aligned to this without asking.
 const ALIGN: usize = 16;
 
@@ -140,14 +144,33 @@ extern "C" fn calloc(count: size_t, size: size_t) -> *mut c_void {
     let Some(total) = count.checked_mul(size) else {
         return found(null_mut());
     };
-    let kept = cache::take(total);
-    if kept.is_null() {
-        // SAFETY: no preconditions.
-        return found(unsafe { HEAP.lock().calloc(total, ALIGN) });
+    let block = allocate(total, ALIGN);
+    if !block.is_null() {
+        // SAFETY: the block holds so many bytes, and is ours.
+        unsafe { zero(block, total) };
     }
-    // SAFETY: the block holds so many bytes, and is ours.
-    unsafe { kept.write_bytes(0, total) };
-    kept.cast()
+    found(block)
+}
+
+/// Zeroes a block.
+///
+/// # Safety
+///
+/// The block holds so many bytes, and is the caller's alone.
+unsafe fn zero(block: *mut u8, size: usize) {
+    let start = block.addr().next_multiple_of(PAGE_SIZE);
+    let pages = (block.addr() + size).saturating_sub(start) / PAGE_SIZE * PAGE_SIZE;
+    // SAFETY: whole pages of the block, which are anonymous memory of this process alone.
+    if size < LARGE || unsafe { map::discard(start, pages) }.is_err() {
+        // SAFETY: as promised by the caller.
+        return unsafe { block.write_bytes(0, size) };
+    }
+    let before = start - block.addr();
+    // SAFETY: as above: what lies before and behind the pages.
+    unsafe {
+        block.write_bytes(0, before);
+        block.add(before + pages).write_bytes(0, size - before - pages);
+    }
 }
 
 /// Makes a block larger or smaller, perhaps elsewhere.
