@@ -20,7 +20,7 @@ fn levels(system: &FileSystem<Store<Memory>>) -> Vec<Vec<u64>> {
 fn create(system: &mut FileSystem<Store<Memory>>, name: &str, length: usize) {
     let made = system.tx(|tx| {
         let node = tx.create_node(TreePtr::root(), name, Node::MODE_FILE | 0o644, 0, 0)?;
-        let bytes: Vec<u8> = (0..length).map(|at| (at * 7919 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..length).map(|at| ((at * 7919) >> 3) as u8).collect();
         tx.write_node(node.ptr(), 0, &bytes, 0, 0).map(drop)
     });
     made.expect("there is room");

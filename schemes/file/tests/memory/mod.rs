@@ -8,10 +8,10 @@ use syscall::error::{EIO, Error, Result};
 
 /// Clones are the same disk.
 #[derive(Clone)]
-pub struct Memory(pub Rc<RefCell<Vec<u8>>>);
+pub(crate) struct Memory(pub(crate) Rc<RefCell<Vec<u8>>>);
 
 impl Memory {
-    pub fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self(Rc::new(RefCell::new(bytes)))
     }
 }
