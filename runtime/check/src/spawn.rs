@@ -52,6 +52,7 @@ unsafe extern "C" {
     fn posix_spawnattr_setflags(attributes: *mut Attributes, flags: c_short) -> c_int;
     fn posix_spawnattr_setpgroup(attributes: *mut Attributes, group: i32) -> c_int;
     fn posix_spawnattr_setsigmask(attributes: *mut Attributes, mask: *const u64) -> c_int;
+    fn posix_spawnattr_setsigdefault(attributes: *mut Attributes, signals: *const u64) -> c_int;
 }
 
 /// Starts this program as its own child. With what it is started, as C has it.
@@ -150,16 +151,19 @@ fn arranged() -> Outcome {
 }
 
 fn attributes() -> Outcome {
-    const GROUP_AND_MASK: c_short = 2 | 8;
+    const GROUP_DEFAULTS_AND_MASK: c_short = 2 | 4 | 8;
     let mut attributes = Attributes([0; 336]);
     let blocked = 1_u64 << (libc::SIGTERM - 1);
+    // Who started this program may have had it ignore SIGINT, as shells do in the background.
+    let made_default = 1_u64 << (libc::SIGINT - 1);
     // SAFETY: the structure is ours.
     unsafe {
         same!(posix_spawnattr_init(&mut attributes), 0);
         same!(posix_spawnattr_setflags(&mut attributes, 16), libc::EINVAL);
-        same!(posix_spawnattr_setflags(&mut attributes, GROUP_AND_MASK), 0);
+        same!(posix_spawnattr_setflags(&mut attributes, GROUP_DEFAULTS_AND_MASK), 0);
         same!(posix_spawnattr_setpgroup(&mut attributes, 0), 0);
         same!(posix_spawnattr_setsigmask(&mut attributes, &blocked), 0);
+        same!(posix_spawnattr_setsigdefault(&mut attributes, &made_default), 0);
     }
     let child = start(&["sleep"], null(), &attributes)?.map_err(io::Error::from_raw_os_error)?;
     // SAFETY: a child of ours.
