@@ -8,7 +8,7 @@ use kernel_core::memory::{Frame, Kind, Page, Pages, SpaceId};
 use kernel_core::namespace::Root;
 use kernel_core::task::State;
 use kernel_core::trace::Phase;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything there is to map.
 const EVERYTHING: Pages = Pages { start: Page(0), end: Page(usize::MAX) };
@@ -20,6 +20,7 @@ const EVERYTHING: Pages = Pages { start: Page(0), end: Page(usize::MAX) };
 pub fn audit(kernel: &Kernel<Sim>) {
     check_frames(kernel);
     check_spaces(kernel);
+    check_fetches(kernel);
     check_threads(kernel);
     check_descriptions(kernel);
     check_sessions(kernel);
@@ -102,6 +103,20 @@ fn check_spaces(kernel: &Kernel<Sim>) {
         }
         assert_eq!(space.resident, resident, "space {index} counts its pages wrong");
     }
+}
+
+/// Pages that are under way lie where a file is shown, each once, and nobody is left to wait for a
+/// page that nobody asks for.
+fn check_fetches(kernel: &Kernel<Sim>) {
+    let mut coming = BTreeSet::new();
+    for (space, pages) in kernel.fetches.pages() {
+        for page in (pages.start.0..pages.end.0).map(Page) {
+            let region = kernel.spaces[space.0].region(page);
+            assert!(region.is_some_and(|region| region.file.is_some()), "{page:?} is in no file");
+            assert!(coming.insert((space, page)), "{page:?} comes twice");
+        }
+    }
+    assert!(kernel.fetches.awaited().is_none(), "somebody was refused a page and does not wait");
 }
 
 /// Threads and processes know each other, and only running threads have their registers out.

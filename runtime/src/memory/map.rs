@@ -105,7 +105,7 @@ extern "C" fn msync(address: *mut c_void, length: size_t, flags: c_int) -> c_int
 }
 
 /// Advice is taken note of, as POSIX allows, by doing nothing. `MADV_DONTNEED` is the exception
-/// that programs rely on for its effect: private memory of no file is zero again.
+/// that programs rely on for its effect: private memory is zero again, or as its file has it.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn madvise(address: *mut c_void, length: size_t, advice: c_int) -> c_int {
     match advice {

@@ -4,6 +4,7 @@ mod console;
 mod devices;
 mod file;
 mod log;
+mod mapped;
 mod ram;
 
 use std::fmt::Debug;

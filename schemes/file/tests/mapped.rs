@@ -7,7 +7,7 @@ use filed::budget::Budget;
 use filed::store::{Backing, Store};
 use filed::tree::{Caller, ROOT_HANDLE, State, Tree};
 use redoxfs::{FileSystem, Transaction, TreePtr};
-use syscall::error::{EACCES, ENODEV, Error, Result};
+use syscall::error::{EACCES, ENODEV, ENXIO, Error, Result};
 use syscall::flag::{MapFlags, O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, O_WRONLY};
 
 #[derive(Clone)]
@@ -124,11 +124,13 @@ fn nothing_behind_the_end_becomes_the_files() {
     disk.during(|tree| {
         let file = tree.open(ROOT_HANDLE, "f", O_RDWR | O_CREAT | 0o644, &ROOT)?;
         tree.write(file, 0, false, b"short", &ROOT)?;
-        let address = tree.map(file, 0, 8192, SHARED)?;
+        let address = tree.map(file, 0, 4096, SHARED)?;
+        assert_eq!(tree.map(file, 0, 8192, SHARED), Err(Error::new(ENXIO)));
         store(address + 5, b"behind");
-        store(address + 5000, b"far behind");
         tree.truncate(file, 6000, &ROOT)?;
+        assert_eq!(tree.map(file, 4096, 4096, SHARED), Ok(address + 4096), "it has grown");
         assert_eq!(load(address, 12), b"short\0\0\0\0\0\0\0");
+        assert_eq!(load(address + 4096, 2000), [0; 2000]);
         store(address + 4, b"T!");
         tree.truncate(file, 2, &ROOT)?;
         tree.truncate(file, 6, &ROOT)?;
@@ -150,7 +152,8 @@ fn what_cannot_be_mapped_says_so() {
         let folder = tree.open(ROOT_HANDLE, "", O_RDONLY | O_DIRECTORY, &ROOT)?;
         assert_eq!(tree.map(folder, 0, 4096, SHARED), Err(Error::new(ENODEV)));
         let file = tree.open(ROOT_HANDLE, "f", O_RDWR, &ROOT)?;
-        assert!(tree.map(file, u64::MAX - 4095, 4096, SHARED).is_err());
+        assert_eq!(tree.map(file, u64::MAX - 4095, 4096, SHARED), Err(Error::new(ENXIO)));
+        assert_eq!(tree.map(file, 0, 4096, SHARED), Err(Error::new(ENXIO)), "it is empty");
         Ok(())
     })
     .expect("there is room");

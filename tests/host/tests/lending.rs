@@ -230,12 +230,10 @@ fn a_daemon_cannot_lend_more_than_it_has() {
             }
         });
         let fd = user.open("boaster:x", O_RDWR).expect("it is served");
-        let huge = [1 << 40, USER_END - 2 * USER_START, USER_END];
-        let wishes = huge.map(|size| (size, ENOMEM));
-        for (size, errno) in [(PAGE_SIZE, EIO)].into_iter().chain(wishes) {
+        for size in [PAGE_SIZE, 1 << 40, USER_END - 2 * USER_START, USER_END] {
             let flags = MapFlags::PROT_READ | MapFlags::MAP_PRIVATE;
             let map = Map { offset: 0, size, flags, address: 0 };
-            assert_eq!(user.map(fd, map), error(errno));
+            assert_eq!(user.map(fd, map), error(EIO));
         }
         kill(user, server);
     });

@@ -89,16 +89,3 @@ fn a_mapping_outlives_its_daemon_and_says_so_when_it_is_synced() {
         assert_eq!(user.load(at, 4), b"lost");
     });
 }
-
-#[test]
-fn more_than_there_is_room_for_is_refused_before_the_daemon_hears_of_it() {
-    story(|user| {
-        let notes = Notes::default();
-        let server = keeper(user, &notes);
-        let fd = user.open("keeper:x", O_RDWR).expect("it is served");
-        let flags = MapFlags::PROT_READ | MapFlags::MAP_SHARED;
-        let map = Map { offset: 0, size: 1 << 40, flags, address: 0 };
-        assert_eq!(user.map(fd, map), error(ENOMEM));
-        kill(user, server);
-    });
-}

@@ -90,6 +90,17 @@ const WORKS: &[(&str, Work)] = &[
         user.wait_for(child);
         written
     }),
+    ("a mapped file", |user| {
+        let file = user.open("library:x", O_RDWR)?;
+        let flags = MapFlags::PROT_READ | MapFlags::PROT_WRITE;
+        for kind in [MapFlags::MAP_PRIVATE, MapFlags::MAP_SHARED] {
+            let map = Map { offset: 0, size: 64 * PAGE_SIZE, flags: flags | kind, address: 0 };
+            let at = user.map(file, map)?;
+            user.store(at + 40 * PAGE_SIZE, b"x");
+            user.unmap(at, 64 * PAGE_SIZE)?;
+        }
+        user.close(file)
+    }),
     ("a daemon's file", |user| {
         let file = user.open("notes:x", O_RDWR)?;
         user.write(file, b"hello")?;
@@ -98,6 +109,24 @@ const WORKS: &[(&str, Work)] = &[
         Ok(text.len())
     }),
 ];
+
+/// A daemon with a file of 64 pages, which begins anew with each open file.
+fn library(user: &mut User) -> usize {
+    let mut at = 0;
+    daemon(user, "library", move |user, _, request| match Opcode::try_from_raw(request.opcode) {
+        Some(Opcode::OpenAt) => {
+            at = user.allocate(64 * PAGE_SIZE);
+            Some(Ok(1))
+        }
+        Some(Opcode::MmapPrep) => Some(Ok(at + request.args[3] as usize)),
+        Some(Opcode::CloseMsg) => {
+            user.unmap(at, 64 * PAGE_SIZE).expect("it is mapped");
+            None
+        }
+        Some(Opcode::Cancel) => None,
+        _ => Some(Ok(0)),
+    })
+}
 
 /// Does it in a process of its own. Whether it was refused.
 fn is_refused(user: &mut User, name: &str, work: Work) -> bool {
@@ -115,7 +144,8 @@ fn is_refused(user: &mut User, name: &str, work: Work) -> bool {
     };
     match user.wait_for(child) {
         Ended::Exited(0) => false,
-        Ended::Exited(REFUSED) | Ended::Signalled(11) => true,
+        // A page of a file that cannot be lent is none.
+        Ended::Exited(REFUSED) | Ended::Signalled(7 | 11) => true,
         ended => panic!("{name}: {ended:?}"),
     }
 }
@@ -139,7 +169,7 @@ fn whichever_frame_is_refused_nothing_is_lost_and_again_it_works() {
     for &(name, work) in WORKS {
         let (sender, counts) = std::sync::mpsc::channel();
         System::new().memory(4 << 20).option("emergency=off").run(move |user| {
-            let server = daemon(user, "notes", file_server(Notes::default()));
+            let servers = [daemon(user, "notes", file_server(Notes::default())), library(user)];
             // Whatever is made once and kept.
             assert!(!is_refused(user, name, work));
             let mut count = 0;
@@ -159,7 +189,7 @@ fn whichever_frame_is_refused_nothing_is_lost_and_again_it_works() {
                 }
                 count += 1;
             }
-            kill(user, server);
+            servers.into_iter().for_each(|server| kill(user, server));
             sender.send(count).expect("the story is told");
         });
         let count: usize = counts.recv().expect("the story is told");

@@ -25,6 +25,7 @@ fn waiter(user: &mut User, reason: Reason) -> Option<Waiter> {
     Some(match reason {
         Reason::Reply => owed_an_answer(user),
         Reason::Window => without_room(user),
+        Reason::Page => without_a_page(user),
         Reason::Readable => {
             let (reader, writer) = user.pipe();
             let pid = user.fork(move |user| assert_eq!(user.read(reader, 8), Ok(b"x".to_vec())));
@@ -139,6 +140,49 @@ fn owed_an_answer(user: &mut User) -> Waiter {
     });
     let fd = user.open("owing:x", O_RDONLY).expect("it is served");
     let pid = user.fork(move |user| assert_eq!(user.read(fd, 8), Ok(b"owed".to_vec())));
+    Waiter::new(pid, move |user| {
+        user.call(SYS_FSYNC, [fd]).expect("it is served");
+        user.close(fd).expect("it was open");
+        kill(user, server);
+    })
+}
+
+/// Writes from a page of a mapped file, which its daemon gives when somebody asks it to sync.
+fn without_a_page(user: &mut User) -> Waiter {
+    const PAGES: usize = 64;
+    let server = daemon_that(user, "paging", |user, socket| {
+        let at = user.allocate(PAGES * PAGE_SIZE);
+        let mut owed = Vec::new();
+        loop {
+            let request = user.next_request(socket).expect("the socket is open");
+            let answer = match Opcode::try_from_raw(request.opcode) {
+                Some(Opcode::MmapPrep) if request.args[3] > 0 => {
+                    owed.push(request);
+                    continue;
+                }
+                Some(Opcode::MmapPrep) => at,
+                Some(Opcode::Fsync) => {
+                    for request in owed.drain(..) {
+                        let place = at + request.args[3] as usize;
+                        user.answer(socket, &request, Ok(place)).ok();
+                    }
+                    0
+                }
+                Some(Opcode::OpenAt) => 1,
+                _ => continue,
+            };
+            user.answer(socket, &request, Ok(answer)).expect("it is owed");
+        }
+    });
+    let fd = user.open("paging:x", O_RDONLY).expect("it is served");
+    let flags = MapFlags::PROT_READ | MapFlags::MAP_SHARED;
+    let map = Map { offset: 0, size: PAGES * PAGE_SIZE, flags, address: 0 };
+    let at = user.map(fd, map).expect("it is a file");
+    let (_, writer) = user.pipe();
+    let pid = user.fork(move |user| {
+        let page = at + 40 * PAGE_SIZE;
+        assert_eq!(user.call(SYS_WRITE, [writer, page, 8]), Ok(8));
+    });
     Waiter::new(pid, move |user| {
         user.call(SYS_FSYNC, [fd]).expect("it is served");
         user.close(fd).expect("it was open");

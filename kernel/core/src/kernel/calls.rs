@@ -21,10 +21,14 @@ impl<M: Machine> Kernel<M> {
         outcome: Outcome,
     ) -> Option<M::Context> {
         let value = match outcome {
-            Ok(value) => value,
+            Ok(value) => {
+                if self.frames.is_refused {
+                    self.forget_refusal();
+                }
+                value
+            }
             Err(Stop::Error(_)) if self.frames.is_refused && self.takes_refusal() => {
-                self.park(caller.task, self.wait_for_memory(), context);
-                self.seek_memory();
+                self.park_refused(caller.task, context);
                 return None;
             }
             Err(Stop::Error(errno)) => answer(Err(errno)),
@@ -126,6 +130,15 @@ impl<M: Machine> Kernel<M> {
                 self.tasks[task.0].context = Some(context);
             }
         }
+    }
+
+    /// Puts a thread aside whose call was refused memory, or a page. It has done nothing yet.
+    #[cold]
+    #[inline(never)]
+    fn park_refused(&mut self, task: TaskId, context: M::Context) {
+        self.park(task, self.wait_for_memory(), context);
+        self.tasks[task.0].unfinished.progress = Progress::Refused;
+        self.seek_memory();
     }
 
     /// Puts a thread aside until its wait is over. A thread with a signal to take stays, so that

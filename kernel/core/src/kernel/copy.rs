@@ -7,7 +7,7 @@
 use super::Kernel;
 use crate::error::*;
 use crate::machine::{Access, Machine};
-use crate::memory::{Frame, Page, PhysicalAddress, SpaceId, UserSlice};
+use crate::memory::{Frame, Miss, Page, PhysicalAddress, SpaceId, UserSlice};
 use abi::PAGE_SIZE;
 use alloc::string::String;
 use alloc::vec;
@@ -74,8 +74,26 @@ impl<M: Machine> Kernel<M> {
         page: Page,
         access: Access,
     ) -> Result<(), Errno> {
-        let space = &mut self.spaces[space.0];
-        space.fault(&mut self.machine, &mut self.frames, self.zero, page, access)
+        loop {
+            let tables = &mut self.spaces[space.0];
+            match tables.fault(&mut self.machine, &mut self.frames, self.zero, page, access) {
+                Ok(()) => return Ok(()),
+                Err(Miss::Refused(errno)) => return Err(errno),
+                Err(Miss::InFile) => self.bring_from_file(space, page)?,
+            }
+        }
+    }
+
+    /// The frame of a page for somebody who may change more than the program itself.
+    pub(crate) fn own_page(&mut self, space: SpaceId, page: Page) -> Result<Frame, Errno> {
+        loop {
+            let tables = &mut self.spaces[space.0];
+            match tables.own_page(&mut self.machine, &mut self.frames, page) {
+                Ok(frame) => return Ok(frame),
+                Err(Miss::Refused(errno)) => return Err(errno),
+                Err(Miss::InFile) => self.bring_from_file(space, page)?,
+            }
+        }
     }
 
     /// Copies from a program. `into` is at most as long as `from`. Nearly all that is copied so lies

@@ -27,6 +27,7 @@ impl<M: Machine> Kernel<M> {
             let (signal, what) = match errno {
                 Errno(ENOMEM) if is_full => (SIGBUS, "the limit of memory is reached:"),
                 Errno(ENOMEM) => (SIGSEGV, "no memory left for"),
+                Errno(EIO) => (SIGBUS, "there is no such page of the file to"),
                 _ => (SIGSEGV, "may not"),
             };
             let verb = if access.contains(Access::WRITE) {

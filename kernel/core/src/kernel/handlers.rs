@@ -28,15 +28,17 @@ impl<M: Machine> Kernel<M> {
         }
         self.tell_rest_of_sleep(task);
         let thread = &mut self.tasks[task.0];
-        // Neither a wait for a moment nor one for a signal may begin anew.
+        // Neither a wait for a moment nor one for a signal may begin anew; what has only been refused
+        // memory must.
         let may_restart =
             thread.unfinished.deadline.is_none() && thread.signals.suspended_mask.is_none();
         let unfinished = core::mem::take(&mut thread.unfinished);
         thread.signals.awaited = 0;
         let context = thread.context();
         let number = context.call().number;
-        let begins_anew =
-            unfinished.progress == Progress::Made || action.flags & SA_RESTART != 0 && may_restart;
+        let is_restarted =
+            action.flags & SA_RESTART != 0 || unfinished.progress == Progress::Refused;
+        let begins_anew = unfinished.progress == Progress::Made || is_restarted && may_restart;
         if begins_anew {
             context.rewind_call(number);
         } else {
@@ -98,7 +100,10 @@ impl<M: Machine> Kernel<M> {
         let base = top.wrapping_sub(8);
         let space = thread.space;
         let slice = UserSlice::new(base, frame.len()).map_err(|_| SIGSEGV)?;
-        self.copy_out(space, slice, &frame).map_err(|_| SIGSEGV)?;
+        if self.copy_out(space, slice, &frame).is_err() {
+            self.forget_refusal();
+            return Err(SIGSEGV);
+        }
         let thread = &mut self.tasks[task.0];
         let cpu_copy = thread.context.as_mut().expect("an attended thread has its registers");
         self.machine.suspend(cpu_copy);

@@ -293,6 +293,7 @@ impl<M: Machine> Kernel<M> {
     /// Frees a space that no thread uses any more.
     pub(crate) fn drop_space(&mut self, id: SpaceId) {
         self.end_schemes_in(id);
+        self.forget_fetches(id, Pages::USER);
         let mut space: Space<M> = self.spaces.remove(id.0);
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.
@@ -305,6 +306,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Takes pages out of a space, and closes files that it shows no more.
     pub(crate) fn unmap_pages(&mut self, id: SpaceId, pages: Pages) {
+        self.forget_fetches(id, pages);
         let space = &mut self.spaces[id.0];
         space.remove(&mut self.machine, &mut self.frames, pages);
         let files = space.let_go();

@@ -14,6 +14,7 @@ mod deliver;
 mod emergency;
 mod exec;
 mod faults;
+mod fetch;
 mod files;
 mod handlers;
 mod heap;
@@ -28,6 +29,8 @@ mod turns;
 
 pub use alarm::Alarms;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
+pub use fetch::Fetches;
+pub(crate) use fetch::{FetchKey, PAGES_AT_ONCE, shown};
 pub(crate) use handlers::info_bytes;
 pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};
@@ -154,6 +157,8 @@ pub struct Kernel<M: Machine> {
     pub profiles: Profiles,
     /// Threads waiting for a word of memory.
     pub futexes: Futexes,
+    /// Pages of mapped files that daemons are to bring.
+    pub fetches: Fetches,
     /// Who runs next.
     pub policy: RoundRobin,
     /// One record per CPU.
@@ -240,6 +245,7 @@ impl<M: Machine> Kernel<M> {
             crashes,
             profiles: Profiles::new(),
             futexes: Futexes::default(),
+            fetches: Fetches::default(),
             policy: RoundRobin::default(),
             cpus,
             archive,

@@ -1,6 +1,6 @@
 //! Addresses, frames and pages: numbers that must not be mixed up.
 
-use abi::PAGE_SIZE;
+use abi::{PAGE_SIZE, USER_END};
 use core::fmt;
 
 /// An address on the memory bus.
@@ -72,6 +72,9 @@ pub struct Pages {
 }
 
 impl Pages {
+    /// All that user code may have.
+    pub const USER: Self = Self { start: Page(0), end: Page(USER_END / PAGE_SIZE) };
+
     /// Every page that `[address, address + length)` touches. The caller has checked that the sum
     /// does not overflow.
     pub const fn covering(address: usize, length: usize) -> Self {

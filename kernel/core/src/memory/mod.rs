@@ -12,6 +12,6 @@ pub use address::{Frame, Page, Pages, PhysicalAddress};
 pub use budget::{BudgetId, Budgets};
 pub use frames::{FrameInfo, Frames, NoMemory, Range, Zone, ZoneCounts};
 pub use origin::Origin;
-pub use space::{Kind, Region, Space, SpaceId};
+pub use space::{FilePart, Kind, Miss, Region, Space, SpaceId};
 pub use user::UserSlice;
 pub use window::{PAYLOAD_MAX, Slot, Window};

@@ -4,7 +4,11 @@
 //! shared copy-on-write by `fork`, and are copied on the first write.
 
 mod away;
+mod lent;
 mod touch;
+
+pub use lent::FilePart;
+pub use touch::Miss;
 
 use super::address::{Frame, Page, Pages};
 use super::budget::BudgetId;
@@ -34,9 +38,9 @@ const REGION_BYTES: usize = 2 * size_of::<Region>();
 /// What backs the pages of a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Zero-filled on first touch; `fork` copies on write.
+    /// Filled on first touch, with zeroes or from a file; `fork` copies on write.
     Private,
-    /// Present from the start; `fork` shares for good.
+    /// `fork` shares for good. Present from the start, unless a file's: that comes on first touch.
     Shared,
     /// Memory of a device: not counted, not freed.
     Device,
@@ -68,8 +72,8 @@ pub struct Region {
     pub access: Access,
     /// What backs them.
     pub kind: Kind,
-    /// The file that a daemon shares with the program here. It stays open as long.
-    pub file: Option<DescriptionId>,
+    /// The daemon's file that is to be seen here. It stays open as long.
+    pub file: Option<FilePart>,
 }
 
 impl Region {
@@ -190,43 +194,12 @@ impl<M: Machine> Space<M> {
             let before = self.regions.range(..pages.start.0).next_back().map(|(_, r)| *r);
             if let Some(b) = before
                 && b.pages.end == pages.start
-                && (b.access, b.kind) == (region.access, region.kind)
+                && (b.access, b.kind, b.file) == (region.access, region.kind, region.file)
             {
                 pages.start = b.pages.start;
             }
         }
         self.regions.insert(pages.start.0, Region { pages, ..region });
-    }
-
-    /// Notes that regions name a file. Whether that is new, and takes a reference over.
-    pub fn hold(&mut self, file: DescriptionId) -> bool {
-        let is_new = !self.held.contains(&file);
-        if is_new {
-            self.held.push(file);
-        }
-        is_new
-    }
-
-    /// Files that some region names.
-    pub fn held(&self) -> &[DescriptionId] {
-        &self.held
-    }
-
-    /// Files that no region names any more. Their references are the caller's to drop.
-    pub fn let_go(&mut self) -> Vec<DescriptionId> {
-        if self.held.is_empty() {
-            return Vec::new();
-        }
-        let regions = &self.regions;
-        let is_named = |file: &DescriptionId| regions.values().any(|r| r.file == Some(*file));
-        let (kept, gone) = self.held.iter().partition(|file| is_named(file));
-        self.held = kept;
-        gone
-    }
-
-    /// The parts of `pages` that show files, lowest first.
-    pub fn shown_files(&self, pages: Pages) -> impl Iterator<Item = (Pages, DescriptionId)> {
-        self.touching(pages).filter_map(|region| Some((region.pages, region.file?)))
     }
 
     /// Whether every page of `pages` is in a region.
@@ -355,7 +328,8 @@ impl<M: Machine> Space<M> {
         }
     }
 
-    /// Gives back the frames of private pages that come from no file: their next touch finds zeroes.
+    /// Gives back the frames of private pages: their next touch finds zeroes, or what is in the file.
+    /// Not those of a program, whose bytes are nowhere else.
     ///
     /// # Errors
     /// `ENOMEM` where there is no region, `EINVAL` for pages of another kind.
@@ -368,9 +342,12 @@ impl<M: Machine> Space<M> {
         if !self.is_covered(pages) {
             return Err(Errno(ENOMEM));
         }
-        let is_anonymous = self.touching(pages).all(|region| region.kind == Kind::Private)
-            && self.origins.pieces(pages).all(|(_, origin)| origin.is_none());
-        if !is_anonymous {
+        let has_origin = |pages| self.origins.pieces(pages).any(|(_, origin)| origin.is_some());
+        let may_come_again = |region: &Region| {
+            let inside = overlapping(region.pages, pages);
+            region.kind == Kind::Private && (region.file.is_some() || !has_origin(inside))
+        };
+        if !self.touching(pages).all(may_come_again) {
             return Err(Errno(EINVAL));
         }
         self.unmap_region(machine, frames, Region::new(pages, Access::empty(), Kind::Private));
@@ -382,10 +359,7 @@ impl<M: Machine> Space<M> {
         let mut taken = Vec::new();
         while let Some(region) = self.first_touching(pages) {
             self.regions.remove(&region.pages.start.0);
-            let inside = Pages {
-                start: region.pages.start.max(pages.start),
-                end: region.pages.end.min(pages.end),
-            };
+            let inside = overlapping(region.pages, pages);
             let before = Pages { start: region.pages.start, end: inside.start };
             let after = Pages { start: inside.end, end: region.pages.end };
             for rest in [before, after].into_iter().filter(|rest| rest.count() > 0) {
@@ -470,7 +444,7 @@ impl<M: Machine> Space<M> {
 
     /// Whether any frame that the space maps is among the `wanted`.
     pub fn maps_any(&self, machine: &M, wanted: impl Fn(Frame) -> bool) -> bool {
-        let mut rest = Pages { start: Page(0), end: Page(USER_END / PAGE_SIZE) };
+        let mut rest = Pages::USER;
         while let Some((page, frame, access)) = machine.next_mapped(&self.tables, rest) {
             if !access.contains(Access::DEVICE) && wanted(frame) {
                 return true;
@@ -508,27 +482,6 @@ impl<M: Machine> Space<M> {
         Ok(())
     }
 
-    /// Turns private pages into shared ones, because somebody else has got them for good.
-    pub fn mark_shared(&mut self, pages: Pages) {
-        for region in self.cut(pages) {
-            let kind = if region.kind == Kind::Private { Kind::Shared } else { region.kind };
-            self.regions.insert(region.pages.start.0, Region { kind, ..region });
-        }
-    }
-
-    /// Makes the next write to `pages` break sharing, because somebody else sees them too.
-    pub fn forbid_writing(&mut self, machine: &mut M, frames: &Frames, pages: Pages) {
-        let private = self.touching(pages).filter(|r| r.kind == Kind::Private);
-        for region in private.copied().collect::<Vec<_>>() {
-            let inside = Pages {
-                start: region.pages.start.max(pages.start),
-                end: region.pages.end.min(pages.end),
-            };
-            self.show(machine, frames, inside, region.access - Access::WRITE);
-        }
-        machine.flush(&self.tables, pages);
-    }
-
     fn touching(&self, pages: Pages) -> impl Iterator<Item = &Region> {
         let first = self.region(pages.start).map_or(pages.start.0, |r| r.pages.start.0);
         self.regions.range(first..pages.end.0).map(|(_, region)| region)
@@ -558,7 +511,7 @@ impl<M: Machine> Space<M> {
                 result = shared.map(|count| child.grew(frames, count));
             }
         }
-        machine.flush(&self.tables, Pages { start: Page(0), end: Page(USER_END / PAGE_SIZE) });
+        machine.flush(&self.tables, Pages::USER);
         if let Err(no_memory) = result {
             child.clear(machine, frames);
             frames.budgets.leave(child.budget, child.resident);
@@ -579,5 +532,10 @@ impl<M: Machine> Space<M> {
 
 /// How many pages two runs have in common.
 fn overlap(a: Pages, b: Pages) -> usize {
-    Pages { start: a.start.max(b.start), end: a.end.min(b.end) }.count()
+    overlapping(a, b).count()
+}
+
+/// The pages that two runs have in common.
+fn overlapping(a: Pages, b: Pages) -> Pages {
+    Pages { start: a.start.max(b.start), end: a.end.min(b.end) }
 }

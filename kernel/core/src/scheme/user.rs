@@ -17,7 +17,7 @@ mod serve;
 
 use crate::error::*;
 use crate::handle::{Description, DescriptionId};
-use crate::kernel::{Caller, Kernel};
+use crate::kernel::{Caller, FetchKey, Kernel};
 use crate::machine::Machine;
 use crate::memory::{PAYLOAD_MAX, Slot, SpaceId, UserSlice, Window};
 use crate::scheme::SchemeId;
@@ -95,10 +95,26 @@ enum Stage {
     Answered(Result<Answer, Errno>),
 }
 
+/// Who wants an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Client {
+    /// A thread, whose call waits for it.
+    Task(TaskId),
+    /// Whoever touches a page of a mapped file.
+    Page(FetchKey),
+    /// Nobody any more.
+    Nobody,
+}
+
+impl Client {
+    fn task(self) -> Option<TaskId> {
+        if let Client::Task(task) = self { Some(task) } else { None }
+    }
+}
+
 struct Owed {
     sqe: Sqe,
-    /// Nobody any more, if the client has ended.
-    client: Option<TaskId>,
+    client: Client,
     slot: Option<Slot>,
     stage: Stage,
     is_cancelled: bool,
@@ -266,13 +282,46 @@ impl<M: Machine> Kernel<M> {
             return fail(EMSGSIZE);
         }
         let slot = self.fill_slot(caller, scheme, request.payload, length)?;
-        let client = &self.processes[caller.process.0];
-        let user = u64::from(client.ids.euid) | u64::from(client.ids.egid) << 32;
-        let pid = u64::from(client.pid);
+        let client = Client::Task(caller.task);
+        let number = self.enqueue(caller, scheme, &request, slot, client);
+        self.tasks[caller.task.0].unfinished.owed = Some(Tag { scheme, number });
+        self.tell_of_requests(scheme);
+        Err(Stop::Park(Wait::alone(Reason::Reply)))
+    }
+
+    /// Asks on behalf of a client that is no call. There is room for the request.
+    #[cold]
+    pub(crate) fn post(
+        &mut self,
+        caller: Caller,
+        scheme: usize,
+        request: &Request<'_>,
+        client: Client,
+    ) -> Tag {
+        let number = self.enqueue(caller, scheme, request, None, client);
+        self.tell_of_requests(scheme);
+        Tag { scheme, number }
+    }
+
+    /// Adds a request to the daemon's queue; returns its number.
+    #[inline(always)]
+    fn enqueue(
+        &mut self,
+        caller: Caller,
+        scheme: usize,
+        request: &Request<'_>,
+        slot: Option<Slot>,
+        client: Client,
+    ) -> u32 {
+        let process = &self.processes[caller.process.0];
+        let user = u64::from(process.ids.euid) | u64::from(process.ids.egid) << 32;
+        let pid = u64::from(process.pid);
         let [a, b, c, d] = request.arguments;
         let server = &mut self.user_schemes[scheme];
         let (a, b) = match (slot, &server.window) {
-            (Some(slot), Some(window)) => (window.address(slot) as u64, length as u64),
+            (Some(slot), Some(window)) => {
+                (window.address(slot) as u64, request.payload.length() as u64)
+            }
             _ => (a, b),
         };
         server.generation = server.generation.wrapping_add(1);
@@ -288,18 +337,30 @@ impl<M: Machine> Kernel<M> {
         };
         server.owed.insert(Owed {
             sqe,
-            client: Some(caller.task),
+            client,
             slot,
             stage: Stage::Queued,
             is_cancelled: false,
             generation,
         });
         server.queue.push_back(Message::Request(number));
-        let readable = server.readable;
-        self.tasks[caller.task.0].unfinished.owed = Some(Tag { scheme, number });
+        number
+    }
+
+    #[inline(always)]
+    fn tell_of_requests(&mut self, scheme: usize) {
+        let readable = self.user_schemes[scheme].readable;
         self.wake_all(readable);
         self.raise_socket(scheme);
-        Err(Stop::Park(Wait::alone(Reason::Reply)))
+    }
+
+    /// Where to wait for room for one more request, if there is none.
+    #[inline(always)]
+    pub(crate) fn room_for_request(&mut self, scheme: usize) -> Option<QueueId> {
+        let server = &mut self.user_schemes[scheme];
+        let is_full = server.owed.len() >= 0xFFFF;
+        server.is_wanted |= is_full;
+        is_full.then_some(server.room)
     }
 
     /// The call has run again, and there is an answer: hand it over.
@@ -320,9 +381,7 @@ impl<M: Machine> Kernel<M> {
                 match self.bring_home(caller, scheme, slot, payload, opcode, answer) {
                     Err(Stop::Park(wait)) => return Err(Stop::Park(wait)),
                     // The answer waits until there is memory: asking again would do it twice.
-                    Err(stop) if self.frames.is_refused && self.emergency.is_enabled => {
-                        return Err(stop);
-                    }
+                    Err(stop) if self.is_to_try_again() => return Err(stop),
                     Err(Stop::Error(errno)) => Err(errno),
                     Ok(()) | Err(Stop::Replaced) => Ok(answer),
                 }

@@ -4,9 +4,9 @@ use super::Arguments;
 use super::file::plain;
 use crate::error::*;
 use crate::handle::{Description, DescriptionId};
-use crate::kernel::{Caller, Kernel};
+use crate::kernel::{Caller, Kernel, PAGES_AT_ONCE, shown};
 use crate::machine::{Access, Machine};
-use crate::memory::{Frame, Kind, Page, Pages, Region, UserSlice};
+use crate::memory::{FilePart, Frame, Kind, Page, Pages, Region};
 use crate::scheme::{KernelSchemes, SchemeId};
 use abi::redox::data::Map;
 use abi::redox::flag::MapFlags;
@@ -149,7 +149,8 @@ pub(crate) fn place<M: Machine>(
 }
 
 /// The daemon prepares the bytes in its own memory and says where; the client gets the same
-/// frames: for good when shared, copy-on-write when private.
+/// frames: for good when shared, copy-on-write when private. Only the first few come now, and so the
+/// daemon can say no; the others are asked for when they are touched.
 fn map_from_daemon<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
@@ -165,11 +166,14 @@ fn map_from_daemon<M: Machine>(
     {
         return fail(EACCES);
     }
-    check_free(k, map.size.div_ceil(PAGE_SIZE))?;
-    let size = map.size.next_multiple_of(PAGE_SIZE) as u64;
-    let arguments = [size, map.flags.bits() as u64, map.offset as u64, 0];
-    let answer = k.ask(caller, server, plain(Opcode::MmapPrep, number, arguments))?;
-    let frames = lend_frames(k, server, answer.value, size as usize, is_shared)?;
+    let first = map.size.div_ceil(PAGE_SIZE).min(PAGES_AT_ONCE);
+    let arguments = [(first * PAGE_SIZE) as u64, map.flags.bits() as u64, map.offset as u64, 0];
+    let frames = match k.ask(caller, server, plain(Opcode::MmapPrep, number, arguments)) {
+        Ok(answer) => k.lend_frames(server, answer.value, first, is_shared)?,
+        // The file is shorter than that, and may grow.
+        Err(Stop::Error(Errno(ENXIO))) => Vec::new(),
+        Err(stop) => return Err(stop),
+    };
     let pages = match make_room(k, caller, map) {
         Ok(pages) => pages,
         Err(errno) => {
@@ -177,21 +181,17 @@ fn map_from_daemon<M: Machine>(
             return Err(errno.into());
         }
     };
+    let kind = if is_shared { Kind::Shared } else { Kind::Private };
+    let file = Some(FilePart::new(id, pages.start, map.offset as u64));
     let space = &mut k.spaces[caller.space.0];
-    if is_shared {
-        // What is written there belongs to the file, which stays open for it.
-        space.add(Region { pages, access, kind: Kind::Shared, file: Some(id) });
-        if space.hold(id) {
-            k.descriptions[id.0].references += 1;
-        }
-    } else {
-        space.add(Region::new(pages, access, Kind::Private));
+    space.add(Region { pages, access, kind, file });
+    if space.hold(id) {
+        k.descriptions[id.0].references += 1;
     }
-    let shown = if is_shared { access } else { access - Access::WRITE };
     let mut result = Ok(pages.start.start());
     for (index, frame) in frames.into_iter().enumerate() {
         let page = Page(pages.start.0 + index);
-        match place(k, caller, page, frame, shown) {
+        match place(k, caller, page, frame, shown(is_shared, access)) {
             Err(errno) if result.is_ok() => result = Err(errno.into()),
             _ => {}
         }
@@ -200,52 +200,6 @@ fn map_from_daemon<M: Machine>(
         k.unmap_pages(caller.space, pages);
     }
     result
-}
-
-/// References to the daemon's frames at `address`. What is lent for good must stay what the
-/// daemon itself sees, so its pages become shared ones too.
-fn lend_frames<M: Machine>(
-    k: &mut Kernel<M>,
-    server: usize,
-    address: usize,
-    size: usize,
-    is_shared: bool,
-) -> Outcome<Vec<Frame>> {
-    let Some(space) = k.user_schemes.get(server).and_then(|s| s.daemon_space()) else {
-        return fail(ENODEV);
-    };
-    let slice = match UserSlice::new(address, size) {
-        Ok(slice) if address.is_multiple_of(PAGE_SIZE) => slice,
-        // The daemon's nonsense, not the client's.
-        _ => return fail(EIO),
-    };
-    let mut frames = Vec::new();
-    if frames.try_reserve_exact(size / PAGE_SIZE).is_err() {
-        return fail(ENOMEM);
-    }
-    for offset in (0..size).step_by(PAGE_SIZE) {
-        let part = slice.part(offset, PAGE_SIZE);
-        // What is shared for good must be the daemon's own, even if the client only reads it now:
-        // a page that the daemon has not written may be everybody's zeroes.
-        let found = if is_shared { k.writable_at(space, part) } else { k.readable_at(space, part) };
-        match found {
-            Ok((at, _)) => {
-                k.frames.add_reference(at.frame());
-                frames.push(at.frame());
-            }
-            Err(_) => {
-                frames.into_iter().for_each(|frame| k.frames.release(frame));
-                return fail(EIO);
-            }
-        }
-    }
-    if is_shared {
-        k.spaces[space.0].mark_shared(Pages::covering(address, size));
-    } else {
-        let pages = Pages::covering(address, size);
-        k.spaces[space.0].forbid_writing(&mut k.machine, &k.frames, pages);
-    }
-    Ok(frames)
 }
 
 /// `address, length`
@@ -260,7 +214,7 @@ pub(super) fn protect<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
     let pages = own_pages(k, caller, a[0], a[1])?;
     let access = access_of(MapFlags::from_bits_truncate(a[2]))?;
     let may_write = |file: DescriptionId| k.descriptions[file.0].is_writable();
-    let mut files = k.spaces[caller.space.0].shown_files(pages).map(|(_, file)| file);
+    let mut files = k.spaces[caller.space.0].shared_files(pages).map(|(_, file)| file);
     let is_refused = access.contains(Access::WRITE) && !files.all(may_write);
     drop(files);
     if is_refused {
@@ -278,12 +232,12 @@ pub(super) fn sync<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
     if !space.is_covered(pages) {
         return fail(ENOMEM);
     }
-    let Some((shown, file)) = space.shown_files(pages).next() else { return Ok(0) };
+    let Some((shown, file)) = space.shared_files(pages).next() else { return Ok(0) };
     super::file::sync_description(k, caller, file)?;
     Ok(shown.end.start())
 }
 
-/// `address, length`: private pages of no file become zeroes again.
+/// `address, length`: private pages become again what they were when they were mapped.
 pub(super) fn discard<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let pages = whole_pages(a[0], a[1])?;
     k.spaces[caller.space.0].renew(&mut k.machine, &mut k.frames, pages)?;

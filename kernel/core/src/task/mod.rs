@@ -8,7 +8,7 @@ pub use wait::{QueueId, Reason, Wait, WaitQueues};
 
 use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
-use crate::memory::SpaceId;
+use crate::memory::{Page, SpaceId};
 use crate::scheme::user::Tag;
 use crate::signal::TaskSignals;
 use crate::trace::SessionId;
@@ -44,6 +44,8 @@ pub enum Progress {
     Made,
     /// It has been run, waits for something, and is run again.
     Parked,
+    /// The same, and it waits for memory only: nothing of it has happened.
+    Refused,
 }
 
 /// What a call keeps between being parked and being run again.
@@ -108,6 +110,8 @@ pub struct Task<M: Machine> {
     pub serial: u64,
     /// The timer that ends its wait.
     pub timer: Option<TimerKey>,
+    /// A page of a mapped file that it waited for, and that its daemon does not give.
+    pub lost_page: Option<(SpaceId, Page)>,
     /// Neighbours in the wait queue it is parked on.
     pub(crate) links: wait::Links,
 }
@@ -134,6 +138,7 @@ impl<M: Machine> Task<M> {
             has_leftovers: false,
             serial: 0,
             timer: None,
+            lost_page: None,
             links: wait::Links::default(),
         }
     }

@@ -49,6 +49,8 @@ reasons! {
     Signal = "signal",
     /// Memory: there was none left, and an emergency is to find some.
     Memory = "memory",
+    /// A page of a mapped file, which its daemon is to bring.
+    Page = "page",
     /// A traced thread to stop, or to do something its tracer wants to know.
     Tracee = "tracee",
     /// The tracer to say go on.

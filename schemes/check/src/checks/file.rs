@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::ram::{self, leave, map, room, unmap};
-use super::{Check, Checked, fails, ok, same};
+use super::{Check, Checked, fails, mapped, ok, same};
 
 pub(super) const CHECKS: &[Check] = &[
     ("file_keeps_what_is_written", || at_home(ram::keeps)),
@@ -23,6 +23,10 @@ pub(super) const CHECKS: &[Check] = &[
     ("file_modes_and_times_are_kept", || at_home(ram::attributes)),
     ("file_pages_are_shared", || at_home(ram::mapped)),
     ("file_private_pages_are_not", || at_home(ram::mapped_private)),
+    ("file_long_mappings_take_what_is_touched", || at_home(mapped::long)),
+    ("file_mappings_may_be_longer_than_files", || at_home(mapped::beyond)),
+    ("file_calls_fetch_pages", || at_home(mapped::by_calls)),
+    ("file_private_pages_may_be_read_again", || at_home(mapped::given_up)),
     ("file_takes_what_was_stored", || at_home(stored)),
     ("file_pages_outlive_the_descriptor", || at_home(outlived)),
     ("file_holes_go_beyond_4_gib", || at_home(sparse)),

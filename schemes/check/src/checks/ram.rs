@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Check, Checked, fails, ok, same};
+use super::{Check, Checked, fails, mapped as long_mappings, ok, same};
 
 pub(super) const CHECKS: &[Check] = &[
     ("ram_keeps_what_is_written", keeps),
@@ -23,6 +23,10 @@ pub(super) const CHECKS: &[Check] = &[
     ("ram_modes_and_times_are_kept", attributes),
     ("ram_pages_are_shared", mapped),
     ("ram_private_pages_are_not", mapped_private),
+    ("ram_long_mappings_take_what_is_touched", long_mappings::long),
+    ("ram_mappings_may_be_longer_than_files", long_mappings::beyond),
+    ("ram_calls_fetch_pages", long_mappings::by_calls),
+    ("ram_private_pages_may_be_read_again", long_mappings::given_up),
     ("ram_serves_many_at_once", many),
     ("ram_gives_space_back", space),
     ("ram_bad_paths_are_told", bad),

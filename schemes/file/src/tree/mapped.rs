@@ -2,7 +2,8 @@
 //!
 //! A mapped file has an area of this process's memory, as long as anybody has the file open; the
 //! kernel keeps it open while it is mapped to be shared. What is mapped is loaded into the area
-//! first, and the kernel shows the area's pages to the client. From then on those records are read
+//! first, piece by piece as clients touch their pages, and the kernel shows the area's pages to them.
+//! From then on those records are read
 //! from the area, writes go to it as well, and what clients stored there is found by comparing: on
 //! `fsync` and `msync` of any file, and when the last handle is closed.
 
@@ -11,7 +12,7 @@ use std::rc::Rc;
 
 use redoxfs::RECORD_SIZE;
 use scheme::area::{Area, PAGE};
-use syscall::error::{EACCES, ENODEV, ENOMEM, Error, Result};
+use syscall::error::{EACCES, ENODEV, ENOMEM, ENXIO, Error, Result};
 use syscall::flag::MapFlags;
 
 use super::Tree;
@@ -19,7 +20,7 @@ use crate::store::Records;
 
 const RECORD: usize = RECORD_SIZE as usize;
 /// Addresses are reserved for a file to grow while it is mapped: at least so many bytes, or four
-/// times what is mapped.
+/// times its length.
 const ROOM: u64 = 1 << 30;
 const GROWTH: u64 = 4;
 
@@ -51,7 +52,8 @@ impl Mapped {
 }
 
 impl<D: Records> Tree<'_, '_, D> {
-    /// Where in this process's memory the pages of a file are, which may be longer than the file.
+    /// Where in this process's memory some pages of a file are. `ENXIO` when the file does not have
+    /// all of them.
     pub fn map(
         &mut self,
         handle: usize,
@@ -68,29 +70,30 @@ impl<D: Records> Tree<'_, '_, D> {
         if !node.data().is_file() {
             return Err(Error::new(ENODEV));
         }
-        let end = offset.checked_add(length as u64).ok_or(Error::new(ENOMEM))?;
-        self.reserve(id, end)?;
-        let records = offset / RECORD_SIZE..end.div_ceil(RECORD_SIZE);
-        let used = records.start..records.end.min(node.data().size().div_ceil(RECORD_SIZE));
-        for index in used {
+        let size = node.data().size();
+        let end = offset.checked_add(length as u64).ok_or(Error::new(ENXIO))?;
+        if end > size.next_multiple_of(PAGE as u64) {
+            return Err(Error::new(ENXIO));
+        }
+        self.reserve(id, size)?;
+        for index in offset / RECORD_SIZE..end.div_ceil(RECORD_SIZE) {
             if self.mapped_record(id, index).is_none() {
                 self.load(&node, index)?;
                 self.show_record(id, index);
             }
         }
         let mapped = self.state.mapped.get_mut(&id).ok_or(Error::new(ENOMEM))?;
-        // Behind the end there are zeroes, and what is stored there is the file's once it grows.
-        mapped.loaded.extend(records);
         mapped.is_written |= write && flags.contains(MapFlags::MAP_SHARED);
         Ok(mapped.area.address() + offset as usize)
     }
 
-    fn reserve(&mut self, id: u32, end: u64) -> Result<()> {
+    /// Makes sure that there are addresses for a file of this length.
+    fn reserve(&mut self, id: u32, size: u64) -> Result<()> {
         if let Some(mapped) = self.state.mapped.get(&id) {
-            let is_enough = end.div_ceil(PAGE as u64) <= mapped.area.pages() as u64;
+            let is_enough = size.div_ceil(PAGE as u64) <= mapped.area.pages() as u64;
             return if is_enough { Ok(()) } else { Err(Error::new(ENOMEM)) };
         }
-        let wanted = end.checked_mul(GROWTH).ok_or(Error::new(ENOMEM))?.max(ROOM);
+        let wanted = size.checked_mul(GROWTH).ok_or(Error::new(ENOMEM))?.max(ROOM);
         let area = Area::reserve(wanted.next_multiple_of(RECORD_SIZE) as usize / PAGE)?;
         let mapped = Mapped { area, loaded: BTreeSet::new(), is_written: false };
         self.state.mapped.insert(id, mapped);

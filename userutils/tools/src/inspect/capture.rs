@@ -44,7 +44,12 @@ pub(super) fn write(pid: u32, death: Death, out: &mut dyn Write) -> Result<u64, 
     }
     let ranges = maps::parse(&super::text(pid, "maps")?);
     let read = |at: u64, into: &mut [u8]| memory.read(at as usize, into).unwrap_or(0);
-    process.pieces = ranges.iter().flat_map(|range| pieces(range, read)).collect();
+    let program = process.program.0.clone();
+    let parts = |range: &Range| match is_in_a_file(range, &program) {
+        true => vec![without_bytes(range)],
+        false => pieces(range, read),
+    };
+    process.pieces = ranges.iter().flat_map(parts).collect();
     let head = core::head(&process);
     out.write_all(&head)?;
     let mut written = head.len() as u64;
@@ -111,14 +116,29 @@ fn in_order(r: &IntRegisters, [fs_base, gs_base]: [usize; 2]) -> [u64; core::REG
     all
 }
 
+/// Whether all that a range shows is kept in a file, which need not be read for this.
+fn is_in_a_file(range: &Range, program: &str) -> bool {
+    let path = range.origin.as_ref().map(|(_, path)| path.as_str());
+    let is_unchanged = range.kind == "shared" || !range.rights.contains('w');
+    is_unchanged && path.is_some_and(|path| !path.starts_with('[') && path != program)
+}
+
+fn without_bytes(range: &Range) -> Piece {
+    Piece { start: range.start, end: range.end, rights: rights(range), has_bytes: false }
+}
+
+fn rights(range: &Range) -> u32 {
+    let bits = RIGHTS.iter().filter(|(letter, _)| range.rights.contains(*letter));
+    bits.map(|(_, bit)| bit).sum()
+}
+
 /// A range in pieces: long runs of zeros, as of stacks nobody has used yet, are left out.
 fn pieces(range: &Range, read: impl Fn(u64, &mut [u8]) -> usize) -> Vec<Piece> {
     let is_memory = matches!(range.kind.as_str(), "private" | "shared");
     if !is_memory {
         return Vec::new();
     }
-    let bits = RIGHTS.iter().filter(|(letter, _)| range.rights.contains(*letter));
-    let rights = bits.map(|(_, bit)| bit).sum();
+    let rights = rights(range);
     let mut found: Vec<Piece> = Vec::new();
     let mut at = range.start;
     let mut block = vec![0; BLOCK];
@@ -171,6 +191,16 @@ mod tests {
             [piece(0, MIB, false), piece(MIB, behind, true), piece(behind, 2 * MIB, false)];
         assert_eq!(found, wanted);
         assert_eq!(pieces(&range("device"), read), []);
+    }
+
+    #[test]
+    fn what_is_in_other_files_is_left_there() {
+        let text = "0-1000 r-x private 0x0 /bin/own\n1000-2000 rw- shared 0x0 ram:/data\n\
+            2000-3000 r-- private 0x0 /lib/font\n3000-4000 rw- private 0x0 /lib/font\n\
+            4000-5000 rw- shared\n5000-6000 rw- private 0x0 [stack]\n";
+        let left: Vec<bool> =
+            maps::parse(text).iter().map(|range| is_in_a_file(range, "/bin/own")).collect();
+        assert_eq!(left, [false, true, true, false, false, false]);
     }
 
     #[test]

@@ -9,18 +9,36 @@ use crate::task::{ProcessId, Reason, State, TaskId, Wait};
 use abi::wait::{ENDED_BY_EMERGENCY, Ended};
 
 impl<M: Machine> Kernel<M> {
-    /// What a thread waits for that was refused memory, or a page that is away.
+    /// What a thread waits for that was refused memory, or a page that is elsewhere.
     pub(crate) fn wait_for_memory(&self) -> Wait {
+        if let Some(queue) = self.fetches.awaited() {
+            return Wait::on(Reason::Page, queue);
+        }
         let is_away = self.frames.awaited.is_some();
         let queue = if is_away { self.emergency.home.queue } else { self.emergency.refused };
         Wait::on(Reason::Memory, queue)
     }
 
-    /// Whether somebody was just refused memory and an emergency is to find some.
+    /// Whether somebody was just refused memory, and is to try again when there is some.
     #[cold]
     pub(crate) fn takes_refusal(&mut self) -> bool {
-        let is_refused = core::mem::take(&mut self.frames.is_refused);
-        is_refused && self.emergency.is_enabled
+        let is_to_try_again = self.is_to_try_again();
+        self.frames.is_refused = false;
+        is_to_try_again
+    }
+
+    /// The same, which stays so: an emergency is to find some, or a daemon to bring a page.
+    pub(crate) fn is_to_try_again(&self) -> bool {
+        let may_come = self.emergency.is_enabled || self.fetches.awaited().is_some();
+        self.frames.is_refused && may_come
+    }
+
+    /// Nobody is to wait for what was refused: it was done without.
+    #[cold]
+    pub(crate) fn forget_refusal(&mut self) {
+        self.frames.is_refused = false;
+        self.frames.awaited = None;
+        self.fetches.take_awaited();
     }
 
     /// A thread's own access to memory was refused: it tries again after the emergency.

@@ -19,7 +19,7 @@ use crate::machine::Machine;
 use crate::memory::{Frame, Page, Pages};
 use crate::task::ProcessId;
 use abi::wait::{ENDED_BY_EMERGENCY, Ended};
-use abi::{PAGE_SIZE, USER_END};
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use store_format::State;
@@ -63,7 +63,7 @@ impl<M: Machine> Kernel<M> {
         if self.emergency.store.held.next(at.slot).is_some() {
             return self.finish_stage(Stage::Lock(at));
         }
-        let everything = Pages { start: Page(0), end: Page(USER_END / PAGE_SIZE) };
+        let everything = Pages::USER;
         if at.space >= self.spaces.limit() {
             return self.finish_stage(Stage::Done);
         }
@@ -105,6 +105,9 @@ impl<M: Machine> Kernel<M> {
     /// Somebody has been refused, and waits: sends for the page that is away, or has an emergency
     /// find memory.
     pub(crate) fn seek_memory(&mut self) {
+        if self.fetches.take_awaited().is_some() {
+            return;
+        }
         match self.frames.awaited.take() {
             Some(frame) => self.send_for(frame),
             None => self.want_emergency(),

@@ -3,12 +3,33 @@
 
 use super::*;
 
+/// Why a page cannot be had now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Miss {
+    /// It may not be had, or there is no memory for it.
+    Refused(Errno),
+    /// Its bytes are in a file, and the file's daemon has yet to bring them.
+    InFile,
+}
+
+impl From<Errno> for Miss {
+    fn from(errno: Errno) -> Self {
+        Miss::Refused(errno)
+    }
+}
+
+impl From<NoMemory> for Miss {
+    fn from(no_memory: NoMemory) -> Self {
+        Miss::Refused(no_memory.into())
+    }
+}
+
 impl<M: Machine> Space<M> {
     /// Makes `page` present for `access`, as a processor fault or a copy wants it.
     ///
     /// # Errors
-    /// `EFAULT` when no region allows it, `ENOMEM` when there is no frame or its page is away,
-    /// `EBUSY` while it is parked.
+    /// [`Miss::InFile`], or: `EFAULT` when no region allows it, `ENOMEM` when there is no frame or its
+    /// page is away, `EBUSY` while it is parked.
     pub fn fault(
         &mut self,
         machine: &mut M,
@@ -16,13 +37,13 @@ impl<M: Machine> Space<M> {
         zero: Frame,
         page: Page,
         access: Access,
-    ) -> Result<(), Errno> {
+    ) -> Result<(), Miss> {
         let region = *self.region(page).ok_or(Errno(EFAULT))?;
         if !region.access.contains(access) {
-            return Err(Errno(EFAULT));
+            return Err(Errno(EFAULT).into());
         }
         if self.is_away {
-            return Err(Errno(EBUSY));
+            return Err(Errno(EBUSY).into());
         }
         match machine.lookup(&self.tables, page) {
             None => self.fill(machine, frames, zero, page, region, access),
@@ -36,7 +57,7 @@ impl<M: Machine> Space<M> {
                 {
                     return Ok(());
                 }
-                self.break_sharing(machine, frames, zero, page, region, frame)
+                Ok(self.break_sharing(machine, frames, zero, page, region, frame)?)
             }
         }
     }
@@ -50,13 +71,16 @@ impl<M: Machine> Space<M> {
         page: Page,
         region: Region,
         access: Access,
-    ) -> Result<(), Errno> {
+    ) -> Result<(), Miss> {
+        if region.file.is_some() {
+            return Err(Miss::InFile);
+        }
         if region.kind != Kind::Private {
-            return Err(Errno(EFAULT));
+            return Err(Errno(EFAULT).into());
         }
         if access.contains(Access::WRITE) {
             if !self.may_grow(frames, 1) {
-                return Err(Errno(ENOMEM));
+                return Err(Errno(ENOMEM).into());
             }
             let frame = frames.allocate().ok_or(Errno(ENOMEM))?;
             machine.zero(frame);
@@ -100,32 +124,33 @@ impl<M: Machine> Space<M> {
     /// broken as by a first write, also where the program may only read.
     ///
     /// # Errors
-    /// `EFAULT` where there is no memory, `EACCES` where others would see the change, `ENOMEM`,
-    /// `EBUSY` while it is parked.
+    /// [`Miss::InFile`], or: `EFAULT` where there is no memory, `EACCES` where others would see the
+    /// change, `ENOMEM`, `EBUSY` while it is parked.
     pub fn own_page(
         &mut self,
         machine: &mut M,
         frames: &mut Frames,
         page: Page,
-    ) -> Result<Frame, Errno> {
+    ) -> Result<Frame, Miss> {
         let region = *self.region(page).ok_or(Errno(EFAULT))?;
         if region.access.is_empty() || matches!(region.kind, Kind::Device | Kind::Window) {
-            return Err(Errno(EFAULT));
+            return Err(Errno(EFAULT).into());
         }
         if self.is_away {
-            return Err(Errno(EBUSY));
+            return Err(Errno(EBUSY).into());
         }
         let found = machine.lookup(&self.tables, page).map(|(frame, _)| frame);
         if let Some(frame) = found.filter(|frame| frames.is_away(*frame)) {
             frames.await_page(frame);
-            return Err(Errno(ENOMEM));
+            return Err(Errno(ENOMEM).into());
+        }
+        if found.is_none() && region.file.is_some() {
+            return Err(Miss::InFile);
         }
         if matches!(region.kind, Kind::Shared | Kind::Wired) {
             let is_open = region.access.contains(Access::WRITE);
-            return found.ok_or(Errno(EFAULT)).and_then(|frame| match is_open {
-                true => Ok(frame),
-                false => Err(Errno(EACCES)),
-            });
+            let frame = found.ok_or(Errno(EFAULT))?;
+            return if is_open { Ok(frame) } else { Err(Errno(EACCES).into()) };
         }
         if let Some(frame) = found
             && frames.references(frame) == 1

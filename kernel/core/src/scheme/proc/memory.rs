@@ -144,8 +144,7 @@ fn change<M: Machine>(
     bytes: &[u8],
 ) -> Outcome<()> {
     UserSlice::new(address, bytes.len())?;
-    let space = &mut k.spaces[space.0];
-    let frame = space.own_page(&mut k.machine, &mut k.frames, Page::containing(address))?;
+    let frame = k.own_page(space, Page::containing(address))?;
     k.machine.write(frame.at(address % PAGE_SIZE), bytes);
     Ok(())
 }
@@ -189,7 +188,7 @@ fn change_all<M: Machine>(
     let (here, there) = bytes.split_at(first);
     if !there.is_empty() {
         let page = Page::containing(address + first);
-        k.spaces[space.0].own_page(&mut k.machine, &mut k.frames, page)?;
+        k.own_page(space, page)?;
     }
     change(k, space, address, here)?;
     if there.is_empty() { Ok(()) } else { change(k, space, address + first, there) }

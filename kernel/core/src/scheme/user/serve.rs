@@ -162,14 +162,19 @@ impl<M: Machine> Kernel<M> {
             return fail(EINVAL);
         }
         match owed.client {
-            Some(client) => {
+            Client::Task(client) => {
                 owed.stage = Stage::Answered(result);
                 match result {
-                    Ok(_) => self.wake_task(client),
-                    Err(_) => self.refuse(client),
+                    // A call that maps a file knows what to do with an error.
+                    Err(_) if opcode != Opcode::MmapPrep as u8 => self.refuse(client),
+                    _ => self.wake_task(client),
                 }
             }
-            None => {
+            Client::Page(key) => {
+                self.forget_request(scheme, number);
+                self.fetch_answered(key, scheme, result.map(|answer| answer.value));
+            }
+            Client::Nobody => {
                 self.forget_request(scheme, number);
                 self.drop_answer(scheme, opcode, result);
             }

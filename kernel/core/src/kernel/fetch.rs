@@ -1,0 +1,335 @@
+//! Pages of mapped files, which come when they are touched.
+//!
+//! A region that shows a daemon's file is empty at first. Who touches a page of it, the program
+//! itself or a call on its behalf, waits until the daemon has said where in its own memory the bytes
+//! are, and then does it again: the same way as after a refusal of memory. One request covers what
+//! is missing around the page; when the daemon refuses that, the page is asked for alone, and when
+//! that is refused, whoever waits for it is told (`SIGBUS`, or `EIO` from a call).
+//!
+//! Nobody owns a request under way but the space it is for: whoever comes by when the answer is
+//! there takes it, and unmapping calls it off. Nothing here decides what a file holds.
+
+use super::{Caller, Kernel};
+use crate::error::*;
+use crate::handle::Description;
+use crate::machine::{Access, Machine};
+use crate::memory::{Frame, Kind, Page, Pages, SpaceId, UserSlice};
+use crate::scheme::SchemeId;
+use crate::scheme::user::{Client, Tag};
+use crate::syscall::plain;
+use crate::task::QueueId;
+use abi::PAGE_SIZE;
+use abi::redox::flag::MapFlags;
+use abi::redox::schemev2::Opcode;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Most pages that are asked for at once: 64 KiB, as Linux maps around a fault
+/// (`fault_around_bytes`, mm/memory.c).
+pub(crate) const PAGES_AT_ONCE: usize = 16;
+
+/// Names a request: the space, and its first page.
+pub(crate) type FetchKey = (SpaceId, Page);
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// The daemon has it.
+    Asked(Tag),
+    /// The bytes are at this address of the scheme's daemon.
+    Answered(usize, usize),
+    /// The daemon does not give all of it.
+    Refused,
+}
+
+#[derive(Clone, Copy)]
+struct Fetch {
+    pages: Pages,
+    stage: Stage,
+    /// Who needs one of the pages waits here.
+    queue: QueueId,
+}
+
+/// Requests for pages that are under way. Those of one space do not overlap.
+#[derive(Default)]
+pub struct Fetches {
+    under_way: BTreeMap<FetchKey, Fetch>,
+    /// Where to wait, for who was just refused a page.
+    awaited: Option<QueueId>,
+}
+
+impl Fetches {
+    /// The request that covers a page.
+    fn covering(&self, space: SpaceId, page: Page) -> Option<(FetchKey, Fetch)> {
+        let before = (space, Page(0))..=(space, page);
+        let (key, fetch) = self.under_way.range(before).next_back()?;
+        fetch.pages.contains(page).then_some((*key, *fetch))
+    }
+
+    /// The requests that touch some of `pages`, lowest first.
+    fn touching(&self, space: SpaceId, pages: Pages) -> Vec<FetchKey> {
+        let first = self.covering(space, pages.start).map_or(pages.start, |(key, _)| key.1);
+        let range = (space, first)..(space, pages.end);
+        self.under_way.range(range).map(|(key, _)| *key).collect()
+    }
+
+    /// What of `pages`, around one of them, no request covers.
+    fn free_around(&self, space: SpaceId, page: Page, pages: Pages) -> Pages {
+        let before = self.under_way.range((space, pages.start)..(space, page)).next_back();
+        let after = self.under_way.range((space, page)..(space, pages.end)).next();
+        let earlier = self.covering(space, pages.start).map(|(_, fetch)| fetch.pages.end);
+        let start = before.map(|(_, fetch)| fetch.pages.end).or(earlier);
+        let end = after.map(|((_, start), _)| *start);
+        Pages { start: start.unwrap_or(pages.start), end: end.unwrap_or(pages.end) }
+    }
+
+    /// What is under way.
+    pub fn pages(&self) -> impl Iterator<Item = (SpaceId, Pages)> {
+        self.under_way.iter().map(|((space, _), fetch)| (*space, fetch.pages))
+    }
+
+    /// Where somebody waits who was just refused a page of a file.
+    pub fn awaited(&self) -> Option<QueueId> {
+        self.awaited
+    }
+
+    /// The same, and forgets it.
+    pub(crate) fn take_awaited(&mut self) -> Option<QueueId> {
+        self.awaited.take()
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Makes a page of a file present, or has the daemon asked for it.
+    ///
+    /// # Errors
+    /// `EIO` when its daemon does not give it. Any other error with [`Fetches::awaited`] set means
+    /// that the caller is to wait and to try again.
+    #[cold]
+    pub(super) fn bring_from_file(&mut self, space: SpaceId, page: Page) -> Result<(), Errno> {
+        let this = self.machine.this_cpu();
+        let caller = self.cpus[this].current().ok_or(Errno(EFAULT))?;
+        let lost = &mut self.tasks[caller.task.0].lost_page;
+        if lost.take_if(|lost| *lost == (space, page)).is_some() {
+            return Err(Errno(EIO));
+        }
+        match self.fetches.covering(space, page) {
+            Some((key, Fetch { stage: Stage::Answered(server, address), .. })) => {
+                self.map_fetched(key, server, address)
+            }
+            Some((_, Fetch { stage: Stage::Asked(_), queue, .. })) => Err(self.await_fetch(queue)),
+            Some((key, Fetch { stage: Stage::Refused, .. })) => {
+                self.forget_fetch(key);
+                self.send_for_pages(caller, space, page, Pages::one(page))
+            }
+            None => {
+                let pages = self.missing_around(space, page);
+                self.send_for_pages(caller, space, page, pages)
+            }
+        }
+    }
+
+    /// What is worth asking for when `page` is.
+    fn missing_around(&self, space: SpaceId, page: Page) -> Pages {
+        let first = Page(page.0 - page.0 % PAGES_AT_ONCE);
+        let window = Pages { start: first, end: Page(first.0 + PAGES_AT_ONCE) };
+        let pages = self.spaces[space.0].missing_around(&self.machine, page, window);
+        self.fetches.free_around(space, page, pages)
+    }
+
+    /// Asks the daemon whose file `page` shows for `pages`. Never `Ok`: they come later.
+    fn send_for_pages(
+        &mut self,
+        caller: Caller,
+        space: SpaceId,
+        page: Page,
+        pages: Pages,
+    ) -> Result<(), Errno> {
+        let region = *self.spaces[space.0].region(page).ok_or(Errno(EFAULT))?;
+        let part = region.file.ok_or(Errno(EFAULT))?;
+        let Description { scheme, number, .. } = self.descriptions[part.file.0];
+        let SchemeId::User(server) = scheme else { return Err(Errno(EIO)) };
+        if !self.is_served(server) {
+            return Err(Errno(EIO));
+        }
+        if let Some(room) = self.room_for_request(server) {
+            return Err(self.await_fetch(room));
+        }
+        let mut flags = flags_of(region.access);
+        flags |= match region.kind {
+            Kind::Shared => MapFlags::MAP_SHARED,
+            _ => MapFlags::MAP_PRIVATE,
+        };
+        let size = (pages.count() * PAGE_SIZE) as u64;
+        let arguments = [size, flags.bits() as u64, part.offset(pages.start), 0];
+        let key = (space, pages.start);
+        let client = Client::Page(key);
+        let request = plain(Opcode::MmapPrep, number, arguments);
+        let tag = self.post(caller, server, &request, client);
+        let queue = self.waits.create();
+        self.fetches.under_way.insert(key, Fetch { pages, stage: Stage::Asked(tag), queue });
+        Err(self.await_fetch(queue))
+    }
+
+    /// Whoever is being served has to wait and to try again.
+    fn await_fetch(&mut self, queue: QueueId) -> Errno {
+        self.fetches.awaited = Some(queue);
+        self.frames.is_refused = true;
+        Errno(EAGAIN)
+    }
+
+    /// The daemon has answered, or never will.
+    pub(crate) fn fetch_answered(
+        &mut self,
+        key: FetchKey,
+        server: usize,
+        result: Result<usize, Errno>,
+    ) {
+        let Some(fetch) = self.fetches.under_way.get_mut(&key) else { return };
+        let queue = fetch.queue;
+        match result {
+            Ok(address) => fetch.stage = Stage::Answered(server, address),
+            Err(_) if fetch.pages.count() > 1 => fetch.stage = Stage::Refused,
+            Err(_) => return self.lose_page(key),
+        }
+        self.wake_all(queue);
+    }
+
+    /// There is no such page: whoever waits for it is told when the wait is over.
+    fn lose_page(&mut self, key: FetchKey) {
+        let Some(fetch) = self.fetches.under_way.remove(&key) else { return };
+        while let Some(task) = self.waits.first(fetch.queue) {
+            self.tasks[task.0].lost_page = Some(key);
+            self.wake_task(task);
+        }
+        self.waits.destroy(fetch.queue);
+    }
+
+    fn forget_fetch(&mut self, key: FetchKey) {
+        let Some(fetch) = self.fetches.under_way.remove(&key) else { return };
+        if let Stage::Asked(tag) = fetch.stage {
+            self.abandon_request(tag);
+        }
+        self.end_queue(fetch.queue);
+    }
+
+    /// Calls off what is under way for some pages, because they are about to be unmapped. Whoever
+    /// waits finds out.
+    pub(crate) fn forget_fetches(&mut self, space: SpaceId, pages: Pages) {
+        if !self.fetches.under_way.is_empty() {
+            let keys = self.fetches.touching(space, pages);
+            keys.into_iter().for_each(|key| self.forget_fetch(key));
+        }
+    }
+
+    /// The daemon's memory is about to go: what it has answered is mapped now.
+    pub(crate) fn take_fetches_from(&mut self, server: usize) {
+        let answers = self.fetches.under_way.iter().filter_map(|(key, fetch)| match fetch.stage {
+            Stage::Answered(from, address) if from == server => Some((*key, address)),
+            _ => None,
+        });
+        for (key, address) in answers.collect::<Vec<_>>() {
+            // What fails is asked for again, and refused then.
+            let _ = self.map_fetched(key, server, address);
+            self.forget_refusal();
+            self.forget_fetch(key);
+        }
+    }
+
+    /// Shows the pages that the daemon has told where to find, where nothing else is meanwhile.
+    fn map_fetched(&mut self, key: FetchKey, server: usize, address: usize) -> Result<(), Errno> {
+        let Some(&Fetch { pages, .. }) = self.fetches.under_way.get(&key) else { return Ok(()) };
+        let (space, first) = key;
+        let kind = self.spaces[space.0].region(first).map(|region| region.kind);
+        let is_shared = kind == Some(Kind::Shared);
+        let lent = self.lend_frames(server, address, pages.count(), is_shared);
+        let frames = match lent {
+            Ok(frames) => frames,
+            // The answer is good, and stays until there is memory.
+            Err(_) if self.frames.is_refused => return Err(Errno(ENOMEM)),
+            Err(_) => {
+                self.forget_fetch(key);
+                return Err(Errno(EIO));
+            }
+        };
+        self.forget_fetch(key);
+        let mut result = Ok(());
+        for (index, frame) in frames.into_iter().enumerate() {
+            let page = Page(first.0 + index);
+            let space = &mut self.spaces[space.0];
+            let is_missing = self.machine.lookup(&space.tables, page).is_none();
+            match space.region(page).filter(|_| is_missing && result.is_ok()) {
+                Some(region) => {
+                    let shown = shown(is_shared, region.access);
+                    let placed =
+                        space.place(&mut self.machine, &mut self.frames, page, frame, shown);
+                    result = placed.map_err(Errno::from);
+                }
+                None => self.frames.release(frame),
+            }
+        }
+        result
+    }
+
+    /// References to the daemon's frames at `address`. What is lent for good must stay what the
+    /// daemon itself sees, so its pages become shared ones too.
+    pub(crate) fn lend_frames(
+        &mut self,
+        server: usize,
+        address: usize,
+        count: usize,
+        is_shared: bool,
+    ) -> Outcome<Vec<Frame>> {
+        let Some(space) = self.user_schemes.get(server).and_then(|s| s.daemon_space()) else {
+            return fail(ENODEV);
+        };
+        let slice = match UserSlice::new(address, count * PAGE_SIZE) {
+            Ok(slice) if address.is_multiple_of(PAGE_SIZE) => slice,
+            // The daemon's nonsense, not the client's.
+            _ => return fail(EIO),
+        };
+        let mut frames = Vec::new();
+        if frames.try_reserve_exact(count).is_err() || self.spaces[space.0].is_crowded() {
+            return fail(ENOMEM);
+        }
+        for index in 0..count {
+            let part = slice.part(index * PAGE_SIZE, PAGE_SIZE);
+            // What is shared for good must be the daemon's own, even if the client only reads it
+            // now: a page that the daemon has not written may be everybody's zeroes.
+            let found = match is_shared {
+                true => self.writable_at(space, part),
+                false => self.readable_at(space, part),
+            };
+            match found {
+                Ok((at, _)) => {
+                    self.frames.add_reference(at.frame());
+                    frames.push(at.frame());
+                }
+                Err(_) => {
+                    frames.into_iter().for_each(|frame| self.frames.release(frame));
+                    return fail(EIO);
+                }
+            }
+        }
+        let pages = Pages::covering(address, count * PAGE_SIZE);
+        if is_shared {
+            self.spaces[space.0].mark_shared(pages);
+        } else {
+            self.spaces[space.0].forbid_writing(&mut self.machine, &self.frames, pages);
+        }
+        Ok(frames)
+    }
+}
+
+/// How a page of a file is mapped at first: a write to what is not shared has to break sharing.
+pub(crate) fn shown(is_shared: bool, access: Access) -> Access {
+    if is_shared { access } else { access - Access::WRITE }
+}
+
+/// What a daemon is told that the client may do with its pages.
+fn flags_of(access: Access) -> MapFlags {
+    let mut flags = MapFlags::empty();
+    flags.set(MapFlags::PROT_READ, access.contains(Access::READ));
+    flags.set(MapFlags::PROT_WRITE, access.contains(Access::WRITE));
+    flags.set(MapFlags::PROT_EXEC, access.contains(Access::EXECUTE));
+    flags
+}
