@@ -23,7 +23,6 @@ macro_rules! missing {
 }
 
 missing! {
-    sigqueue
     chroot mlock munlock mlockall munlockall
     sem_clockwait sem_close sem_timedwait
     sched_setaffinity

@@ -54,6 +54,8 @@ extern "C" fn sysconf(name: c_int) -> c_long {
         libc::_SC_SYMLOOP_MAX => 40,
         libc::_SC_NPROCESSORS_ONLN | libc::_SC_NPROCESSORS_CONF => cpus().size() as c_long,
         libc::_SC_GETPW_R_SIZE_MAX | libc::_SC_GETGR_R_SIZE_MAX => crate::accounts::ROOM as c_long,
+        libc::_SC_SIGQUEUE_MAX => abi::signal::QUEUE_MAX as c_long,
+        libc::_SC_REALTIME_SIGNALS => 200_809,
         libc::_SC_CHILD_MAX | libc::_SC_STREAM_MAX | libc::_SC_TTY_NAME_MAX => -1,
         _ => errno::fail(libc::EINVAL) as c_long,
     }

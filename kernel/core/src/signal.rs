@@ -7,7 +7,8 @@ use crate::error::{EINVAL, ENOMEM, Errno};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use abi::signal::{
-    SIG_DFL, SIG_IGN, SIGKILL, SIGNAL_MAX, SIGNAL_STACK_MIN, SIGSTOP, SigAction, SigInfo,
+    QUEUE_MAX, SI_TIMER, SIG_DFL, SIG_IGN, SIGKILL, SIGNAL_MAX, SIGNAL_STACK_MIN, SIGSTOP,
+    SigAction, SigInfo, is_queued,
 };
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -25,19 +26,47 @@ pub const fn is_signal(signal: usize) -> bool {
     signal >= 1 && signal <= SIGNAL_MAX
 }
 
-/// Signals sent and not yet taken, each at most once.
+/// Signals sent and not yet taken: ordinary ones at most once, real-time ones one behind the other.
 #[derive(Default)]
 pub struct Pending {
     mask: u64,
+    /// The first of each.
     infos: BTreeMap<usize, SigInfo>,
+    /// The others, oldest first, at most [`QUEUE_MAX`].
+    later: Vec<SigInfo>,
 }
 
 impl Pending {
-    /// Adds a signal; a second one of the same number changes nothing.
-    pub fn add(&mut self, info: SigInfo) {
+    /// Adds a signal, unless that one is pending and there is no second place for it. Returns whether it
+    /// has one of its own.
+    pub fn add(&mut self, info: SigInfo) -> bool {
         let signal = info.signo as usize;
-        self.mask |= bit(signal);
-        self.infos.entry(signal).or_insert(info);
+        if self.mask & bit(signal) == 0 {
+            self.mask |= bit(signal);
+            self.infos.insert(signal, info);
+            return true;
+        }
+        let has_room =
+            is_queued(signal) && self.later.len() < QUEUE_MAX && self.later.try_reserve(1).is_ok();
+        if has_room {
+            self.later.push(info);
+        }
+        has_room
+    }
+
+    /// Adds a signal before others of its number: it had been taken.
+    pub fn put_back(&mut self, info: SigInfo) {
+        let next = self.infos.insert(info.signo as usize, info);
+        self.mask |= bit(info.signo as usize);
+        if let Some(next) = next.filter(|next| is_queued(next.signo as usize)) {
+            self.later.insert(0, next);
+        }
+    }
+
+    /// Whether a timer's signal is among them.
+    pub fn has_timer(&self, timer: usize) -> bool {
+        let is_it = |info: &SigInfo| info.code == SI_TIMER && info.pid as usize == timer;
+        self.infos.values().any(is_it) || self.later.iter().any(is_it)
     }
 
     /// Which are pending.
@@ -50,7 +79,7 @@ impl Pending {
         self.infos.get(&signal).copied()
     }
 
-    /// Takes the lowest one that `allowed` has, `SIGKILL` before all others.
+    /// Takes the lowest one that `allowed` has, `SIGKILL` before all others; of one number the oldest.
     pub fn take(&mut self, allowed: u64) -> Option<SigInfo> {
         let candidates = self.mask & allowed;
         if candidates == 0 {
@@ -58,14 +87,19 @@ impl Pending {
         }
         let lowest = candidates.trailing_zeros() as usize + 1;
         let signal = if candidates & bit(SIGKILL) != 0 { SIGKILL } else { lowest };
-        self.mask &= !bit(signal);
-        self.infos.remove(&signal)
+        let info = self.infos.remove(&signal);
+        match self.later.iter().position(|later| later.signo as usize == signal) {
+            Some(next) => _ = self.infos.insert(signal, self.later.remove(next)),
+            None => self.mask &= !bit(signal),
+        }
+        info
     }
 
     /// Forgets the signals of a mask.
     pub fn forget(&mut self, which: u64) {
         self.mask &= !which;
         self.infos.retain(|signal, _| bit(*signal) & which == 0);
+        self.later.retain(|info| bit(info.signo as usize) & which == 0);
     }
 }
 
@@ -208,7 +242,8 @@ mod tests {
     #[test]
     fn kill_comes_first_then_the_lowest() {
         let mut pending = Pending::default();
-        [SIGTERM, SIGKILL, SIGHUP, SIGTERM].into_iter().for_each(|s| pending.add(info(s)));
+        let kept = [SIGTERM, SIGKILL, SIGHUP, SIGTERM].map(|signal| pending.add(info(signal)));
+        assert_eq!(kept, [true, true, true, false]);
         let order: Vec<i32> =
             core::iter::from_fn(|| pending.take(u64::MAX)).map(|i| i.signo).collect();
         assert_eq!(order, [SIGKILL as i32, SIGHUP as i32, SIGTERM as i32]);
@@ -220,6 +255,26 @@ mod tests {
         pending.add(info(SIGTERM));
         assert!(pending.take(!bit(SIGTERM)).is_none());
         assert!(pending.take(u64::MAX).is_some());
+    }
+
+    #[test]
+    fn real_time_signals_stand_in_line_up_to_a_limit() {
+        let mut pending = Pending::default();
+        let with = |signal, value| SigInfo { value, ..info(signal) };
+        assert!(pending.add(with(41, 0)));
+        let kept = (0..QUEUE_MAX + 3).filter(|value| pending.add(with(40, *value))).count();
+        assert_eq!(kept, QUEUE_MAX + 1, "the first one needs no place in the line");
+        assert!(pending.add(with(42, 0)), "the first of a number always has its place");
+        assert!(!pending.add(with(42, 1)));
+        let first = pending.take(bit(40)).expect("it is pending");
+        pending.put_back(first);
+        for value in 0..=QUEUE_MAX {
+            assert_eq!(pending.mask() & bit(40), bit(40));
+            assert_eq!(pending.take(u64::MAX), Some(with(40, value)));
+        }
+        assert_eq!(pending.take(u64::MAX), Some(with(41, 0)));
+        pending.forget(bit(42));
+        assert_eq!((pending.mask(), pending.take(u64::MAX)), (0, None));
     }
 
     #[test]

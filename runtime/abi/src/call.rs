@@ -239,9 +239,11 @@ calls! {
         own::SIGTIMEDWAIT, "sigtimedwait" (MaskIn, Address, TimeIn) Signal;
         own::READ_MASKED, "read_masked" (Fd, Output, Length, MaskIn) Number;
         own::SETTIMER, "settimer" (Address, Address) Number;
-        own::TIMER_NEW, "timer_new" (Signal) Number;
+        own::TIMER_NEW, "timer_new" (Signal, Address, Pid) Number;
         own::TIMER_SET, "timer_set" (Number, Address, Address) Number;
         own::TIMER_END, "timer_end" (Number) Number;
+        own::TIMER_MISSED, "timer_missed" (Number) Number;
+        own::SIGQUEUE, "sigqueue" (Pid, Signal, Address) Number;
         own::SIGALTSTACK, "sigaltstack" (Address, Address) Number;
         own::UMASK, "umask" (Address) Address;
     }

@@ -94,13 +94,19 @@ pub const SETTIMER: usize = CLASS | 33;
 /// `address, length` → 0. Private pages of no file become zeroes again, and their frames free.
 /// `EINVAL` for others, `ENOMEM` where nothing is mapped.
 pub const DISCARD: usize = CLASS | 34;
-/// `signal` → the number of a new timer of the process that sends it; 0 sends nothing. `EAGAIN` when it
-/// has too many. Timers go with the program, and `FORK` passes none on.
+/// `signal, value, thread` → the number of a new timer of the process that sends the signal with the value,
+/// to the process, or for a thread that is not 0 to this one; signal 0 sends nothing. `EAGAIN` when it has
+/// too many. Timers go with the program, and `FORK` passes none on.
 pub const TIMER_NEW: usize = CLASS | 35;
 /// `number, *const [TimeSpec; 2] or 0, *mut [TimeSpec; 2] or 0`: as [`SETTIMER`], for such a timer.
 pub const TIMER_SET: usize = CLASS | 36;
 /// `number` → 0. Forgets such a timer.
 pub const TIMER_END: usize = CLASS | 37;
+/// `number` → how often such a timer had rung again, unheard, when its last signal was taken.
+pub const TIMER_MISSED: usize = CLASS | 38;
+/// `pid, signal, value` → 0. Sends a signal to one process, with a value. `EAGAIN` for a real-time signal when
+/// too many wait there.
+pub const SIGQUEUE: usize = CLASS | 39;
 
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;

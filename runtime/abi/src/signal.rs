@@ -10,6 +10,9 @@
 //!
 //! A call that was parked ends with `EINTR`, or starts again after the handler when the action
 //! has [`SA_RESTART`].
+//!
+//! A signal that is pending already is not sent a second time, but for the real-time ones
+//! ([`is_queued`]): each of them is delivered, in the order in which they were sent.
 
 /// What to do on one signal.
 #[repr(C)]
@@ -33,11 +36,12 @@ pub struct SigInfo {
     pub signo: i32,
     /// Always 0.
     pub errno: i32,
-    /// [`SI_USER`] from `kill`, [`SI_KERNEL`] from a fault or the kernel.
+    /// [`SI_USER`] from `kill`, [`SI_QUEUE`] with a value, [`SI_TIMER`] from a timer, [`SI_KERNEL`] from a
+    /// fault or the kernel.
     pub code: i32,
-    /// The sender, for [`SI_USER`]; the child, for `SIGCHLD`.
+    /// The sender, for [`SI_USER`] and [`SI_QUEUE`]; the child, for `SIGCHLD`; the timer, for [`SI_TIMER`].
     pub pid: i32,
-    /// The sender's real uid.
+    /// The sender's real uid; for [`SI_TIMER`] how often it has rung since without being heard.
     pub uid: u32,
     /// Keeps the next field aligned.
     pub pad: u32,
@@ -45,8 +49,10 @@ pub struct SigInfo {
     pub addr: usize,
     /// The child's status word, for `SIGCHLD`.
     pub status: i32,
-    /// Keeps the size a multiple of 8.
+    /// Keeps the next field aligned.
     pub pad2: i32,
+    /// What the sender or the timer's maker wants to say, for [`SI_QUEUE`] and [`SI_TIMER`].
+    pub value: usize,
 }
 
 /// Another stack for handlers, laid out as C's `stack_t`.
@@ -86,12 +92,23 @@ pub const SA_RESETHAND: usize = 0x2000_0000;
 pub const SI_USER: i32 = 0;
 /// Sent by the kernel.
 pub const SI_KERNEL: i32 = 0x80;
+/// Sent by a process, with a value.
+pub const SI_QUEUE: i32 = -1;
 /// From a timer of the process's own.
 pub const SI_TIMER: i32 = -2;
+/// The first real-time signal; the last one is [`SIGNAL_MAX`]. The C library keeps three for itself.
+pub const REALTIME_MIN: usize = 32;
+/// Most real-time signals that wait behind others of their number, for a process and for each thread.
+pub const QUEUE_MAX: usize = 128;
 /// Most unfinished handlers of one thread; one more ends the process with the signal.
 pub const NESTING_MAX: usize = 16;
 /// The highest signal number.
 pub const SIGNAL_MAX: usize = 64;
+
+/// Whether a signal is delivered as often as it was sent.
+pub const fn is_queued(signal: usize) -> bool {
+    signal >= REALTIME_MIN && signal <= SIGNAL_MAX
+}
 
 /// Declares the signal numbers once, with their names and default actions.
 macro_rules! signals {

@@ -44,6 +44,8 @@ mod spawn;
 mod threads;
 #[cfg(target_os = "redox")]
 mod time;
+#[cfg(target_os = "redox")]
+mod values;
 
 use std::time::Instant;
 
@@ -82,7 +84,7 @@ use {holds, same};
 
 #[cfg(target_os = "redox")]
 fn checks() -> Vec<Check> {
-    let groups: [&[Check]; 16] = [
+    let groups: [&[Check]; 17] = [
         memory::CHECKS,
         time::CHECKS,
         environment::CHECKS,
@@ -90,6 +92,7 @@ fn checks() -> Vec<Check> {
         process::CHECKS,
         spawn::CHECKS,
         signals::CHECKS,
+        values::CHECKS,
         readiness::CHECKS,
         pseudo::CHECKS,
         files::CHECKS,

@@ -9,7 +9,7 @@ use crate::process::ids;
 use crate::sys::{Result, error, syscall};
 use crate::thread::record::{self, Thread};
 use abi::number::{
-    KILL, SIGACTION, SIGALTSTACK, SIGPENDING, SIGPROCMASK, SIGRETURN, SIGSUSPEND, TGKILL,
+    KILL, SIGACTION, SIGALTSTACK, SIGPENDING, SIGPROCMASK, SIGQUEUE, SIGRETURN, SIGSUSPEND, TGKILL,
 };
 use abi::signal::{SIG_DFL, SIGNAL_MAX, SigAction, SignalStack};
 use core::arch::naked_asm;
@@ -113,17 +113,20 @@ pub(crate) fn send_self(signal: c_int) -> c_int {
     send_to_thread(record::current_id() as usize, signal).zero()
 }
 
+/// A signal's number, or the 0 that only asks whether one could be sent.
+fn number_or_none(signal: c_int) -> Result<usize> {
+    if signal == 0 { Ok(0) } else { number(signal) }
+}
+
 fn send_to_thread(thread: usize, signal: c_int) -> Result<usize> {
-    let signal = if signal == 0 { 0 } else { number(signal)? };
     // SAFETY: no memory is involved.
-    unsafe { syscall(TGKILL, [ids::process(), thread, signal]) }
+    unsafe { syscall(TGKILL, [ids::process(), thread, number_or_none(signal)?]) }
 }
 
 /// Sends a signal to what `pid` describes.
 pub(crate) fn send(pid: isize, signal: c_int) -> Result<usize> {
-    let signal = if signal == 0 { 0 } else { number(signal)? };
     // SAFETY: no memory is involved.
-    unsafe { syscall(KILL, [pid as usize, signal]) }
+    unsafe { syscall(KILL, [pid as usize, number_or_none(signal)?]) }
 }
 
 /// Sends a signal to a process, a group or all.
@@ -139,6 +142,18 @@ extern "C" fn killpg(group: pid_t, signal: c_int) -> c_int {
         return errno::fail(libc::EINVAL) as c_int;
     }
     kill(-group, signal)
+}
+
+/// Sends a signal to a process, with a value for who takes it.
+#[unsafe(no_mangle)]
+extern "C" fn sigqueue(pid: pid_t, signal: c_int, value: libc::sigval) -> c_int {
+    let sent = number_or_none(signal).and_then(|signal| {
+        // A group cannot be meant: such a number is nobody's.
+        let arguments = [pid as isize as usize, signal, value.sival_ptr as usize];
+        // SAFETY: the value goes through the kernel as a number.
+        unsafe { syscall(SIGQUEUE, arguments) }
+    });
+    sent.zero()
 }
 
 /// Sends a signal to the calling thread.

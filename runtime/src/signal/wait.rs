@@ -6,8 +6,12 @@ use crate::sys::{Result, error, syscall};
 use abi::number::SIGTIMEDWAIT;
 use abi::redox::data::TimeSpec;
 use abi::signal::SigInfo;
+use core::mem::offset_of;
 use libc::{c_int, siginfo_t, sigset_t, timespec};
 use logic::time::Time;
+
+const _: () = assert!(size_of::<SigInfo>() == size_of::<siginfo_t>());
+const _: () = assert!(offset_of!(SigInfo, value) == offset_of!(siginfo_t, si_value));
 
 /// Takes a signal of a set, once there is one, unless the time is over first.
 ///
@@ -33,18 +37,8 @@ unsafe fn take(
     let arguments = [set as usize, &raw mut info as usize, timeout];
     // SAFETY: the kernel reads set and timeout, and fills the structure.
     let signal = unsafe { syscall(SIGTIMEDWAIT, arguments) }?;
-    if !place.is_null() {
-        // SAFETY: the place is the caller's, and all zero is a valid one.
-        unsafe {
-            place.write(core::mem::zeroed());
-            (*place).si_signo = info.signo;
-            (*place).si_code = info.code;
-            (*place).si_pid = info.pid;
-            (*place).si_uid = info.uid as i32;
-            (*place).si_addr = info.addr as *mut core::ffi::c_void;
-            (*place).si_status = info.status;
-        }
-    }
+    // SAFETY: the place is the caller's, or null; the two have one layout.
+    unsafe { pointer::store(place.cast(), info) };
     Ok(signal)
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct ThreadAttributes {
     pub(crate) stack: usize,
     pub(crate) detached: c_int,
     /// Where the stack of a thread that was asked for is.
-    address: usize,
+    pub(crate) address: usize,
 }
 
 const _: () = assert!(size_of::<ThreadAttributes>() <= size_of::<pthread_attr_t>());

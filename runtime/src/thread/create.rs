@@ -43,7 +43,8 @@ fn record(attributes: &ThreadAttributes, region: Region) -> Result<*mut Thread> 
     Ok(record)
 }
 
-fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
+/// Starts a thread; returns its record and its number.
+fn create(attributes: &ThreadAttributes, start: Start) -> Result<(*mut Thread, u32)> {
     let region = regions::take(attributes.stack, size_of::<Start>())?;
     let made = record(attributes, region).and_then(|record| {
         // SAFETY: the region is nobody's and holds the footprint. The kernel starts the thread as a
@@ -58,7 +59,7 @@ fn create(attributes: &ThreadAttributes, start: Start) -> Result<*mut Thread> {
         };
         match made {
             // The thread may have ended by now and freed a detached record: it is not touched.
-            Ok(_) => Ok(record),
+            Ok(id) => Ok((record, id as u32)),
             Err(error) => {
                 // SAFETY: no thread knows of the record.
                 drop(unsafe { Box::from_raw(record) });
@@ -138,7 +139,23 @@ unsafe extern "C" fn pthread_create(
     let attributes = unsafe { ThreadAttributes::read(attributes) };
     let made = create(&attributes, Start { main, argument });
     // SAFETY: the caller gave a place for the answer.
-    code(made.map(|thread| unsafe { place.write(thread.cast()) }))
+    code(made.map(|(thread, _)| unsafe { place.write(thread.cast()) }))
+}
+
+/// Starts a thread that nobody will join, and returns its number.
+///
+/// # Safety
+///
+/// The attributes are null or were initialised. The argument is what `main` wants.
+pub(crate) unsafe fn create_detached(
+    attributes: *const pthread_attr_t,
+    main: Main,
+    argument: *mut c_void,
+) -> Result<u32> {
+    // SAFETY: as promised by the caller.
+    let attributes = unsafe { ThreadAttributes::read(attributes) };
+    let attributes = ThreadAttributes { detached: 1, ..attributes };
+    create(&attributes, Start { main, argument }).map(|(_, id)| id)
 }
 
 /// Waits for a thread's end and takes its result. Returns an error number.

@@ -7,7 +7,7 @@ mod attributes;
 mod barrier;
 mod condition;
 pub(crate) mod control;
-mod create;
+pub(crate) mod create;
 pub(crate) mod destructor;
 pub(crate) mod keys;
 mod mutex;

@@ -1,6 +1,8 @@
 //! Taking signals without handlers, alarms, and waiting for bytes under another mask.
 
-use abi::number::{READ_MASKED, SETTIMER, SIGTIMEDWAIT, TIMER_END, TIMER_NEW, TIMER_SET};
+use abi::number::{
+    READ_MASKED, SETTIMER, SIGTIMEDWAIT, TIMER_END, TIMER_MISSED, TIMER_NEW, TIMER_SET,
+};
 use abi::redox::schemev2::Opcode;
 use host_stories::tracer::bury;
 use host_stories::*;
@@ -169,6 +171,73 @@ fn timers_of_ones_own_send_what_they_were_made_for() {
         assert_eq!(take(user, all, Some(30 * MS)), error(EAGAIN));
         assert_eq!(set(user, other, 0, 0), error(EINVAL));
         assert_eq!(user.call(TIMER_NEW, [SIGUSR2]), Ok(other));
+    });
+}
+
+/// Takes a signal of a set: its number, how it came, from whom or which timer, what that timer missed, its
+/// value.
+fn details(user: &mut User, set: u64) -> (usize, i32, usize, usize, usize) {
+    user.with(&set.to_ne_bytes(), |user, set| {
+        user.with_room(48, |user, at| {
+            let signal = user.call(SIGTIMEDWAIT, [set, at, 0]).expect("one comes");
+            let [code, from, missed] = [8, 12, 16].map(|field| user.load_u32(at + field));
+            (signal, code as i32, from as usize, missed as usize, user.load_word(at + 40))
+        })
+    })
+}
+
+#[test]
+fn a_timer_has_one_signal_pending_and_counts_what_it_missed() {
+    story_on_any(|user| {
+        const REALTIME: usize = 40;
+        user.mask(0, bit(REALTIME) | bit(SIGUSR1));
+        let one = user.call(TIMER_NEW, [REALTIME, 77, 0]).expect("there is room");
+        let other = user.call(TIMER_NEW, [REALTIME, 78, 0]).expect("there is room");
+        assert_eq!(user.call(TIMER_MISSED, [one]), Ok(0));
+        set(user, one, 10 * MS, 10 * MS).expect("it is there");
+        set(user, other, 15 * MS, 0).expect("it is there");
+        user.sleep(55);
+        let (signal, code, timer, missed, value) = details(user, bit(REALTIME));
+        assert_eq!((signal, code, timer, value), (REALTIME, SI_TIMER, one, 77));
+        assert!(missed >= 3, "{missed}");
+        assert_eq!(user.call(TIMER_MISSED, [one]), Ok(missed));
+        assert_eq!(details(user, bit(REALTIME)), (REALTIME, SI_TIMER, other, 0, 78));
+        // Set anew, it forgets what it has missed.
+        user.sleep(55);
+        set(user, one, 10 * MS, 0).expect("it is there");
+        assert_eq!(details(user, bit(REALTIME)), (REALTIME, SI_TIMER, one, 0, 77));
+        assert_eq!(user.call(TIMER_MISSED, [one]), Ok(0));
+        assert_eq!(user.call(TIMER_END, [one]), Ok(0));
+        assert_eq!(user.call(TIMER_MISSED, [one]), error(EINVAL));
+        // Another's signal takes the place of an ordinary one: that counts as missed, and the next tells.
+        let plain = user.call(TIMER_NEW, [SIGUSR1, 79, 0]).expect("there is room");
+        let pid = user.pid() as isize;
+        user.kill(pid, SIGUSR1).expect("it lives");
+        set(user, plain, 5 * MS, 0).expect("it is there");
+        user.sleep(10);
+        assert_eq!(take(user, bit(SIGUSR1), Some(0)), Ok(SIGUSR1));
+        assert_eq!(take(user, bit(SIGUSR1), Some(0)), error(EAGAIN));
+    });
+}
+
+#[test]
+fn a_timers_signal_can_be_for_one_thread() {
+    story_on_any(|user| {
+        user.mask(0, bit(SIGUSR1));
+        let own = user.call(abi::number::GETTID, []).expect("it has a number");
+        let child = user.fork(move |user| {
+            assert_eq!(user.call(TIMER_NEW, [SIGUSR1, 0, own]), error(EINVAL), "not its own");
+        });
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        assert_eq!(user.call(TIMER_NEW, [SIGUSR1, 0, usize::MAX]), error(EINVAL));
+        let timer = user.call(TIMER_NEW, [SIGUSR1, 5, own]).expect("there is room");
+        set(user, timer, 5 * MS, 0).expect("it is there");
+        assert_eq!(details(user, bit(SIGUSR1)), (SIGUSR1, SI_TIMER, timer, 0, 5));
+        let deaf = user.thread(|user| user.sleep(10));
+        let timer = user.call(TIMER_NEW, [SIGUSR1, 6, deaf.tid]).expect("there is room");
+        user.join(deaf);
+        set(user, timer, 5 * MS, 5 * MS).expect("it is there");
+        assert_eq!(take(user, bit(SIGUSR1), Some(20 * MS)), error(EAGAIN), "it is gone");
     });
 }
 

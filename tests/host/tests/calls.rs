@@ -116,7 +116,9 @@ fn pointers(fd: usize, word: usize) -> Vec<Try> {
 }
 
 /// Calls without a pointer.
-const NO_POINTERS: [&str; 22] = [
+const NO_POINTERS: [&str; 24] = [
+    "timer_missed",
+    "sigqueue",
     "timer_new",
     "timer_end",
     "close",

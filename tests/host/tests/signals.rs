@@ -1,5 +1,6 @@
 //! Signals: who gets them, and what becomes of the call they interrupt.
 
+use abi::number::{SETIDS, SIGQUEUE, SIGTIMEDWAIT};
 use host_stories::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -295,6 +296,77 @@ fn a_thread_can_be_signalled_alone() {
         user.join(thread);
         assert_eq!(count.get(), 1);
         assert_eq!(user.call(abi::number::TGKILL, [pid, thread.tid, 0]), error(ESRCH));
+    });
+}
+
+fn queue(user: &mut User, pid: usize, signal: usize, value: usize) -> Answer {
+    user.call(SIGQUEUE, [pid, signal, value])
+}
+
+/// Takes a signal of a set without waiting: its number, how it came, its sender, its value.
+fn taken(user: &mut User, set: u64) -> Answer<(usize, i32, usize, usize)> {
+    let now = [0; 16];
+    user.with(&[&set.to_ne_bytes()[..], &now].concat(), |user, set| {
+        user.with_room(48, |user, at| {
+            let signal = user.call(SIGTIMEDWAIT, [set, at, set + 8])?;
+            let (code, pid) = (user.load_u32(at + 8) as i32, user.load_u32(at + 12) as usize);
+            Ok((signal, code, pid, user.load_word(at + 40)))
+        })
+    })
+}
+
+#[test]
+fn real_time_signals_come_with_their_values_in_line() {
+    story_on_any(|user| {
+        let pid = user.pid();
+        let set = bit(40) | bit(41) | bit(SIGUSR1);
+        user.mask(0, set);
+        for (signal, value) in [(41, 1), (40, 2), (40, 3), (SIGUSR1, 4), (SIGUSR1, 5)] {
+            assert_eq!(queue(user, pid, signal, value), Ok(0));
+        }
+        user.kill(pid as isize, 40).expect("it lives");
+        assert_eq!(taken(user, set), Ok((SIGUSR1, SI_QUEUE, pid, 4)), "ordinary ones do not queue");
+        assert_eq!(taken(user, set), Ok((40, SI_QUEUE, pid, 2)));
+        assert_eq!(taken(user, set), Ok((40, SI_QUEUE, pid, 3)));
+        assert_eq!(taken(user, set), Ok((40, SI_USER, pid, 0)));
+        assert_eq!(taken(user, set), Ok((41, SI_QUEUE, pid, 1)));
+        assert_eq!(taken(user, set), error(EAGAIN));
+        // A handler runs as often as it was sent.
+        let count = Count::default();
+        user.on(40, 0, count.action());
+        (0..5).for_each(|value| _ = queue(user, pid, 40, value).expect("there is room"));
+        user.mask(1, bit(40));
+        assert_eq!(count.get(), 5);
+    });
+}
+
+#[test]
+fn the_line_of_real_time_signals_is_bounded_and_goes_with_its_process() {
+    story_on_any(|user| {
+        let own = user.pid();
+        let child = user.fork(move |user| {
+            user.mask(0, bit(40) | bit(41));
+            let pid = user.pid();
+            let sent = (0..).take_while(|value| queue(user, pid, 40, *value) == Ok(0)).count();
+            assert_eq!(sent, QUEUE_MAX + 1);
+            assert_eq!(queue(user, pid, 40, 0), error(EAGAIN));
+            assert_eq!(queue(user, pid, 41, 0), Ok(0), "the first of a number has its place");
+            assert!(queue(user, pid, SIGUSR1, 0).is_ok());
+        });
+        assert_eq!(user.wait_for(child), killed_by(SIGUSR1));
+        let child = user.fork(move |user| {
+            user.mask(0, bit(40));
+            assert_eq!(taken(user, bit(40)), error(EAGAIN), "fork passes none on");
+            user.with(&[7; 16], |user, ids| user.call(SETIDS, [ids])).expect("it is root");
+            assert_eq!(queue(user, own, 40, 0), error(EPERM));
+            let pid = user.pid();
+            assert_eq!(queue(user, pid, 0, 0), Ok(0));
+            assert_eq!(queue(user, pid, SIGNAL_MAX + 1, 0), error(EINVAL));
+            for nobody in [0, 99_999, usize::MAX] {
+                assert_eq!(queue(user, nobody, 40, 0), error(ESRCH));
+            }
+        });
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
     });
 }
 

@@ -23,12 +23,12 @@ enum Reaction {
 
 impl<M: Machine> Kernel<M> {
     /// Sends a signal to a process. Stop and continue act at once, the rest when a thread that
-    /// does not block it comes by.
-    pub(crate) fn signal_process(&mut self, process: ProcessId, info: SigInfo) {
+    /// does not block it comes by. Returns false when it is lost because too many of it wait.
+    pub(crate) fn signal_process(&mut self, process: ProcessId, info: SigInfo) -> bool {
         let signal = info.signo as usize;
         let record = &mut self.processes[process.0];
         if record.standing != Standing::Alive {
-            return;
+            return true;
         }
         self.act_at_once(process, signal);
         let record = &mut self.processes[process.0];
@@ -37,16 +37,17 @@ impl<M: Machine> Kernel<M> {
             || action.handler == SIG_DFL
                 && matches!(default(signal), Default::Ignore | Default::Continue);
         if is_dropped && !self.is_watched(process) && !self.is_blocked(process, signal) {
-            return;
+            return true;
         }
         let record = &mut self.processes[process.0];
-        record.signals.pending.add(info);
+        let is_kept = record.signals.pending.add(info);
         let threads = record.threads.clone();
         for task in threads {
             if self.tasks[task.0].signals.hears(signal) {
                 self.demand_attention(task);
             }
         }
+        is_kept
     }
 
     /// Whether a thread blocks a signal: somebody may wait for it, or handle it later.
@@ -61,11 +62,12 @@ impl<M: Machine> Kernel<M> {
         threads.iter().any(|task| self.is_traced_for(*task, PtraceFlags::PTRACE_STOP_SIGNAL))
     }
 
-    /// Sends a signal to one thread.
-    pub(crate) fn signal_task(&mut self, task: TaskId, info: SigInfo) {
+    /// Sends a signal to one thread. Returns false when it is lost because too many of it wait.
+    pub(crate) fn signal_task(&mut self, task: TaskId, info: SigInfo) -> bool {
         self.act_at_once(self.tasks[task.0].process, info.signo as usize);
-        self.tasks[task.0].signals.pending.add(info);
+        let is_kept = self.tasks[task.0].signals.pending.add(info);
         self.demand_attention(task);
+        is_kept
     }
 
     /// What a signal does before anybody takes it: going on undoes stopping and the other way
@@ -207,8 +209,18 @@ impl<M: Machine> Kernel<M> {
         Some((signal, reaction))
     }
 
+    /// Takes a pending signal that is acted on now.
     pub(crate) fn take_signal(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
         self.signal_taken(task, signal);
+        let info = self.take_pending(task, signal)?;
+        let process = self.tasks[task.0].process;
+        let told = self.with_missed(process, info);
+        self.alarm_heard(process, &info);
+        Some(told)
+    }
+
+    /// Takes a signal off those that are pending: the thread's own come first.
+    pub(super) fn take_pending(&mut self, task: TaskId, signal: usize) -> Option<SigInfo> {
         let thread = &mut self.tasks[task.0];
         let own = thread.signals.pending.take(bit(signal));
         own.or_else(|| self.processes[thread.process.0].signals.pending.take(bit(signal)))

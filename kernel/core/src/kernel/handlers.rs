@@ -157,5 +157,6 @@ pub(crate) fn info_bytes(info: &SigInfo) -> [u8; size_of::<SigInfo>()] {
     }
     bytes[24..32].copy_from_slice(&info.addr.to_ne_bytes());
     bytes[32..36].copy_from_slice(&info.status.to_ne_bytes());
+    bytes[40..48].copy_from_slice(&info.value.to_ne_bytes());
     bytes
 }

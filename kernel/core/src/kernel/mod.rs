@@ -28,6 +28,7 @@ mod trace;
 mod turns;
 
 pub use alarm::Alarms;
+pub(crate) use alarm::Ring;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
 pub use fetch::Fetches;
 pub(crate) use fetch::{FetchKey, PAGES_AT_ONCE, shown};

@@ -210,9 +210,11 @@ calls! {
     57 own::READ_MASKED, "read_masked", 4 => signal::read_masked;
     58 own::SETTIMER, "settimer", 2 => time::set_alarm;
     59 own::DISCARD, "discard", 2 => memory::discard;
-    60 own::TIMER_NEW, "timer_new", 1 => time::make_timer;
+    60 own::TIMER_NEW, "timer_new", 3 => time::make_timer;
     61 own::TIMER_SET, "timer_set", 3 => time::set_timer;
     62 own::TIMER_END, "timer_end", 1 => time::end_timer;
+    63 own::TIMER_MISSED, "timer_missed", 1 => time::missed_by_timer;
+    64 own::SIGQUEUE, "sigqueue", 3 => signal::queue;
 }
 
 /// Tools know a call by [`abi::call`]: the kernel does not build with one that is not there.

@@ -8,8 +8,8 @@ use crate::memory::UserSlice;
 use crate::signal::{AlternateStack, UNSTOPPABLE, is_signal};
 use crate::task::{Pid, ProcessId, Reason, Standing, Wait};
 use abi::signal::{
-    SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGSTOP, SS_DISABLE, SS_ONSTACK, SigAction,
-    SigInfo,
+    SI_QUEUE, SI_USER, SIG_DFL, SIG_IGN, SIGCONT, SIGKILL, SIGSTOP, SS_DISABLE, SS_ONSTACK,
+    SigAction, SigInfo, is_queued,
 };
 use alloc::vec::Vec;
 
@@ -76,6 +76,27 @@ fn user_info<M: Machine>(k: &Kernel<M>, caller: Caller, signal: usize) -> SigInf
         pid: own.pid as i32,
         uid: own.ids.ruid,
         ..SigInfo::default()
+    }
+}
+
+/// `pid, signal, value`
+pub(super) fn queue<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
+    let [pid, signal, value, ..] = a;
+    if signal != 0 && !is_signal(signal) {
+        return fail(EINVAL);
+    }
+    let found = k.processes.iter().find(|(_, record)| record.pid as usize == pid);
+    let target = found.map(|(index, _)| ProcessId(index)).ok_or(Errno(ESRCH))?;
+    if !may_signal(k, caller, target, signal) {
+        return fail(EPERM);
+    }
+    if signal == 0 {
+        return Ok(0);
+    }
+    let info = SigInfo { code: SI_QUEUE, value, ..user_info(k, caller, signal) };
+    match k.signal_process(target, info) || !is_queued(signal) {
+        true => Ok(0),
+        false => fail(EAGAIN),
     }
 }
 
@@ -250,6 +271,7 @@ pub(super) fn wait<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
         }
     };
     if let Some(info) = pending_of(k, caller, set) {
+        let info = k.with_missed(caller.process, info);
         if place != 0 {
             k.copy_out_exact(caller.space, place, &info_bytes(&info))?;
         }

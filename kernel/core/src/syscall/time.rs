@@ -3,7 +3,7 @@
 use super::Arguments;
 use crate::error::*;
 use crate::futex::FutexKey;
-use crate::kernel::{Caller, Kernel};
+use crate::kernel::{Caller, Kernel, Ring};
 use crate::machine::{Access, Context, Machine};
 use crate::memory::{Kind, Page, UserSlice};
 use crate::signal::is_signal;
@@ -121,13 +121,18 @@ pub(super) fn set_alarm<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argume
     exchange(k, caller, 0, new, old)
 }
 
-/// `signal`
+/// `signal, value, thread`
 pub(super) fn make_timer<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
-    let [signal, ..] = a;
+    let [signal, value, thread, ..] = a;
     if signal != 0 && !is_signal(signal) {
         return fail(EINVAL);
     }
-    k.make_alarm(caller.process, signal)
+    let thread = u32::try_from(thread).map_err(|_| Errno(EINVAL))?;
+    let is_own = |task: &TaskId| k.tasks[task.0].process == caller.process;
+    if thread != 0 && k.tids.get(&thread).is_none_or(|task| !is_own(task)) {
+        return fail(EINVAL);
+    }
+    k.make_alarm(caller.process, Ring { signal, value, thread })
 }
 
 /// `number, *new, *old`
@@ -139,6 +144,15 @@ pub(super) fn set_timer<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argume
 /// `number`
 pub(super) fn end_timer<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     k.end_alarm(caller.process, a[0])
+}
+
+/// `number`
+pub(super) fn missed_by_timer<M: Machine>(
+    k: &mut Kernel<M>,
+    caller: Caller,
+    a: Arguments,
+) -> Outcome {
+    k.missed_by_alarm(caller.process, a[0])
 }
 
 /// Sets an alarm, and tells what it was.

@@ -43,6 +43,7 @@ pub(super) unsafe fn call(call: usize, a: [usize; 6]) -> Option<usize> {
             own::SIGTIMEDWAIT => wait(a[0], a[1] as *mut SigInfo, a[2] as *const TimeSpec),
             own::SETTIMER => set_timer(a[0] as *const [TimeSpec; 2], a[1] as *mut [TimeSpec; 2]),
             own::SIGALTSTACK => linux(number::SIGALTSTACK, [a[0], a[1]]),
+            own::SIGQUEUE => queue(a[0], a[1], a[2]),
             own::KILL => linux(number::KILL, [a[0], a[1]]),
             own::TGKILL => linux(number::TGKILL, [a[0], a[1], a[2]]),
             _ => return None,
@@ -82,7 +83,8 @@ unsafe fn act(signal: usize, new: *const SigAction, old: *mut SigAction) -> usiz
     }
 }
 
-/// What Linux tells of a signal: its number comes first, its sender behind three numbers and a gap.
+/// What Linux tells of a signal: its number comes first, its sender behind three numbers and a gap. A
+/// value lies where a child's status is.
 #[repr(C)]
 struct HostInfo {
     signo: i32,
@@ -91,8 +93,21 @@ struct HostInfo {
     pad: i32,
     pid: i32,
     uid: u32,
-    status: i32,
-    more: [i32; 25],
+    value: usize,
+    more: [usize; 12],
+}
+
+unsafe fn queue(pid: usize, signal: usize, value: usize) -> usize {
+    const QUEUED: i32 = abi::signal::SI_QUEUE;
+    // SAFETY: all zero is a valid structure, which Linux only reads.
+    unsafe {
+        let mut told: HostInfo = core::mem::zeroed();
+        told.code = QUEUED;
+        told.pid = linux(number::GETPID, []) as i32;
+        told.uid = linux(number::GETUID, []) as u32;
+        told.value = value;
+        linux(number::RT_SIGQUEUEINFO, [pid, signal, &raw const told as usize])
+    }
 }
 
 unsafe fn wait(set: usize, place: *mut SigInfo, timeout: *const TimeSpec) -> usize {
@@ -104,10 +119,11 @@ unsafe fn wait(set: usize, place: *mut SigInfo, timeout: *const TimeSpec) -> usi
         let arguments = [set, &raw mut told as usize, timeout, MASK];
         let answer = linux(number::RT_SIGTIMEDWAIT, arguments);
         if !failed(answer) {
-            let HostInfo { signo, code, pid, uid, status, .. } = told;
+            let HostInfo { signo, code, pid, uid, value, .. } = told;
+            let status = value as i32;
             crate::pointer::store(
                 place,
-                SigInfo { signo, code, pid, uid, status, ..SigInfo::default() },
+                SigInfo { signo, code, pid, uid, status, value, ..SigInfo::default() },
             );
         }
         answer

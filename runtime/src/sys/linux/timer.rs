@@ -10,27 +10,34 @@ struct Event {
     value: usize,
     signal: i32,
     notify: i32,
-    rest: [usize; 6],
+    thread: usize,
+    rest: [usize; 5],
 }
 
 pub(super) unsafe fn call(call: usize, a: [usize; 6]) -> Option<usize> {
     // SAFETY: as promised by the caller.
     Some(unsafe {
         match call {
-            own::TIMER_NEW => create(a[0]),
+            own::TIMER_NEW => create(a[0], a[1], a[2]),
             own::TIMER_SET => set(a[0], a[1] as *const [TimeSpec; 2], a[2] as *mut [TimeSpec; 2]),
             own::TIMER_END => linux(number::TIMER_DELETE, [a[0].wrapping_sub(1)]),
+            own::TIMER_MISSED => linux(number::TIMER_GETOVERRUN, [a[0].wrapping_sub(1)]),
             _ => return None,
         }
     })
 }
 
-fn create(signal: usize) -> usize {
+fn create(signal: usize, value: usize, thread: usize) -> usize {
     const MONOTONIC: usize = 1;
     const NONE: i32 = 1;
+    const THREAD: i32 = 4;
     let Ok(signal @ 0..=64) = i32::try_from(signal) else { return fail(libc::EINVAL) };
-    let notify = if signal == 0 { NONE } else { 0 };
-    let event = Event { value: 0, signal, notify, rest: [0; 6] };
+    let notify = match (signal, thread) {
+        (0, _) => NONE,
+        (_, 0) => 0,
+        _ => THREAD,
+    };
+    let event = Event { value, signal, notify, thread, rest: [0; 5] };
     let mut made = 0_i32;
     let places = [MONOTONIC, &raw const event as usize, &raw mut made as usize];
     // SAFETY: both places are ours.

@@ -171,8 +171,8 @@ impl<M: Machine> Kernel<M> {
             return false;
         }
         // From here on it is this thread's: two tracers are not told of one signal.
-        let Some(info) = self.take_signal(task, signal) else { return false };
-        self.tasks[task.0].signals.pending.add(info);
+        let Some(info) = self.take_pending(task, signal) else { return false };
+        self.tasks[task.0].signals.pending.put_back(info);
         let handler = self.processes[self.tasks[task.0].process.0].signals.action(signal).handler;
         self.session(id).reported = Some(signal);
         let fields = [signal, handler, info.code as usize, info.pid as usize, info.addr];
