@@ -1,72 +1,158 @@
-//! `sys:sched` — which ready thread runs next.
+//! `proc:PID/priority` — which ready thread runs next, and what share of the CPUs it gets.
+//!
+//! Every thread has an account of the time it has had, and the one that has had least is next. Time costs
+//! an urgent thread less: with each step of [`Priority`] the share grows by a quarter. No account lies far
+//! from the others, so nobody waits for ever, and who has slept does not make up for it. Never looks at
+//! threads or at a clock: the kernel says how long somebody ran.
 
 use crate::task::TaskId;
 use alloc::collections::VecDeque;
 
-/// How the next thread is chosen. Only ready threads are here, each once.
-pub trait Policy {
-    /// A thread became ready in the ordinary way.
-    fn add(&mut self, task: TaskId);
-    /// A thread was woken by the one that runs, which may hand over its turn: it goes before the
-    /// others, but only as long as that turn lasts.
-    fn add_first(&mut self, task: TaskId);
-    /// Takes the next thread, and says whether it begins a turn of its own. `has_turn`: the turn of
-    /// the one that ran last is not over.
-    fn next(&mut self, has_turn: bool) -> Option<(TaskId, bool)>;
-    /// Takes a certain thread. False when it is not here.
-    fn remove(&mut self, task: TaskId) -> bool;
-    /// Whether nobody is ready.
-    fn is_empty(&self) -> bool;
-    /// How many are ready.
-    fn len(&self) -> usize;
+/// How long a thread runs before another ready one gets its turn, in nanoseconds.
+pub const TURN_NS: u64 = 10_000_000;
+
+/// How urgent a process is: from 1 to 40 for a share of the time, or 0 for what nobody else wants. Unix's
+/// nice value is 20 less this number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Priority(u8);
+
+impl Priority {
+    /// Runs when nobody else would.
+    pub const IDLE: Self = Self(0);
+    /// What everybody has who has not asked for another one.
+    pub const NORMAL: Self = Self(20);
+    /// The most urgent.
+    pub const HIGHEST: Self = Self(40);
+
+    /// The one with this number, if there is one.
+    pub fn new(number: u8) -> Option<Self> {
+        (number <= Self::HIGHEST.0).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// What so much time costs, where it costs itself at the normal priority.
+    fn cost(self, ns: u64) -> u64 {
+        ns * WEIGHTS[Self::NORMAL.0 as usize] / WEIGHTS[self.0 as usize]
+    }
 }
 
-/// Everybody in turn.
+/// The share of each priority beside those of others.
+const WEIGHTS: [u64; Priority::HIGHEST.0 as usize + 1] = {
+    let mut weights = [1 << 32; Priority::HIGHEST.0 as usize + 1];
+    let mut number = weights.len() - 1;
+    while number > 0 {
+        weights[number - 1] = weights[number] / 5 * 4;
+        number -= 1;
+    }
+    weights
+};
+
+/// What a thread has had.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Account {
+    /// What its time has cost.
+    spent: u64,
+    /// Ticks that have been counted.
+    counted: u64,
+}
+
+impl Account {
+    /// Counts what is new of a thread's `ticks`; `ns` says how long so many took. It pays for one turn at
+    /// most: what it ran longer, it ran because nobody waited.
+    pub fn count(&mut self, ticks: u64, priority: Priority, ns: impl FnOnce(u64) -> u64) {
+        let new = ns(ticks.saturating_sub(self.counted));
+        self.counted = ticks;
+        self.spent += priority.cost(new.min(TURN_NS));
+    }
+
+    /// The account of a thread that this one makes: it has had as much.
+    pub fn for_new_thread(&self) -> Self {
+        Self { spent: self.spent, counted: 0 }
+    }
+}
+
+/// A thread that waits for a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Entry {
+    task: TaskId,
+    /// What it has spent.
+    spent: u64,
+}
+
+/// What idle threads have spent, for the queue: more than any other.
+const EVERYTHING: u64 = u64::MAX;
+
+/// The ready threads, each once.
 #[derive(Default)]
-pub struct RoundRobin {
-    ready: VecDeque<TaskId>,
-    /// How many at the front were woken and go first. Else threads that keep waking each other, three
-    /// or more, would each find the next one in front of everybody else for ever.
+pub struct Queue {
+    /// Those that were woken, then all others, who has spent least first.
+    ready: VecDeque<Entry>,
+    /// How many at the front were woken and go first, but only while a turn lasts. Else threads that keep
+    /// waking each other, three or more, would each find the next one in front of everybody else for ever.
     woken: usize,
+    /// The most that somebody had spent whose turn began.
+    clock: u64,
 }
 
-impl RoundRobin {
+impl Queue {
     /// Whether the queue can take one thread more without asking for a large piece of the kernel's
     /// heap that may not be there.
     pub fn has_room(&mut self) -> bool {
         self.ready.try_reserve(1).is_ok()
     }
-}
 
-impl Policy for RoundRobin {
-    fn add(&mut self, task: TaskId) {
-        self.ready.push_back(task);
+    /// A thread became ready in the ordinary way.
+    pub fn add(&mut self, task: TaskId, account: &mut Account, priority: Priority) {
+        let ahead = priority.cost(TURN_NS).max(TURN_NS);
+        let behind = self.clock.saturating_sub(TURN_NS);
+        account.spent = account.spent.clamp(behind, self.clock + ahead);
+        let spent = if priority == Priority::IDLE { EVERYTHING } else { account.spent };
+        let others = self.ready.len() - self.woken;
+        let later = self.ready.iter().rev().take(others).take_while(|entry| entry.spent > spent);
+        let place = self.ready.len() - later.count();
+        self.ready.insert(place, Entry { task, spent });
     }
 
-    fn add_first(&mut self, task: TaskId) {
-        self.ready.push_front(task);
+    /// A thread was woken by the one that runs, which may hand over its turn: it goes before the
+    /// others, but only as long as that turn lasts.
+    pub fn add_first(&mut self, task: TaskId) {
+        self.ready.push_front(Entry { task, spent: 0 });
         self.woken += 1;
     }
 
-    fn next(&mut self, has_turn: bool) -> Option<(TaskId, bool)> {
-        if self.woken > 0 {
-            if has_turn {
-                self.woken -= 1;
-                return self.ready.pop_front().map(|task| (task, false));
-            }
-            self.ready.rotate_left(core::mem::take(&mut self.woken));
-        }
-        self.ready.pop_front().map(|task| (task, true))
+    /// The thread that was woken last, as long as there is one.
+    pub fn take_woken(&mut self) -> Option<TaskId> {
+        self.woken = self.woken.checked_sub(1)?;
+        self.ready.pop_front().map(|entry| entry.task)
     }
 
+    /// Takes the thread that begins a turn of its own. There must be no woken one.
+    pub fn take_next(&mut self) -> Option<TaskId> {
+        let Entry { task, spent } = self.ready.pop_front()?;
+        if spent != EVERYTHING {
+            self.clock = self.clock.max(spent);
+        }
+        Some(task)
+    }
+
+    /// A thread gives up its turn: it waits for all that have not had much more than others.
+    pub fn give_way(&self, account: &mut Account) {
+        account.spent = account.spent.max(self.clock + TURN_NS);
+    }
+
+    /// Takes a certain thread. False when it is not here.
     #[inline]
-    fn remove(&mut self, task: TaskId) -> bool {
-        if self.ready.front() == Some(&task) {
+    pub fn remove(&mut self, task: TaskId) -> bool {
+        if self.ready.front().is_some_and(|entry| entry.task == task) {
             self.ready.pop_front();
             self.woken = self.woken.saturating_sub(1);
             return true;
         }
-        match self.ready.iter().position(|have| *have == task) {
+        match self.ready.iter().position(|entry| entry.task == task) {
             Some(place) => {
                 self.woken -= usize::from(place < self.woken);
                 self.ready.remove(place).is_some()
@@ -75,39 +161,21 @@ impl Policy for RoundRobin {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether nobody is ready.
+    pub fn is_empty(&self) -> bool {
         self.ready.is_empty()
     }
 
-    fn len(&self) -> usize {
+    /// Whether nobody is ready but idle threads.
+    pub fn is_idle(&self) -> bool {
+        self.ready.front().is_none_or(|entry| entry.spent == EVERYTHING)
+    }
+
+    /// How many are ready.
+    pub fn len(&self) -> usize {
         self.ready.len()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everybody_gets_a_turn_and_the_woken_one_goes_first() {
-        let mut policy = RoundRobin::default();
-        [1, 2, 3].into_iter().for_each(|n| policy.add(TaskId(n)));
-        policy.add_first(TaskId(9));
-        assert!(policy.remove(TaskId(2)));
-        assert!(!policy.remove(TaskId(2)));
-        let order: alloc::vec::Vec<_> = core::iter::from_fn(|| policy.next(true)).collect();
-        assert_eq!(order, [(TaskId(9), false), (TaskId(1), true), (TaskId(3), true)]);
-    }
-
-    #[test]
-    fn the_woken_ones_wait_like_all_others_when_the_turn_is_over() {
-        let mut policy = RoundRobin::default();
-        [1, 2].into_iter().for_each(|n| policy.add(TaskId(n)));
-        [8, 9].into_iter().for_each(|n| policy.add_first(TaskId(n)));
-        assert_eq!(policy.next(false), Some((TaskId(1), true)));
-        policy.add_first(TaskId(7));
-        assert!(policy.remove(TaskId(7)) && policy.remove(TaskId(8)));
-        let order: alloc::vec::Vec<_> = core::iter::from_fn(|| policy.next(true)).collect();
-        assert_eq!(order, [(TaskId(2), true), (TaskId(9), true)]);
-    }
-}
+mod tests;

@@ -19,7 +19,7 @@ pub fn describe(kernel: &mut Kernel<Sim>) -> String {
         line(
             &mut text,
             format_args!(
-                "thread {index}, tid {}, of process {} ({}): {doing}, {:?}, attention {}, pending {:#x} {:#x}",
+                "thread {index}, tid {}, of process {} ({}): {doing}, {:?}, attention {:?}, pending {:#x} {:#x}",
                 task.tid,
                 process.pid,
                 process.name(),

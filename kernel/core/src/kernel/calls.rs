@@ -8,7 +8,7 @@ use crate::error::*;
 use crate::kernel::Waiter;
 use crate::machine::{Context, Machine};
 use crate::syscall;
-use crate::task::{Progress, State, TaskId, Unfinished, Wait};
+use crate::task::{Attention, Progress, State, TaskId, Unfinished, Wait};
 
 impl<M: Machine> Kernel<M> {
     /// A call has come to an end, or to a halt. Returns the registers with the answer. Without one
@@ -99,7 +99,7 @@ impl<M: Machine> Kernel<M> {
     fn refuse_call(&mut self, task: TaskId) -> Option<M::Context> {
         let errno = self.take_refusal(task).unwrap_or(Errno(ENODEV));
         let thread = &mut self.tasks[task.0];
-        if errno == Errno(ECANCELED) && thread.attention {
+        if errno == Errno(ECANCELED) && thread.attention.contains(Attention::WANTED) {
             // As if it had never been asked: the signal it was cancelled for decides whether the
             // call is tried again.
             thread.unfinished =
@@ -146,7 +146,8 @@ impl<M: Machine> Kernel<M> {
     fn park(&mut self, task: TaskId, wait: Wait, mut context: M::Context) {
         let thread = &mut self.tasks[task.0];
         thread.unfinished.progress = Progress::Parked;
-        let stays = thread.attention && thread.unfinished.owed.is_none();
+        let is_wanted = thread.attention.contains(Attention::WANTED);
+        let stays = is_wanted && thread.unfinished.owed.is_none();
         let State::Running(cpu) = thread.state else {
             thread.context = Some(context);
             return;

@@ -13,9 +13,9 @@ use core::ops::{Index, IndexMut};
 pub(super) enum Handoff {
     #[default]
     Nobody,
-    /// Ready, but not with the policy: no other CPU can take it.
+    /// Ready, but not in the queue: no other CPU can take it.
     Held(TaskId),
-    /// With the policy too.
+    /// In the queue too.
     Queued(TaskId),
 }
 

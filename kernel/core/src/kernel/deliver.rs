@@ -2,9 +2,10 @@
 //! before it runs user code again.
 
 use super::Kernel;
-use crate::machine::Machine;
+use crate::machine::{CpuId, Machine};
+use crate::schedule::Priority;
 use crate::signal::{UNSTOPPABLE, bit};
-use crate::task::{Hold, ProcessId, Standing, State, TaskId};
+use crate::task::{Attention, Hold, ProcessId, Standing, State, TaskId};
 use abi::redox::flag::PtraceFlags;
 use abi::signal::*;
 use abi::wait::{Change, Ended};
@@ -88,6 +89,10 @@ impl<M: Machine> Kernel<M> {
             }
         }
         if signal == SIGKILL {
+            if self.processes[process.0].priority == Priority::IDLE {
+                // Others would keep it from dying.
+                self.set_priority(process, Priority::NORMAL);
+            }
             for task in self.processes[process.0].threads.clone() {
                 self.free_for_death(task);
             }
@@ -104,22 +109,29 @@ impl<M: Machine> Kernel<M> {
 
     /// Makes a thread come by [`Kernel::attend`] before it runs user code again.
     pub(crate) fn demand_attention(&mut self, task: TaskId) {
-        self.tasks[task.0].attention = true;
+        self.tasks[task.0].attention.insert(Attention::WANTED);
         match self.tasks[task.0].state {
             State::Parked(_) => self.wake_task(task),
-            State::Running(cpu) => {
-                self.cpus[cpu].must_look = true;
-                if cpu != self.machine.this_cpu() {
-                    self.machine.kick(cpu);
-                }
-            }
+            State::Running(cpu) => self.interrupt(cpu),
             _ => {}
+        }
+    }
+
+    /// The thread that a CPU runs must come by [`Kernel::attend`].
+    pub(super) fn interrupt(&mut self, cpu: CpuId) {
+        self.cpus[cpu].must_look = true;
+        if cpu != self.machine.this_cpu() {
+            self.machine.kick(cpu);
         }
     }
 
     /// Looks after a chosen thread that wants attention. Returns false when it is no longer
     /// running on this CPU.
     pub(crate) fn attend(&mut self, task: TaskId) -> bool {
+        let attention = self.tasks[task.0].attention;
+        if attention.contains(Attention::IDLE) && self.steps_back(task) {
+            return false;
+        }
         loop {
             let thread = &self.tasks[task.0];
             let process = thread.process;
@@ -136,7 +148,7 @@ impl<M: Machine> Kernel<M> {
                 return false;
             }
             let Some((signal, reaction)) = self.next_signal(task) else {
-                self.tasks[task.0].attention = false;
+                self.tasks[task.0].attention.remove(Attention::WANTED);
                 return true;
             };
             if self.report_signal(task, signal) {

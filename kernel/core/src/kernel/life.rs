@@ -5,7 +5,8 @@ use crate::error::*;
 use crate::log::Level;
 use crate::machine::{Context, Machine, PowerOff};
 use crate::memory::{Pages, Space, SpaceId};
-use crate::task::{Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
+use crate::schedule::{Account, Priority};
+use crate::task::{Attention, Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
 use abi::wait::Ended;
 use alloc::string::String;
@@ -53,6 +54,7 @@ impl<M: Machine> Kernel<M> {
             leaves_core: base.is_none_or(|p| p.leaves_core),
             umask: base.map_or(FIRST_UMASK, |p| p.umask),
             child_ended,
+            priority: base.map_or(Priority::NORMAL, |p| p.priority),
             past_ticks: [0; 2],
             started_ns,
             refusals: 0,
@@ -73,16 +75,24 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Adds a thread, ready to run. The first thread of a process gets the process's number.
-    pub(crate) fn add_thread(&mut self, process: ProcessId, context: M::Context) -> TaskId {
+    pub(crate) fn add_thread(
+        &mut self,
+        process: ProcessId,
+        context: M::Context,
+        account: Account,
+    ) -> TaskId {
         let record = &self.processes[process.0];
         let space = record.space.expect("a process that gets a thread has memory");
+        let priority = record.priority;
         let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
         let task = TaskId(self.tasks.insert(Task::new(tid, process, space, context)));
         self.tids.insert(tid, task);
         self.processes[process.0].threads.push(task);
         self.spaces[space.0].users += 1;
         self.stats.contexts_created += 1;
-        self.tasks[task.0].serial = self.stats.contexts_created;
+        let thread = &mut self.tasks[task.0];
+        (thread.serial, thread.account) = (self.stats.contexts_created, account);
+        thread.attention.set(Attention::IDLE, priority == Priority::IDLE);
         self.make_ready(task);
         task
     }
@@ -124,7 +134,7 @@ impl<M: Machine> Kernel<M> {
             && self.processes.len() < most
             && self.pids.try_reserve(1).is_ok()
             && self.tids.try_reserve(1).is_ok()
-            && self.policy.has_room()
+            && self.queue.has_room()
     }
 
     /// Whether the kernel's heap has room for about so many bytes in small pieces beside what every
@@ -166,7 +176,8 @@ impl<M: Machine> Kernel<M> {
         for (_, fd) in self.processes[child.0].files.iter() {
             self.descriptions[fd.description.0].references += 1;
         }
-        let task = self.add_thread(child, context);
+        let account = self.account_from(caller.task);
+        let task = self.add_thread(child, context, account);
         let signals = &mut self.tasks[task.0].signals;
         // The handlers that the thread is in are on the child's stack too.
         (signals.mask, signals.interrupted, signals.alternate) = (mask, interrupted, alternate);
@@ -201,7 +212,7 @@ impl<M: Machine> Kernel<M> {
         match self.tasks[task.0].state {
             State::Running(cpu) if cpu != this_cpu => {
                 self.tasks[task.0].state = State::Ending;
-                self.tasks[task.0].attention = true;
+                self.tasks[task.0].attention.insert(Attention::WANTED);
                 self.cpus[cpu].end_current();
                 self.machine.kick(cpu);
             }

@@ -50,7 +50,7 @@ use crate::memory::{Frame, Frames, Space, SpaceId};
 use crate::namespace::{Namespace, Root};
 use crate::pipe::Pipes;
 use crate::profile::Profiles;
-use crate::schedule::RoundRobin;
+use crate::schedule::Queue;
 use crate::scheme::text::Texts;
 use crate::scheme::user::UserScheme;
 use crate::scheme::{Clocks, Console, KernelSchemes, Ranges, SchemeId, place, user_socket};
@@ -161,7 +161,7 @@ pub struct Kernel<M: Machine> {
     /// Pages of mapped files that daemons are to bring.
     pub fetches: Fetches,
     /// Who runs next.
-    pub policy: RoundRobin,
+    pub queue: Queue,
     /// One record per CPU.
     pub cpus: Cpus,
     /// The boot archive.
@@ -222,7 +222,7 @@ impl<M: Machine> Kernel<M> {
         let queues = [waits.create(), waits.create(), waits.create()];
         let emergency = Emergency::new(queues, reserve, frames.limit());
         let turn_ticks =
-            machine.cpu_facts(machine.this_cpu()).ticks_per_second / turns::QUANTA_PER_SECOND;
+            machine.cpu_facts(machine.this_cpu()).ticks_per_second / turns::TURNS_PER_SECOND;
         let cpus = Cpus::new(machine.cpu_count(), started, turn_ticks);
         Self {
             machine,
@@ -247,7 +247,7 @@ impl<M: Machine> Kernel<M> {
             profiles: Profiles::new(),
             futexes: Futexes::default(),
             fetches: Fetches::default(),
-            policy: RoundRobin::default(),
+            queue: Queue::default(),
             cpus,
             archive,
             texts: Texts::default(),

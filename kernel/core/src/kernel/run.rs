@@ -70,7 +70,7 @@ impl<M: Machine> Kernel<M> {
                 record.take_on(task, thread, ticks);
             }
             let caller = record.caller;
-            if thread.attention {
+            if !thread.attention.is_empty() {
                 if !self.attend(caller.task) {
                     continue;
                 }

@@ -13,7 +13,7 @@ use crate::error::*;
 use crate::machine::{Context, DebugRegisters, Exception, Machine};
 use crate::scheme::place;
 use crate::signal::{UNSTOPPABLE, bit};
-use crate::task::{ProcessId, Progress, Reason, State, TaskId, Unfinished, Wait};
+use crate::task::{Attention, ProcessId, Progress, Reason, State, TaskId, Unfinished, Wait};
 use crate::trace::{Phase, ProcessKey, Session, SessionId, ThreadKey, event};
 use abi::redox::IntRegisters;
 use abi::redox::data::PtraceEvent;
@@ -188,7 +188,7 @@ impl<M: Machine> Kernel<M> {
         let thread = &mut self.tasks[task.0];
         let is_stepping = flags.contains(PtraceFlags::PTRACE_STOP_SINGLESTEP);
         thread.context().set_step(is_stepping);
-        thread.attention = true;
+        thread.attention.insert(Attention::WANTED);
         if thread.state == State::Traced {
             self.make_ready_first(task);
         }

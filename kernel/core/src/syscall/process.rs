@@ -264,7 +264,8 @@ pub(super) fn thread_new<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argum
     context.set_argument(0, argument);
     context.set_thread_pointer(thread_pointer);
     let mask = k.tasks[caller.task.0].signals.mask;
-    let task = k.add_thread(caller.process, context);
+    let account = k.account_from(caller.task);
+    let task = k.add_thread(caller.process, context, account);
     let tid = k.tasks[task.0].tid as usize;
     k.tasks[task.0].context().set_argument(1, tid);
     let signals = &mut k.tasks[task.0].signals;

@@ -9,6 +9,7 @@ pub use wait::{QueueId, Reason, Wait, WaitQueues};
 use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
 use crate::memory::{Page, SpaceId};
+use crate::schedule::Account;
 use crate::scheme::user::Tag;
 use crate::signal::TaskSignals;
 use crate::trace::SessionId;
@@ -70,6 +71,18 @@ impl Unfinished {
     }
 }
 
+bitflags::bitflags! {
+    /// Why a thread is looked after whenever it has been chosen, and before it runs user code.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct Attention: u8 {
+        /// Something must be looked at: a signal, a stop, the end. Set by
+        /// [`crate::kernel::Kernel::demand_attention`], so that a CPU that runs the thread knows.
+        const WANTED = 1;
+        /// It runs only when nobody else would, so it asks each time.
+        const IDLE = 2;
+    }
+}
+
 /// One thread.
 pub struct Task<M: Machine> {
     /// Its public number; the first thread's is its process's.
@@ -86,9 +99,10 @@ pub struct Task<M: Machine> {
     pub unfinished: Unfinished,
     /// Signals for this thread, and handlers it is in.
     pub signals: TaskSignals<M>,
-    /// Something must be looked at before user code runs again: a signal, a stop, the end. Set by
-    /// [`crate::kernel::Kernel::demand_attention`], so that a CPU that runs the thread knows.
-    pub attention: bool,
+    /// Why it comes by [`crate::kernel::Kernel::attend`] before user code runs again.
+    pub attention: Attention,
+    /// What it has had of the CPUs' time.
+    pub account: Account,
     /// Ticks in user code.
     pub user_ticks: u64,
     /// Ticks in the kernel on its behalf.
@@ -127,7 +141,8 @@ impl<M: Machine> Task<M> {
             state: State::Ready,
             unfinished: Unfinished::default(),
             signals: TaskSignals::default(),
-            attention: false,
+            attention: Attention::empty(),
+            account: Account::default(),
             user_ticks: 0,
             kernel_ticks: 0,
             switches: 0,

@@ -5,6 +5,7 @@ use crate::handle::FileTable;
 use crate::kernel::Alarms;
 use crate::memory::SpaceId;
 use crate::namespace::View;
+use crate::schedule::Priority;
 use crate::signal::ProcessSignals;
 use abi::wait::{Change, Ended};
 use alloc::string::String;
@@ -102,6 +103,8 @@ pub struct Process {
     pub umask: u32,
     /// Woken when a child ends, stops or goes on.
     pub child_ended: QueueId,
+    /// How urgent its threads are.
+    pub priority: Priority,
     /// Ticks of threads that have ended: user, kernel.
     pub past_ticks: [u64; 2],
     /// When it started, nanoseconds since boot.

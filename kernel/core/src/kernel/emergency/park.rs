@@ -12,7 +12,7 @@ use crate::emergency::snapshot::Fate;
 use crate::emergency::{Parking, Stage};
 use crate::machine::Machine;
 use crate::memory::{Frame, Page};
-use crate::task::{Hold, ProcessId};
+use crate::task::{Attention, Hold, ProcessId};
 use abi::PAGE_SIZE;
 
 impl<M: Machine> Kernel<M> {
@@ -190,7 +190,7 @@ impl<M: Machine> Kernel<M> {
         let record = &mut self.processes[process.0];
         record.hold = hold;
         for task in &record.threads {
-            self.tasks[task.0].attention = true;
+            self.tasks[task.0].attention.insert(Attention::WANTED);
         }
     }
 

@@ -107,7 +107,7 @@ impl<M: Machine> Kernel<M> {
         }
         let thread = &mut self.tasks[made.0];
         thread.is_held = true;
-        thread.attention = true;
+        thread.attention.insert(Attention::WANTED);
         let (tid, process) = (thread.tid, thread.process);
         let pid = self.processes[process.0].pid;
         let session = self.session(id);

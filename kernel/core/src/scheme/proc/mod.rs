@@ -10,6 +10,7 @@ mod find;
 mod limits;
 mod memory;
 mod names;
+mod priority;
 mod profile;
 mod registers;
 mod rows;

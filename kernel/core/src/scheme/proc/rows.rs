@@ -1,6 +1,6 @@
 //! The text files of a process.
 
-use super::{limits, names};
+use super::{limits, names, priority};
 use crate::error::Outcome;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::{Access, Machine};
@@ -43,6 +43,7 @@ impl<M: Machine> Rows<M> {
         Row::text("cwd", |k, p| k.processes[p.0].cwd.clone() + "\n"),
         Row::text("maps", maps),
         Row { name: "limits", read: limits::read, write: Some(limits::write) },
+        Row { name: "priority", read: priority::read, write: Some(priority::write) },
         Row { name: "names", read: names::read, write: Some(names::write) },
     ];
 }
@@ -90,7 +91,7 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     let tracer = session.map_or(0, |id| k.traces.sessions[id.0].tracer);
     format!(
         "Name: {}\nState: {state}\nPid: {}\nPPid: {}\nPgid: {}\nSession: {}\nUid: {} {}\n\
-         Gid: {} {}\nThreads: {}\nTracer: {tracer}\nCpu: {}\nWait: {wait}\n\
+         Gid: {} {}\nThreads: {}\nPriority: {}\nTracer: {tracer}\nCpu: {}\nWait: {wait}\n\
          UserTime: {}\nKernelTime: {}\n\
          Started: {}\nSwitches: {switches}\nResident: {}\nShared: {shared}\nWired: {wired}\nEvacuated: {}\nVirtual: {}\nDescriptors: {}\n\
          Umask: {:04o}\nSigPnd: {pending:016x}\nSigBlk: {blocked:016x}\nSigIgn: {ignored:016x}\n\
@@ -105,6 +106,7 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         ids.rgid,
         ids.egid,
         record.threads.len(),
+        record.priority.number(),
         first.map_or(0, |task| task.last_cpu.0),
         k.machine.nanoseconds(user),
         k.machine.nanoseconds(kernel),
