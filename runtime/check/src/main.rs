@@ -27,6 +27,8 @@ mod memory;
 #[cfg(target_os = "redox")]
 mod missing;
 #[cfg(target_os = "redox")]
+mod priorities;
+#[cfg(target_os = "redox")]
 mod process;
 #[cfg(target_os = "redox")]
 mod pseudo;
@@ -90,6 +92,7 @@ fn checks() -> Vec<Check> {
         environment::CHECKS,
         threads::CHECKS,
         process::CHECKS,
+        priorities::CHECKS,
         spawn::CHECKS,
         signals::CHECKS,
         values::CHECKS,

@@ -79,6 +79,28 @@ impl Directory {
     }
 }
 
+/// Calls `each` with the name of every entry of a directory.
+pub(crate) fn for_each(path: &[u8], mut each: impl FnMut(&[u8])) -> Result<()> {
+    let file = File::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)?;
+    let (mut room, mut cookie) = ([0; ROOM], 0);
+    loop {
+        let kind = StdFsCallKind::Getdents;
+        let length = file::operation(file.fd(), kind, &mut room, cookie, HEADER as u64)?;
+        if length == 0 {
+            return Ok(());
+        }
+        let mut at = 0;
+        while at < length.min(ROOM) {
+            let Ok(Some(record)) = records::next(&room[at..length.min(ROOM)]) else {
+                return error(libc::EIO);
+            };
+            each(record.name);
+            at += record.length;
+            cookie = record.cookie;
+        }
+    }
+}
+
 /// The C form of a record.
 fn fill(entry: &mut dirent, record: &Record<'_>) {
     entry.d_ino = record.inode;

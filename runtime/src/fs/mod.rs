@@ -6,7 +6,7 @@
 mod access;
 mod cwd;
 pub(crate) mod descriptor;
-mod dir;
+pub(crate) mod dir;
 mod io;
 mod link;
 mod lock;

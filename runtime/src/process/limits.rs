@@ -1,6 +1,6 @@
 //! Resource limits and use, which `proc:self` tells.
 
-use crate::errno::{self, Answer};
+use crate::errno::Answer;
 use crate::sys::file::File;
 use crate::sys::{Result, error};
 use crate::system::{self, read_file};
@@ -8,7 +8,7 @@ use abi::number::O_CLOEXEC;
 use abi::redox::flag::O_WRONLY;
 use core::fmt::{self, Write};
 use core::mem::zeroed;
-use libc::{c_int, clock_t, id_t, rlim_t, rlimit, rusage, suseconds_t, time_t, timeval, tms};
+use libc::{c_int, clock_t, rlim_t, rlimit, rusage, suseconds_t, time_t, timeval, tms};
 use logic::numbers::after_key;
 
 /// Where the limits are.
@@ -203,22 +203,4 @@ unsafe extern "C" fn sched_getaffinity(
         Ok(0_isize)
     });
     told.int()
-}
-
-/// Refused: there are no priorities.
-#[unsafe(no_mangle)]
-extern "C" fn getpriority(_which: c_int, _who: id_t) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
-}
-
-/// Refused: there are no priorities.
-#[unsafe(no_mangle)]
-extern "C" fn setpriority(_which: c_int, _who: id_t, _priority: c_int) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
-}
-
-/// Refused: there are no priorities.
-#[unsafe(no_mangle)]
-extern "C" fn nice(_by: c_int) -> c_int {
-    errno::fail(libc::ENOSYS) as c_int
 }

@@ -4,5 +4,6 @@ mod exec;
 mod fork;
 pub(crate) mod ids;
 pub(crate) mod limits;
+mod priority;
 mod spawn;
 pub(crate) mod wait;

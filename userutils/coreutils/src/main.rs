@@ -44,6 +44,7 @@ tools! {
     "mkdir" uu_mkdir::uumain;
     "mktemp" uu_mktemp::uumain;
     "mv" uu_mv::uumain;
+    "nice" uu_nice::uumain;
     "nl" uu_nl::uumain;
     "od" uu_od::uumain;
     "paste" uu_paste::uumain;

@@ -23,6 +23,7 @@ mod mkfs;
 mod mount;
 mod process;
 mod ps;
+mod renice;
 mod schemes;
 mod script;
 mod source;
@@ -48,7 +49,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 30] = [
+const TOOLS: [Tool; 31] = [
     inspect::core::TOOL,
     df::TOOL,
     dmesg::TOOL,
@@ -72,6 +73,7 @@ const TOOLS: [Tool; 30] = [
     ps::TOOL,
     inspect::pstack::TOOL,
     stop::REBOOT,
+    renice::TOOL,
     schemes::TOOL,
     script::TOOL,
     stop::SHUTDOWN,

@@ -2,8 +2,14 @@
 
 use std::fs;
 
+use crate::columns::Cell;
 use crate::failure::Failure;
 use crate::source::Values;
+
+/// The priority of what asked for no other one: a nice value is this less the priority.
+pub(crate) const NORMAL: i64 = 20;
+/// The priority of what runs only when nobody else would.
+pub(crate) const IDLE: u64 = 0;
 
 /// One process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +25,8 @@ pub(crate) struct Process {
     /// What it waits for, `-` for nothing.
     pub(crate) wait: String,
     pub(crate) threads: u64,
+    /// As in `proc:PID/priority`.
+    pub(crate) priority: u64,
     pub(crate) cpu: u64,
     /// On a CPU so far, in nanoseconds.
     pub(crate) time: u64,
@@ -50,6 +58,7 @@ impl Process {
                 wait => wait.to_owned(),
             },
             threads: values.number("Threads", 0),
+            priority: values.number("Priority", 0),
             cpu: values.number("Cpu", 0),
             time,
             resident: values.number("Resident", 0),
@@ -57,6 +66,17 @@ impl Process {
             command: if words.is_empty() { format!("[{name}]") } else { words.join(" ") },
             name,
         }
+    }
+}
+
+impl Process {
+    /// How nice it is, for a column: `-5`, `0`, `idle`.
+    pub(crate) fn nice(&self) -> Cell {
+        let shown = match self.priority {
+            IDLE => "idle".to_owned(),
+            priority => (NORMAL - priority as i64).to_string(),
+        };
+        Cell::Shown(self.priority, shown)
     }
 }
 
@@ -85,7 +105,7 @@ pub(crate) mod tests {
     use super::*;
 
     const STATUS: &str = "Name: ls\nState: B (parked)\nPid: 12\nPPid: 3\nPgid: 12\nSession: 3\n\
-        Uid: 0 5\nGid: 0 6\nThreads: 1\nCpu: 2\nWait: readable 4\nUserTime: 30\nKernelTime: 12\n\
+        Uid: 0 5\nGid: 0 6\nThreads: 1\nPriority: 25\nCpu: 2\nWait: readable 4\nUserTime: 30\nKernelTime: 12\n\
         Switches: 9\nResident: 8192\nVirtual: 65536\n";
 
     pub(crate) fn example() -> Process {
@@ -100,6 +120,14 @@ pub(crate) mod tests {
         assert_eq!((process.state.as_str(), process.wait.as_str()), ("B", "readable 4"));
         assert_eq!((process.time, process.resident, process.mapped), (42, 8192, 65536));
         assert_eq!(process.command, "ls -l");
+    }
+
+    #[test]
+    fn a_priority_is_shown_as_unix_does() {
+        let nice = |priority| Process { priority, ..example() }.nice();
+        assert_eq!(example().nice(), Cell::Shown(25, "-5".into()));
+        assert_eq!(nice(1), Cell::Shown(1, "19".into()));
+        assert_eq!(nice(0), Cell::Shown(0, "idle".into()));
     }
 
     #[test]

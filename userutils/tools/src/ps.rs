@@ -15,7 +15,7 @@ ps - list the processes
 Usage: ps [-l] [-f] [-b] [--json]
 
 Options:
-  -l          more columns: parent, group, session, threads, wait
+  -l          more columns: parent, group, session, threads, nice, wait
   -f          the command with its arguments instead of the name
   -b          memory in bytes
   --json      for programs: sizes in bytes, times in nanoseconds
@@ -23,7 +23,8 @@ Options:
   --version   print the version
 
 STAT is R ready, R+ running, B blocked, S sleeping until a time, T stopped,
-Z ended but not yet waited for. WAIT says what a blocked process waits for.
+Z ended but not yet waited for. WAIT says what a blocked process waits for. NI
+is from -20, the most urgent, to 19, or idle; in JSON it is proc:PID/priority.
 
 Examples:
   ps
@@ -32,7 +33,7 @@ Examples:
 Files:
   proc:PID/status proc:PID/cmdline
 
-See also: top, kill
+See also: top, kill, renice
 ",
     run,
 };
@@ -79,6 +80,7 @@ fn listing(processes: &[Process], options: Options) -> Listing {
         more("PGID", "pgid");
         more("SID", "sid");
         more("THR", "threads");
+        more("NI", "priority");
         more("WAIT", "wait");
     }
     more("NAME", "name");
@@ -107,7 +109,7 @@ fn row(process: &Process, long: bool, options: Options) -> Vec<Cell> {
         row.extend(
             [process.parent, process.group, process.session, process.threads].map(Cell::Number),
         );
-        row.push(Cell::Text(process.wait.clone()));
+        row.extend([process.nice(), Cell::Text(process.wait.clone())]);
     }
     let name = if options.full && !options.json { &process.command } else { &process.name };
     row.push(Cell::Text(name.clone()));
@@ -133,7 +135,7 @@ mod tests {
         assert!(plain.ends_with("8.0 KB  ls\n"), "{plain}");
         assert!(text(Options { full: true, ..Options::default() }).ends_with("ls -l\n"));
         let long = text(Options { long: true, bytes: true, ..Options::default() });
-        assert!(long.contains("readable 4") && long.contains("8192"), "{long}");
+        assert!(long.contains("   1  -5  readable 4") && long.contains("8192"), "{long}");
         let json = listing(&example, Options { json: true, ..Options::default() }).render(true);
         assert!(json.contains("\"command\":\"ls -l\"") && json.contains("\"ppid\":3"), "{json}");
     }

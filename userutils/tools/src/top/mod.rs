@@ -37,7 +37,7 @@ Examples:
 Files:
   proc: sys:stat sys:mem sys:uptime
 
-See also: ps, free, kill
+See also: ps, free, kill, renice
 ",
     run,
 };
