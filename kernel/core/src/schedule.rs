@@ -36,6 +36,9 @@ impl Priority {
 
     /// What so much time costs, where it costs itself at the normal priority.
     fn cost(self, ns: u64) -> u64 {
+        if self == Self::NORMAL {
+            return ns;
+        }
         ns * WEIGHTS[Self::NORMAL.0 as usize] / WEIGHTS[self.0 as usize]
     }
 }
@@ -52,8 +55,10 @@ const WEIGHTS: [u64; Priority::HIGHEST.0 as usize + 1] = {
 };
 
 /// What a thread has had.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Account {
+    /// Its process's.
+    pub priority: Priority,
     /// What its time has cost.
     spent: u64,
     /// Ticks that have been counted.
@@ -61,17 +66,22 @@ pub struct Account {
 }
 
 impl Account {
+    /// Of a thread that has not run, nor anybody before it.
+    pub fn new(priority: Priority) -> Self {
+        Self { priority, spent: 0, counted: 0 }
+    }
+
     /// Counts what is new of a thread's `ticks`; `ns` says how long so many took. It pays for one turn at
     /// most: what it ran longer, it ran because nobody waited.
-    pub fn count(&mut self, ticks: u64, priority: Priority, ns: impl FnOnce(u64) -> u64) {
+    pub fn count(&mut self, ticks: u64, ns: impl FnOnce(u64) -> u64) {
         let new = ns(ticks.saturating_sub(self.counted));
         self.counted = ticks;
-        self.spent += priority.cost(new.min(TURN_NS));
+        self.spent += self.priority.cost(new.min(TURN_NS));
     }
 
     /// The account of a thread that this one makes: it has had as much.
     pub fn for_new_thread(&self) -> Self {
-        Self { spent: self.spent, counted: 0 }
+        Self { counted: 0, ..*self }
     }
 }
 
@@ -106,15 +116,23 @@ impl Queue {
     }
 
     /// A thread became ready in the ordinary way.
-    pub fn add(&mut self, task: TaskId, account: &mut Account, priority: Priority) {
-        let ahead = priority.cost(TURN_NS).max(TURN_NS);
+    #[inline]
+    pub fn add(&mut self, task: TaskId, account: &mut Account) {
+        let ahead = account.priority.cost(TURN_NS).max(TURN_NS);
         let behind = self.clock.saturating_sub(TURN_NS);
         account.spent = account.spent.clamp(behind, self.clock + ahead);
-        let spent = if priority == Priority::IDLE { EVERYTHING } else { account.spent };
-        let others = self.ready.len() - self.woken;
-        let later = self.ready.iter().rev().take(others).take_while(|entry| entry.spent > spent);
-        let place = self.ready.len() - later.count();
-        self.ready.insert(place, Entry { task, spent });
+        let spent = if account.priority == Priority::IDLE { EVERYTHING } else { account.spent };
+        let mut place = self.ready.len();
+        let is_later = |entry: &Entry| entry.spent > spent;
+        while place > self.woken && self.ready.get(place - 1).is_some_and(is_later) {
+            place -= 1;
+        }
+        let entry = Entry { task, spent };
+        // By far the most frequent case.
+        match place == self.ready.len() {
+            true => self.ready.push_back(entry),
+            false => self.ready.insert(place, entry),
+        }
     }
 
     /// A thread was woken by the one that runs, which may hand over its turn: it goes before the

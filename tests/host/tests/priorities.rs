@@ -233,7 +233,7 @@ fn all_threads_of_a_process_have_its_priority() {
 #[test]
 fn only_root_makes_somebody_more_urgent() {
     story_on_any(|user| {
-        let other = user.fork(|user| drop(user.suspend(0)));
+        let other = user.fork(|user| _ = user.suspend(0));
         for text in ["", "-1", "41", "high", "20 20", "256"] {
             let path = format!("proc:{other}/priority");
             assert_eq!(user.write_text(&path, text), error(EINVAL), "{text}");

@@ -9,7 +9,7 @@ use crate::elf::{Image, Plan, Protection, Segment};
 use crate::error::*;
 use crate::machine::{Access, Context, Machine};
 use crate::memory::{Frame, Kind, Page, Pages, PhysicalAddress, Region, Space, SpaceId, UserSlice};
-use crate::schedule::Account;
+use crate::schedule::{Account, Priority};
 use crate::task::{ProcessId, TaskId};
 use abi::exec::*;
 use abi::{PAGE_SIZE, STACK_SIZE, STACK_TOP};
@@ -143,7 +143,7 @@ impl<M: Machine> Kernel<M> {
         record.exe = path.to_owned();
         record.command_line = strings.args;
         let context = M::Context::start(loaded.entry, loaded.stack);
-        let task = self.add_thread(process, context, Account::default());
+        let task = self.add_thread(process, context, Account::new(Priority::NORMAL));
         self.open_console(process, task, loaded.space).map_err(|e| alloc::format!("{e:?}"))
     }
 

@@ -83,16 +83,13 @@ impl<M: Machine> Kernel<M> {
     ) -> TaskId {
         let record = &self.processes[process.0];
         let space = record.space.expect("a process that gets a thread has memory");
-        let priority = record.priority;
         let tid = if record.threads.is_empty() { record.pid } else { self.take_pid() };
-        let task = TaskId(self.tasks.insert(Task::new(tid, process, space, context)));
+        let task = TaskId(self.tasks.insert(Task::new(tid, process, space, context, account)));
         self.tids.insert(tid, task);
         self.processes[process.0].threads.push(task);
         self.spaces[space.0].users += 1;
         self.stats.contexts_created += 1;
-        let thread = &mut self.tasks[task.0];
-        (thread.serial, thread.account) = (self.stats.contexts_created, account);
-        thread.attention.set(Attention::IDLE, priority == Priority::IDLE);
+        self.tasks[task.0].serial = self.stats.contexts_created;
         self.make_ready(task);
         task
     }

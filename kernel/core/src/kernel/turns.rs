@@ -77,22 +77,21 @@ impl<M: Machine> Kernel<M> {
         Some(task)
     }
 
-    /// Counts what a thread has had, and puts it into the queue.
+    /// Counts what a ready thread has had, and puts it into the queue.
     fn line_up(&mut self, task: TaskId) {
         let thread = &mut self.tasks[task.0];
-        let priority = self.processes[thread.process.0].priority;
+        thread.state = State::Ready;
         let ticks = thread.user_ticks + thread.kernel_ticks;
-        thread.account.count(ticks, priority, |ticks| self.machine.nanoseconds(ticks));
-        self.queue.add(task, &mut thread.account, priority);
+        thread.account.count(ticks, |ticks| self.machine.nanoseconds(ticks));
+        self.queue.add(task, &mut thread.account);
     }
 
     /// The account of a thread that the calling one makes.
     pub(crate) fn account_from(&mut self, maker: TaskId) -> Account {
         let [user, kernel] = self.ticks_of(maker);
-        let thread = &mut self.tasks[maker.0];
-        let priority = self.processes[thread.process.0].priority;
-        thread.account.count(user + kernel, priority, |ticks| self.machine.nanoseconds(ticks));
-        thread.account.for_new_thread()
+        let account = &mut self.tasks[maker.0].account;
+        account.count(user + kernel, |ticks| self.machine.nanoseconds(ticks));
+        account.for_new_thread()
     }
 
     /// Gives a process another priority, from now on.
@@ -100,6 +99,7 @@ impl<M: Machine> Kernel<M> {
         self.processes[process.0].priority = priority;
         for task in self.processes[process.0].threads.clone() {
             let thread = &mut self.tasks[task.0];
+            thread.account.priority = priority;
             thread.attention.set(Attention::IDLE, priority == Priority::IDLE);
             if let State::Running(cpu) = thread.state {
                 self.interrupt(cpu);
@@ -160,7 +160,6 @@ impl<M: Machine> Kernel<M> {
 
     /// Adds a thread to the ready ones.
     pub(crate) fn make_ready(&mut self, task: TaskId) {
-        self.tasks[task.0].state = State::Ready;
         self.line_up(task);
         self.this_record().must_look = true;
     }

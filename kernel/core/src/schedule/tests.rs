@@ -6,7 +6,7 @@ const NORMAL: Priority = Priority::NORMAL;
 
 fn queue_of<const N: usize>(tasks: [usize; N]) -> Queue {
     let mut queue = Queue::default();
-    tasks.into_iter().for_each(|n| queue.add(TaskId(n), &mut Account::default(), NORMAL));
+    tasks.into_iter().for_each(|n| queue.add(TaskId(n), &mut Account::new(NORMAL)));
     queue
 }
 
@@ -36,7 +36,7 @@ fn the_woken_ones_go_first_the_last_one_before_the_others() {
 fn idle_ones_come_last_in_turn() {
     let mut queue = Queue::default();
     for (n, priority) in [(1, Priority::IDLE), (2, Priority::IDLE), (3, Priority(1))] {
-        queue.add(TaskId(n), &mut Account::default(), priority);
+        queue.add(TaskId(n), &mut Account::new(priority));
     }
     assert!(!queue.is_idle());
     assert_eq!(queue.take_next(), Some(TaskId(3)));
@@ -47,16 +47,15 @@ fn idle_ones_come_last_in_turn() {
 #[test]
 fn who_gives_way_waits_for_all_that_are_as_urgent() {
     let mut queue = queue_of([1, 2]);
-    let mut account = Account::default();
+    let mut account = Account::new(NORMAL);
     queue.give_way(&mut account);
-    queue.add(TaskId(9), &mut account, NORMAL);
+    queue.add(TaskId(9), &mut account);
     assert_eq!(all(&mut queue), [1, 2, 9]);
 }
 
 /// A thread of a simulated CPU that runs one turn after the other.
 struct Thread {
     account: Account,
-    priority: Priority,
     /// Nanoseconds it has had.
     ran: u64,
     /// What the others had had when it began to wait.
@@ -66,7 +65,7 @@ struct Thread {
 impl Thread {
     fn new(number: u8) -> Self {
         let priority = Priority::new(number).expect("it is one");
-        Self { account: Account::default(), priority, ran: 0, others: Vec::new() }
+        Self { account: Account::new(priority), ran: 0, others: Vec::new() }
     }
 }
 
@@ -88,8 +87,8 @@ impl Cpu {
         let had = self.threads.iter().map(|thread| thread.ran).collect();
         let thread = &mut self.threads[n];
         thread.others = had;
-        thread.account.count(thread.ran, thread.priority, |ticks| ticks);
-        self.queue.add(TaskId(n), &mut thread.account, thread.priority);
+        thread.account.count(thread.ran, |ticks| ticks);
+        self.queue.add(TaskId(n), &mut thread.account);
     }
 
     /// Lets the next thread run for a while.
@@ -102,7 +101,7 @@ impl Cpu {
     /// The most that another one can have while this one waits: both its accounts' distance, and the
     /// turn in which it passes.
     fn most(&self, waits: usize, other: usize) -> u64 {
-        let [waits, other] = [waits, other].map(|n| self.threads[n].priority);
+        let [waits, other] = [waits, other].map(|n| self.threads[n].account.priority);
         let distance = waits.cost(TURN_NS).max(TURN_NS) + TURN_NS;
         distance * WEIGHTS[other.0 as usize] / WEIGHTS[NORMAL.0 as usize] + 2 * TURN_NS
     }

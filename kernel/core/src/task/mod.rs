@@ -9,7 +9,7 @@ pub use wait::{QueueId, Reason, Wait, WaitQueues};
 use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
 use crate::memory::{Page, SpaceId};
-use crate::schedule::Account;
+use crate::schedule::{Account, Priority};
 use crate::scheme::user::Tag;
 use crate::signal::TaskSignals;
 use crate::trace::SessionId;
@@ -132,7 +132,14 @@ pub struct Task<M: Machine> {
 
 impl<M: Machine> Task<M> {
     /// A thread ready to start.
-    pub fn new(tid: u32, process: ProcessId, space: SpaceId, context: M::Context) -> Self {
+    pub fn new(
+        tid: u32,
+        process: ProcessId,
+        space: SpaceId,
+        context: M::Context,
+        account: Account,
+    ) -> Self {
+        let is_idle = account.priority == Priority::IDLE;
         Self {
             tid,
             process,
@@ -141,8 +148,8 @@ impl<M: Machine> Task<M> {
             state: State::Ready,
             unfinished: Unfinished::default(),
             signals: TaskSignals::default(),
-            attention: Attention::empty(),
-            account: Account::default(),
+            attention: if is_idle { Attention::IDLE } else { Attention::empty() },
+            account,
             user_ticks: 0,
             kernel_ticks: 0,
             switches: 0,
