@@ -64,6 +64,14 @@ impl Mapping {
         Ok(Self { address, length })
     }
 
+    /// A file, shared, from its beginning.
+    pub fn of_file(fd: usize, length: usize) -> Result<Self> {
+        let wanted = Map { offset: 0, size: length, flags: SHARED, address: 0 };
+        // SAFETY: without `MAP_FIXED` the kernel takes free room.
+        let address = unsafe { map(fd, &wanted) }?;
+        Ok(Self { address, length })
+    }
+
     /// Pages to read and write.
     pub fn pages(count: usize) -> Result<Self> {
         Self::new(count * PAGE_SIZE, READ_WRITE)

@@ -2,11 +2,11 @@
 
 use crate::sample::Bench;
 use guest::Result;
-use guest::abi::number;
 use guest::abi::redox::flag::{O_CREAT, O_RDONLY, O_RDWR};
 use guest::abi::redox::number::{SYS_CLOSE, SYS_READ2, SYS_WRITE2};
+use guest::abi::{PAGE_SIZE, number};
 use guest::call::{call1, call3, call5};
-use guest::file::{open, unlink};
+use guest::file::{File, open, unlink};
 use guest::memory::Mapping;
 
 const PATH: &str = "ram:bench-file";
@@ -41,8 +41,25 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         // SAFETY: the kernel only reads the path.
         unsafe { call3(number::UNLINK, NEW.as_ptr() as usize, NEW.len(), 0) };
     });
+    pages(bench, &file, &mut buffer)?;
     drop(file);
     unlink(PATH)?;
+    Ok(())
+}
+
+/// The first writes to the pages of a mapped file, of which the daemon is asked for some at once.
+fn pages(bench: &mut Bench, file: &File, buffer: &mut Mapping) -> Result<()> {
+    const FIRST: usize = 16;
+    const PAGES: usize = 256;
+    const LENGTH: usize = (FIRST + PAGES) * PAGE_SIZE;
+    for _ in 0..LENGTH / buffer.length {
+        file.write(buffer.bytes())?;
+    }
+    for _ in 0..10 {
+        let mapping = Mapping::of_file(file.0, LENGTH)?;
+        bench.sample(&mut || (FIRST..FIRST + PAGES).for_each(|page| mapping.touch(page)));
+    }
+    bench.report("fault_file_write_4k", PAGES);
     Ok(())
 }
 

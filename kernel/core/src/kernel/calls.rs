@@ -22,6 +22,7 @@ impl<M: Machine> Kernel<M> {
     ) -> Option<M::Context> {
         let value = match outcome {
             Ok(value) => {
+                // What was refused to this call must not be taken for a refusal of another one's.
                 if self.frames.is_refused {
                     self.forget_refusal();
                 }

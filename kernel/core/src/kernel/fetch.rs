@@ -15,12 +15,10 @@ use crate::handle::Description;
 use crate::machine::{Access, Machine};
 use crate::memory::{Frame, Kind, Page, Pages, SpaceId, UserSlice};
 use crate::scheme::SchemeId;
-use crate::scheme::user::{Client, Tag};
-use crate::syscall::plain;
+use crate::scheme::user::Tag;
 use crate::task::QueueId;
 use abi::PAGE_SIZE;
 use abi::redox::flag::MapFlags;
-use abi::redox::schemev2::Opcode;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -29,7 +27,7 @@ use alloc::vec::Vec;
 pub(crate) const PAGES_AT_ONCE: usize = 16;
 
 /// Names a request: the space, and its first page.
-pub(crate) type FetchKey = (SpaceId, Page);
+type FetchKey = (SpaceId, Page);
 
 #[derive(Clone, Copy)]
 enum Stage {
@@ -53,6 +51,8 @@ struct Fetch {
 #[derive(Default)]
 pub struct Fetches {
     under_way: BTreeMap<FetchKey, Fetch>,
+    /// Those that daemons have not answered.
+    asked: BTreeMap<Tag, FetchKey>,
     /// Where to wait, for who was just refused a page.
     awaited: Option<QueueId>,
 }
@@ -151,7 +151,7 @@ impl<M: Machine> Kernel<M> {
         if !self.is_served(server) {
             return Err(Errno(EIO));
         }
-        if let Some(room) = self.room_for_request(server) {
+        if let Some(room) = self.user_schemes[server].room_to_await() {
             return Err(self.await_fetch(room));
         }
         let mut flags = flags_of(region.access);
@@ -160,11 +160,10 @@ impl<M: Machine> Kernel<M> {
             _ => MapFlags::MAP_PRIVATE,
         };
         let size = (pages.count() * PAGE_SIZE) as u64;
-        let arguments = [size, flags.bits() as u64, part.offset(pages.start), 0];
+        let arguments = [size, flags.bits() as u64, part.offset(pages.start)];
+        let tag = self.ask_for_pages(caller, server, number, arguments);
         let key = (space, pages.start);
-        let client = Client::Page(key);
-        let request = plain(Opcode::MmapPrep, number, arguments);
-        let tag = self.post(caller, server, &request, client);
+        self.fetches.asked.insert(tag, key);
         let queue = self.waits.create();
         self.fetches.under_way.insert(key, Fetch { pages, stage: Stage::Asked(tag), queue });
         Err(self.await_fetch(queue))
@@ -177,21 +176,29 @@ impl<M: Machine> Kernel<M> {
         Errno(EAGAIN)
     }
 
-    /// The daemon has answered, or never will.
-    pub(crate) fn fetch_answered(
-        &mut self,
-        key: FetchKey,
-        server: usize,
-        result: Result<usize, Errno>,
-    ) {
-        let Some(fetch) = self.fetches.under_way.get_mut(&key) else { return };
-        let queue = fetch.queue;
+    /// The daemon has answered, or never will. Whether that was awaited.
+    pub(crate) fn fetch_answered(&mut self, tag: Tag, result: Result<usize, Errno>) -> bool {
+        let Some(key) = self.fetches.asked.remove(&tag) else { return false };
+        let Some(fetch) = self.fetches.under_way.get_mut(&key) else { return false };
         match result {
-            Ok(address) => fetch.stage = Stage::Answered(server, address),
+            Ok(address) => fetch.stage = Stage::Answered(tag.scheme, address),
             Err(_) if fetch.pages.count() > 1 => fetch.stage = Stage::Refused,
-            Err(_) => return self.lose_page(key),
+            Err(_) => {
+                self.lose_page(key);
+                return true;
+            }
         }
+        let queue = fetch.queue;
         self.wake_all(queue);
+        true
+    }
+
+    /// A daemon will not answer any more.
+    pub(crate) fn end_fetches_from(&mut self, server: usize) {
+        let asked = self.fetches.asked.keys().filter(|tag| tag.scheme == server);
+        for tag in asked.copied().collect::<Vec<_>>() {
+            self.fetch_answered(tag, Err(Errno(ENODEV)));
+        }
     }
 
     /// There is no such page: whoever waits for it is told when the wait is over.
@@ -207,6 +214,7 @@ impl<M: Machine> Kernel<M> {
     fn forget_fetch(&mut self, key: FetchKey) {
         let Some(fetch) = self.fetches.under_way.remove(&key) else { return };
         if let Stage::Asked(tag) = fetch.stage {
+            self.fetches.asked.remove(&tag);
             self.abandon_request(tag);
         }
         self.end_queue(fetch.queue);

@@ -31,7 +31,7 @@ pub use alarm::Alarms;
 pub(crate) use alarm::Ring;
 pub use cpus::{CPUS_MAX, Cpu, Cpus};
 pub use fetch::Fetches;
-pub(crate) use fetch::{FetchKey, PAGES_AT_ONCE, shown};
+pub(crate) use fetch::{PAGES_AT_ONCE, shown};
 pub(crate) use handlers::info_bytes;
 pub use run::Chosen;
 pub use timers::{TimerKey, Timers, Waiter};

@@ -63,7 +63,7 @@ impl Window {
 
     /// Takes room for `length` bytes, at most [`PAYLOAD_MAX`], with a frame for every page. `None`
     /// when the window is full.
-    #[inline]
+    #[inline(always)]
     pub fn take<M: Machine>(
         &mut self,
         length: usize,

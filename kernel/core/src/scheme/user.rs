@@ -17,7 +17,7 @@ mod serve;
 
 use crate::error::*;
 use crate::handle::{Description, DescriptionId};
-use crate::kernel::{Caller, FetchKey, Kernel};
+use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::{PAYLOAD_MAX, Slot, SpaceId, UserSlice, Window};
 use crate::scheme::SchemeId;
@@ -28,7 +28,7 @@ use abi::redox::schemev2::{Cqe, CqeOpcode, NewFdFlags, Opcode, Sqe, SqeFlags};
 use alloc::collections::VecDeque;
 
 /// Names one request: whose scheme, and the number the daemon sees.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Tag {
     pub(crate) scheme: usize,
     number: u32,
@@ -95,26 +95,11 @@ enum Stage {
     Answered(Result<Answer, Errno>),
 }
 
-/// Who wants an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Client {
-    /// A thread, whose call waits for it.
-    Task(TaskId),
-    /// Whoever touches a page of a mapped file.
-    Page(FetchKey),
-    /// Nobody any more.
-    Nobody,
-}
-
-impl Client {
-    fn task(self) -> Option<TaskId> {
-        if let Client::Task(task) = self { Some(task) } else { None }
-    }
-}
-
 struct Owed {
     sqe: Sqe,
-    client: Client,
+    /// The thread whose call waits for the answer. Nobody, if it has ended, and for pages: those are for
+    /// whoever touches them.
+    client: Option<TaskId>,
     slot: Option<Slot>,
     stage: Stage,
     is_cancelled: bool,
@@ -170,6 +155,36 @@ impl UserScheme {
 
     fn find(&mut self, number: u32) -> Option<&mut Owed> {
         find(&mut self.owed, number)
+    }
+
+    /// Adds a request of process `caller` to the queue, and gives it a number.
+    #[inline(always)]
+    fn enqueue(
+        &mut self,
+        opcode: Opcode,
+        args: [u64; 6],
+        caller: u64,
+        client: Option<TaskId>,
+        slot: Option<Slot>,
+    ) -> u32 {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let number = u32::from(generation) << 16 | self.owed.vacant_key() as u32 & 0xFFFF;
+        let sqe = Sqe { opcode: opcode as u8, tag: number, args, caller, ..Sqe::default() };
+        let stage = Stage::Queued;
+        self.owed.insert(Owed { sqe, client, slot, stage, is_cancelled: false, generation });
+        self.queue.push_back(Message::Request(number));
+        number
+    }
+
+    /// Where to wait for room for one more request, if there is none.
+    #[inline(always)]
+    pub(crate) fn room_to_await(&mut self) -> Option<QueueId> {
+        if self.owed.len() < 0xFFFF {
+            return None;
+        }
+        self.is_wanted = true;
+        Some(self.room)
     }
 
     /// The daemon's memory, while it serves.
@@ -282,85 +297,42 @@ impl<M: Machine> Kernel<M> {
             return fail(EMSGSIZE);
         }
         let slot = self.fill_slot(caller, scheme, request.payload, length)?;
-        let client = Client::Task(caller.task);
-        let number = self.enqueue(caller, scheme, &request, slot, client);
-        self.tasks[caller.task.0].unfinished.owed = Some(Tag { scheme, number });
-        self.tell_of_requests(scheme);
-        Err(Stop::Park(Wait::alone(Reason::Reply)))
-    }
-
-    /// Asks on behalf of a client that is no call. There is room for the request.
-    #[cold]
-    pub(crate) fn post(
-        &mut self,
-        caller: Caller,
-        scheme: usize,
-        request: &Request<'_>,
-        client: Client,
-    ) -> Tag {
-        let number = self.enqueue(caller, scheme, request, None, client);
-        self.tell_of_requests(scheme);
-        Tag { scheme, number }
-    }
-
-    /// Adds a request to the daemon's queue; returns its number.
-    #[inline(always)]
-    fn enqueue(
-        &mut self,
-        caller: Caller,
-        scheme: usize,
-        request: &Request<'_>,
-        slot: Option<Slot>,
-        client: Client,
-    ) -> u32 {
-        let process = &self.processes[caller.process.0];
-        let user = u64::from(process.ids.euid) | u64::from(process.ids.egid) << 32;
-        let pid = u64::from(process.pid);
+        let client = &self.processes[caller.process.0];
+        let user = u64::from(client.ids.euid) | u64::from(client.ids.egid) << 32;
+        let pid = u64::from(client.pid);
         let [a, b, c, d] = request.arguments;
         let server = &mut self.user_schemes[scheme];
         let (a, b) = match (slot, &server.window) {
-            (Some(slot), Some(window)) => {
-                (window.address(slot) as u64, request.payload.length() as u64)
-            }
+            (Some(slot), Some(window)) => (window.address(slot) as u64, length as u64),
             _ => (a, b),
         };
-        server.generation = server.generation.wrapping_add(1);
-        let generation = server.generation;
-        let number = u32::from(generation) << 16 | server.owed.vacant_key() as u32 & 0xFFFF;
-        let sqe = Sqe {
-            opcode: request.opcode as u8,
-            sqe_flags: SqeFlags::empty(),
-            tag: number,
-            args: [request.number as u64, a, b, c, d, request.last.unwrap_or(user)],
-            caller: pid,
-            ..Sqe::default()
-        };
-        server.owed.insert(Owed {
-            sqe,
-            client,
-            slot,
-            stage: Stage::Queued,
-            is_cancelled: false,
-            generation,
-        });
-        server.queue.push_back(Message::Request(number));
-        number
-    }
-
-    #[inline(always)]
-    fn tell_of_requests(&mut self, scheme: usize) {
-        let readable = self.user_schemes[scheme].readable;
+        let args = [request.number as u64, a, b, c, d, request.last.unwrap_or(user)];
+        let number = server.enqueue(request.opcode, args, pid, Some(caller.task), slot);
+        let readable = server.readable;
+        self.tasks[caller.task.0].unfinished.owed = Some(Tag { scheme, number });
         self.wake_all(readable);
         self.raise_socket(scheme);
+        Err(Stop::Park(Wait::alone(Reason::Reply)))
     }
 
-    /// Where to wait for room for one more request, if there is none.
-    #[inline(always)]
-    pub(crate) fn room_for_request(&mut self, scheme: usize) -> Option<QueueId> {
+    /// Asks where pages of a file are, of which no thread's call waits for the answer.
+    pub(crate) fn ask_for_pages(
+        &mut self,
+        caller: Caller,
+        scheme: usize,
+        number: usize,
+        [size, flags, offset]: [u64; 3],
+    ) -> Tag {
+        let client = &self.processes[caller.process.0];
+        let user = u64::from(client.ids.euid) | u64::from(client.ids.egid) << 32;
+        let pid = u64::from(client.pid);
+        let args = [number as u64, size, flags, offset, 0, user];
         let server = &mut self.user_schemes[scheme];
-        let is_full = server.owed.len() >= 0xFFFF;
-        server.is_wanted |= is_full;
-        is_full.then_some(server.room)
+        let number = server.enqueue(Opcode::MmapPrep, args, pid, None, None);
+        let readable = server.readable;
+        self.wake_all(readable);
+        self.raise_socket(scheme);
+        Tag { scheme, number }
     }
 
     /// The call has run again, and there is an answer: hand it over.

@@ -266,7 +266,7 @@ fn size_of_file<M: Machine>(k: &mut Kernel<M>, caller: Caller, id: DescriptionId
 }
 
 /// A request without payload.
-pub(crate) fn plain<'a>(opcode: Opcode, number: usize, arguments: [u64; 4]) -> Request<'a> {
+pub(super) fn plain<'a>(opcode: Opcode, number: usize, arguments: [u64; 4]) -> Request<'a> {
     Request { opcode, number, payload: Payload::None, arguments, last: None }
 }
 

@@ -11,7 +11,7 @@ mod signal;
 mod socket;
 mod time;
 
-pub(crate) use file::{plain, ready_flags};
+pub(crate) use file::ready_flags;
 pub(crate) use memory::{access_of, make_room, map_anonymous, place};
 pub(crate) use time::{copy_in_time, time_spec};
 

@@ -110,7 +110,9 @@ impl<M: Machine> Kernel<M> {
         if call.number == SYS_NANOSLEEP && rest != 0 {
             let left = time_spec(deadline.saturating_sub(now));
             // A bad address costs the program this and nothing else: the call ends with `EINTR`.
-            let _ = self.copy_out_exact(space, rest, &left);
+            if self.copy_out_exact(space, rest, &left).is_err() {
+                self.forget_refusal();
+            }
         }
     }
 }

@@ -212,4 +212,5 @@ pub(super) fn close<M: Machine>(k: &mut Kernel<M>, memory: usize) {
             );
         }
     }
+    k.forget_refusal();
 }

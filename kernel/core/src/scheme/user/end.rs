@@ -46,7 +46,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn abandon_request(&mut self, tag: Tag) {
         let Some(server) = self.user_schemes.get_mut(tag.scheme) else { return };
         let Some(owed) = server.find(tag.number) else { return };
-        owed.client = Client::Nobody;
+        owed.client = None;
         let opcode = owed.sqe.opcode;
         match owed.stage {
             Stage::Queued => {
@@ -97,21 +97,16 @@ impl<M: Machine> Kernel<M> {
             owed.slot = None;
             if !matches!(owed.stage, Stage::Answered(_)) {
                 owed.stage = Stage::Answered(Err(Errno(ENODEV)));
-                clients.push(owed.client);
+                clients.extend(owed.client);
             }
-            owed.client.task().is_some()
+            owed.client.is_some()
         });
         let (space, room) = (server.space, server.room);
         if let Some(space) = self.spaces.get_mut(space.0) {
             space.remove(&mut self.machine, &mut self.frames, window.pages());
         }
-        for client in clients {
-            match client {
-                Client::Task(task) => self.refuse(task),
-                Client::Page(key) => self.fetch_answered(key, scheme, Err(Errno(ENODEV))),
-                Client::Nobody => {}
-            }
-        }
+        clients.into_iter().for_each(|task| self.refuse(task));
+        self.end_fetches_from(scheme);
         self.wake_all(room);
         self.wake_all(readable);
         for key in self.events.watched_in(SchemeId::User(scheme)) {
@@ -127,8 +122,7 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn deliver_answers(&mut self, scheme: usize) {
         let server = &self.user_schemes[scheme];
         let answered = server.owed.iter().filter(|(_, o)| matches!(o.stage, Stage::Answered(_)));
-        let clients: alloc::vec::Vec<TaskId> =
-            answered.filter_map(|(_, o)| o.client.task()).collect();
+        let clients: alloc::vec::Vec<TaskId> = answered.filter_map(|(_, o)| o.client).collect();
         clients.into_iter().for_each(|client| self.call_early(client));
         self.take_fetches_from(scheme);
     }

@@ -19,13 +19,10 @@ impl<M: Machine> Kernel<M> {
         payload: Payload<'_>,
         length: usize,
     ) -> Outcome<Option<Slot>> {
-        if !self.is_served(scheme) {
-            return fail(ENODEV);
-        }
-        if let Some(room) = self.room_for_request(scheme) {
+        let server = self.user_schemes.get_mut(scheme).ok_or(Errno(ENODEV))?;
+        if let Some(room) = server.room_to_await() {
             return Err(Stop::Park(Wait::on(Reason::Window, room)));
         }
-        let server = &mut self.user_schemes[scheme];
         let window = server.window.as_mut().ok_or(Errno(ENODEV))?;
         if matches!(payload, Payload::None) {
             return Ok(None);

@@ -162,7 +162,7 @@ impl<M: Machine> Kernel<M> {
             return fail(EINVAL);
         }
         match owed.client {
-            Client::Task(client) => {
+            Some(client) => {
                 owed.stage = Stage::Answered(result);
                 match result {
                     // A call that maps a file knows what to do with an error.
@@ -170,13 +170,12 @@ impl<M: Machine> Kernel<M> {
                     _ => self.wake_task(client),
                 }
             }
-            Client::Page(key) => {
+            None => {
                 self.forget_request(scheme, number);
-                self.fetch_answered(key, scheme, result.map(|answer| answer.value));
-            }
-            Client::Nobody => {
-                self.forget_request(scheme, number);
-                self.drop_answer(scheme, opcode, result);
+                let place = result.map(|answer| answer.value);
+                if !self.fetch_answered(Tag { scheme, number }, place) {
+                    self.drop_answer(scheme, opcode, result);
+                }
             }
         }
         Ok(())
