@@ -154,7 +154,7 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
         }
     }
     for (_, space) in kernel.spaces.iter() {
-        space.held().iter().for_each(|file| count(*file));
+        space.held().for_each(&mut count);
     }
     kernel.pipes.table.iter().for_each(|(_, pipe)| pipe.files().for_each(&mut count));
     let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);

@@ -306,9 +306,8 @@ impl<M: Machine> Kernel<M> {
         // First the tables leave the CPUs that still have them loaded, then the frames go: so
         // taking it apart needs no flush.
         space.clear(&mut self.machine, &mut self.frames);
-        let files = space.let_go();
         self.frames.budgets.leave(space.budget, space.resident);
-        self.machine.drop_space(&mut self.frames, space.tables);
+        let files = space.into_held(&mut self.machine, &mut self.frames);
         files.into_iter().for_each(|file| self.release_description(file));
     }
 
@@ -316,9 +315,13 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn unmap_pages(&mut self, id: SpaceId, pages: Pages) {
         self.forget_fetches(id, pages);
         let space = &mut self.spaces[id.0];
+        let files = space.files_in(pages);
         space.remove(&mut self.machine, &mut self.frames, pages);
-        let files = space.let_go();
-        files.into_iter().for_each(|file| self.release_description(file));
+        for file in files {
+            if self.spaces[id.0].lets_go(file) {
+                self.release_description(file);
+            }
+        }
     }
 
     /// Children of an ended process become PID 1's.

@@ -18,7 +18,7 @@ use crate::error::{EACCES, EBUSY, EFAULT, EINVAL, ENOMEM, Errno};
 use crate::handle::DescriptionId;
 use crate::machine::{Access, Machine};
 use abi::{PAGE_SIZE, USER_END, USER_START};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -107,7 +107,7 @@ pub struct Space<M: Machine> {
     /// made since.
     search_from: Page,
     /// Files that regions name, each once. One reference each belongs to the space.
-    held: Vec<DescriptionId>,
+    held: BTreeSet<DescriptionId>,
 }
 
 impl<M: Machine> Space<M> {
@@ -125,7 +125,7 @@ impl<M: Machine> Space<M> {
             is_away: false,
             users: 0,
             search_from: SEARCH_START,
-            held: Vec::new(),
+            held: BTreeSet::new(),
         })
     }
 

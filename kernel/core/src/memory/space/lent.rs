@@ -28,30 +28,32 @@ impl FilePart {
 impl<M: Machine> Space<M> {
     /// Notes that regions name a file. Whether that is new, and takes a reference over.
     pub fn hold(&mut self, file: DescriptionId) -> bool {
-        let is_new = !self.held.contains(&file);
-        if is_new {
-            self.held.push(file);
-        }
-        is_new
+        self.held.insert(file)
     }
 
     /// Files that some region names.
-    pub fn held(&self) -> &[DescriptionId] {
-        &self.held
+    pub fn held(&self) -> impl Iterator<Item = DescriptionId> {
+        self.held.iter().copied()
     }
 
-    /// Files that no region names any more. Their references are the caller's to drop.
-    pub fn let_go(&mut self) -> Vec<DescriptionId> {
+    /// The files that are to be seen in `pages`, each once.
+    pub fn files_in(&self, pages: Pages) -> BTreeSet<DescriptionId> {
         if self.held.is_empty() {
-            return Vec::new();
+            return BTreeSet::new();
         }
-        let regions = &self.regions;
-        let is_named = |file: &DescriptionId| {
-            regions.values().any(|region| region.file.is_some_and(|part| part.file == *file))
-        };
-        let (kept, gone) = self.held.iter().partition(|file| is_named(file));
-        self.held = kept;
-        gone
+        self.touching(pages).filter_map(|region| Some(region.file?.file)).collect()
+    }
+
+    /// Forgets a file if no region names it any more. Its reference is the caller's to drop then.
+    pub fn lets_go(&mut self, file: DescriptionId) -> bool {
+        let is_shown = |region: &Region| region.file.is_some_and(|part| part.file == file);
+        !self.regions.values().any(is_shown) && self.held.remove(&file)
+    }
+
+    /// Takes an empty space apart. The files that it held are the caller's to release.
+    pub fn into_held(self, machine: &mut M, frames: &mut Frames) -> BTreeSet<DescriptionId> {
+        machine.drop_space(frames, self.tables);
+        self.held
     }
 
     /// The parts of `pages` where what is written is a file's, lowest first.
