@@ -31,8 +31,19 @@ pub struct Description {
     pub references: u32,
     /// Whether its scheme hears when a process closes a descriptor for it.
     pub tells_detach: bool,
+    /// How long reading and writing wait, in nanoseconds; 0 is for ever.
+    pub timeouts: [u64; 2],
     /// What it was opened as.
     pub path: String,
+}
+
+/// What a call that waits for a file does with it: which of its timeouts counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// `F_READ_TIMEOUT`
+    Read,
+    /// `F_WRITE_TIMEOUT`
+    Write,
 }
 
 impl Description {
@@ -174,6 +185,17 @@ impl FileTable {
             let slots = piece.iter().enumerate();
             slots.filter_map(move |(place, slot)| slot.map(|slot| (first + place, slot)))
         })
+    }
+
+    /// Has every descriptor that names one description name another. Returns how many there were.
+    pub fn replace(&mut self, old: DescriptionId, new: DescriptionId) -> u32 {
+        let slots = self.pieces.iter_mut().flatten().flat_map(|piece| piece.iter_mut().flatten());
+        let mut count = 0;
+        for fd in slots.filter(|fd| fd.description == old) {
+            fd.description = new;
+            count += 1;
+        }
+        count
     }
 
     /// The first open descriptor that `wanted` picks.

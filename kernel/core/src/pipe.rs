@@ -188,9 +188,18 @@ pub struct Pipes {
 pub struct Pair {
     /// Each end reads its own and writes the other's.
     pub pipes: [usize; 2],
-    /// What the ends are called.
+    /// What else there is to say of the ends.
+    pub ends: Ends,
+}
+
+/// The ends of a two-way pipe, of bytes or of packets.
+#[derive(Default)]
+pub struct Ends {
+    /// What they are called.
     pub names: [Vec<u8>; 2],
-    /// How often one of its ends travels through another pipe.
+    /// Process, user and group of who has made, or connected, each.
+    pub ids: [[u32; 3]; 2],
+    /// How often one of them travels through another pipe.
     pub travels: usize,
 }
 

@@ -157,6 +157,7 @@ fn check_descriptions(kernel: &Kernel<Sim>) {
         space.held().for_each(&mut count);
     }
     kernel.pipes.table.iter().for_each(|(_, pipe)| pipe.files().for_each(&mut count));
+    kernel.pipes.packets.iter().for_each(|(_, packets)| packets.files().for_each(&mut count));
     let is_answering = kernel.user_schemes.iter().any(|(_, scheme)| scheme.waiting() > 0);
     for (index, description) in kernel.descriptions.iter() {
         let (have, uses) = (description.references, expected.remove(&index).unwrap_or_default());

@@ -185,7 +185,7 @@ calls! {
         SYS_WRITE2, "write2" (Fd, Input, Length, Offset, IoFlags) Number;
         SYS_CLOSE, "close" (Fd) Number;
         SYS_DUP_INTO, "dup" (Fd, Text, Length, WantedFd) Fd;
-        SYS_DUP2, "dup2" (Fd, Fd, Text, Length) Fd;
+        SYS_DUP2, "dup2" (Fd, Fd, Text, Length, OpenFlags) Fd;
         SYS_LSEEK, "lseek" (Fd, Signed, Whence) Number;
         SYS_FCNTL, "fcntl" (Fd, FcntlCommand, FcntlArgument) Number;
         SYS_FSTAT, "fstat" (Fd, Stat, Length) Number;

@@ -110,6 +110,16 @@ pub const SIGQUEUE: usize = CLASS | 39;
 
 /// Close-on-exec for [`OPEN`] and `fcntl` (`O_CLOEXEC` of the libc crate for this target).
 pub const O_CLOEXEC: usize = 0x0100_0000;
+/// `fcntl`, nanoseconds → what it was: how long calls that read from the open file wait, 0 for ever; then
+/// they fail with `EAGAIN`. [`ONLY_ASK`] changes nothing.
+pub const F_READ_TIMEOUT: usize = CLASS | 1;
+/// `fcntl`: the same for calls that write.
+pub const F_WRITE_TIMEOUT: usize = CLASS | 2;
+/// `fcntl`, other → 0: every descriptor of the process that names the same open file as this one names that
+/// of the other from now on, which gets its timeouts.
+pub const F_REPLACE: usize = CLASS | 3;
+/// [`F_READ_TIMEOUT`], [`F_WRITE_TIMEOUT`]: no change.
+pub const ONLY_ASK: usize = usize::MAX;
 /// [`WAIT`]: do not park.
 pub const WNOHANG: usize = 1;
 /// [`WAIT`]: a child that has stopped counts too, once.

@@ -37,6 +37,14 @@ pub const SEND_TO: u64 = 9;
 /// plus [`CUT`].
 pub const RECEIVE_FROM: u64 = 10;
 
+/// `unix:`: whether others may connect; the answer is 1 or 0.
+pub const LISTENS: u64 = 11;
+/// Two-way pipe: fills the payload with process, user and group of who has made, or connected, the other
+/// end, as words of 32 bits.
+pub const PEER_IDS: u64 = 12;
+/// Two-way pipe, which ([`OWN`], [`PEER`]): the payload is what [`PEER_IDS`] says of an end. Only root may.
+pub const SET_IDS: u64 = 13;
+
 /// [`NAME`]: of this end.
 pub const OWN: u64 = 0;
 /// [`NAME`]: of the other end.
@@ -55,6 +63,8 @@ pub const PEEK: u64 = 2;
 pub const CLOSE_ON_EXEC: u64 = 4;
 /// [`SEND`]: no `SIGPIPE`.
 pub const NO_SIGNAL: u64 = 8;
+/// [`RECEIVE`], of packets: the answer says how long the packet was, also when there was less room.
+pub const WHOLE_LENGTH: u64 = 16;
 
 /// In the answer to [`RECEIVE`]: there was no room for all files, and the rest are closed.
 pub const LOST_FILES: usize = 1 << 63;

@@ -27,6 +27,8 @@ mod memory;
 #[cfg(target_os = "redox")]
 mod missing;
 #[cfg(target_os = "redox")]
+mod options;
+#[cfg(target_os = "redox")]
 mod priorities;
 #[cfg(target_os = "redox")]
 mod process;
@@ -86,7 +88,7 @@ use {holds, same};
 
 #[cfg(target_os = "redox")]
 fn checks() -> Vec<Check> {
-    let groups: [&[Check]; 17] = [
+    let groups: [&[Check]; 19] = [
         memory::CHECKS,
         time::CHECKS,
         environment::CHECKS,
@@ -104,6 +106,7 @@ fn checks() -> Vec<Check> {
         links::CHECKS,
         sockets::CHECKS,
         datagrams::CHECKS,
+        options::CHECKS,
         crowd::CHECKS,
     ];
     let mut all: Vec<Check> = groups.into_iter().flatten().copied().collect();

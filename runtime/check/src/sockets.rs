@@ -160,7 +160,7 @@ fn nonblocking() -> Outcome {
 const HEAD: usize = size_of::<libc::cmsghdr>();
 
 /// Sends bytes with files.
-fn send(socket: &UnixStream, bytes: &[u8], files: &[RawFd]) -> io::Result<usize> {
+pub(crate) fn send(socket: &UnixStream, bytes: &[u8], files: &[RawFd]) -> io::Result<usize> {
     let mut control = [0_u64; 16];
     // SAFETY: the message describes memory of ours, which is large enough.
     unsafe {
@@ -186,7 +186,10 @@ fn send(socket: &UnixStream, bytes: &[u8], files: &[RawFd]) -> io::Result<usize>
 }
 
 /// Receives bytes with files, with room for so many.
-fn receive(socket: &UnixStream, room: usize) -> io::Result<(Vec<u8>, Vec<OwnedFd>, i32)> {
+pub(crate) fn receive(
+    socket: &UnixStream,
+    room: usize,
+) -> io::Result<(Vec<u8>, Vec<OwnedFd>, i32)> {
     let mut control = [0_u64; 16];
     let mut bytes = vec![0; 64];
     // SAFETY: as in `send`; what arrived belongs to nobody else.
@@ -293,7 +296,7 @@ fn none() -> Outcome {
         same!((libc::write(fresh, [0_u8].as_ptr().cast(), 1), code()), (-1, Some(libc::ENOTCONN)));
         libc::close(fresh);
         same!(
-            (libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0), code()),
+            (libc::socket(libc::AF_UNIX, libc::SOCK_RAW, 0), code()),
             (-1, Some(libc::EPROTONOSUPPORT))
         );
     }

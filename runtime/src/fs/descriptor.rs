@@ -41,11 +41,8 @@ extern "C" fn dup3(fd: c_int, wanted: c_int, flags: c_int) -> c_int {
         return errno::fail(libc::EINVAL) as c_int;
     }
     let duplicate = || {
-        let fd = file::dup2(file::number(fd)?, file::number(wanted)?, &[])?;
-        if flags & libc::O_CLOEXEC != 0 {
-            file::set_close_on_exec(fd)?;
-        }
-        Ok(fd)
+        let flags = if flags & libc::O_CLOEXEC != 0 { O_CLOEXEC } else { 0 };
+        file::dup3(file::number(fd)?, file::number(wanted)?, flags)
     };
     duplicate().int()
 }

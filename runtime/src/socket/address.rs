@@ -79,10 +79,20 @@ pub(super) unsafe fn write(name: &[u8], address: *mut sockaddr, length: *mut soc
 
 /// A message to a socket; whoever knows no such messages is none.
 pub(super) fn ask(fd: usize, payload: &mut [u8], metadata: &[u64]) -> Result<usize> {
-    file::message(fd, payload, metadata).map_err(|error| match error.errno {
+    file::message(fd, payload, metadata).map_err(told_none)
+}
+
+/// A message to a socket that gives nothing back.
+pub(super) fn tell_socket(fd: usize, payload: &[u8], metadata: &[u64]) -> Result<usize> {
+    file::tell(fd, payload, metadata).map_err(told_none)
+}
+
+/// Whoever knows no such messages is no socket.
+fn told_none(error: Error) -> Error {
+    match error.errno {
         libc::EOPNOTSUPP => Error::new(libc::ENOTSOCK),
         _ => error,
-    })
+    }
 }
 
 /// Whether a socket has a peer.

@@ -48,14 +48,15 @@ pub(super) fn send_to(fd: usize, name: &Name, parts: &[&[u8]], own: u64) -> Resu
         let place = rest.split_off_mut(..part.len()).unwrap_or_default();
         place.copy_from_slice(part);
     }
-    file::message(fd, &mut payload, &[SEND_TO, way.bytes().len() as u64, own])
+    file::tell(fd, &payload, &[SEND_TO, way.bytes().len() as u64, own])
 }
 
 /// A packet, and who sent it.
 pub(super) struct Received {
     payload: Vec<u8>,
     name: usize,
-    bytes: usize,
+    /// May be more than there was room for.
+    length: usize,
     pub(super) is_cut: bool,
 }
 
@@ -65,12 +66,18 @@ impl Received {
         let mut payload = room(NAME_MAX + length.min(DATAGRAM_MAX))?;
         let answer = file::message(fd, &mut payload, &[RECEIVE_FROM, own])?;
         let name = ((answer & !CUT) >> 32).min(NAME_MAX);
-        let bytes = (answer as u32 as usize).min(payload.len() - NAME_MAX);
-        Ok(Self { payload, name, bytes, is_cut: answer & CUT != 0 })
+        let length = answer as u32 as usize;
+        Ok(Self { payload, name, length, is_cut: answer & CUT != 0 })
+    }
+
+    /// How many bytes arrived, or with `MSG_TRUNC` how many were sent.
+    pub(super) fn length(&self) -> usize {
+        self.length
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.payload[NAME_MAX..][..self.bytes]
+        let room = &self.payload[NAME_MAX..];
+        &room[..self.length.min(room.len())]
     }
 
     /// Writes the sender's address.
@@ -147,7 +154,7 @@ unsafe extern "C" fn recvfrom(
                     let bytes = received.bytes();
                     bytes.as_ptr().copy_to_nonoverlapping(buffer.cast(), bytes.len());
                     received.tell(from, length_of_address);
-                    bytes.len()
+                    received.length()
                 });
                 told.size()
             }

@@ -2,12 +2,14 @@
 
 use super::address::{self, Name};
 use super::datagram::{self, Received};
+use super::option;
 use crate::errno::Answer;
 use crate::sys::{Result, error, file, syscall};
 use abi::redox::flag::{F_GETFL, O_NONBLOCK};
 use abi::redox::number::{SYS_READ, SYS_WRITE};
 use abi::socket::{
     CLOSE_ON_EXEC, CUT, FILES_MAX, LOST_FILES, NO_SIGNAL, NO_WAIT, PEEK, RECEIVE, SEND,
+    WHOLE_LENGTH,
 };
 use alloc::vec::Vec;
 use core::ffi::c_void;
@@ -31,6 +33,9 @@ pub(super) fn flags(fd: usize, flags: c_int) -> Result<u64> {
         (libc::MSG_PEEK, PEEK),
         (MSG_NOSIGNAL, NO_SIGNAL),
         (MSG_CMSG_CLOEXEC, CLOSE_ON_EXEC),
+        (libc::MSG_TRUNC, WHOLE_LENGTH),
+        // Every packet is a record, so its end is one's end.
+        (libc::MSG_EOR, 0),
     ];
     let mut told = 0;
     let mut rest = flags;
@@ -68,14 +73,15 @@ fn give(fd: usize, files: &[c_int], parts: &[&[u8]], own: u64) -> Result<usize> 
         let place = rest.split_off_mut(..count).unwrap_or_default();
         place.copy_from_slice(&part[..count]);
     }
-    address::ask(fd, &mut payload, &[SEND, files.len() as u64, own])
+    address::tell_socket(fd, &payload, &[SEND, files.len() as u64, own])
 }
 
 /// What arrived.
 struct Arrived {
     payload: Vec<u8>,
     files: usize,
-    bytes: usize,
+    /// May be more than there was room for.
+    length: usize,
     has_lost_files: bool,
     /// A packet was longer than there was room for.
     is_cut: bool,
@@ -90,7 +96,7 @@ impl Arrived {
         Ok(Self {
             payload,
             files: (answer & !(LOST_FILES | CUT)) >> 32,
-            bytes: answer as u32 as usize,
+            length: answer as u32 as usize,
             has_lost_files: answer & LOST_FILES != 0,
             is_cut: answer & CUT != 0,
             room: files,
@@ -103,11 +109,12 @@ impl Arrived {
     }
 
     fn bytes(&self) -> &[u8] {
-        &self.payload[self.room * WORD..][..self.bytes]
+        let room = &self.payload[self.room * WORD..];
+        &room[..self.length.min(room.len())]
     }
 }
 
-/// Reads from a socket; without flags the same as `read`.
+/// Reads from a socket; without flags the same as `read`. With `MSG_WAITALL` until the buffer is full.
 #[unsafe(no_mangle)]
 pub(super) unsafe extern "C" fn recv(
     fd: c_int,
@@ -117,17 +124,38 @@ pub(super) unsafe extern "C" fn recv(
 ) -> ssize_t {
     let received = || {
         let fd = file::number(fd)?;
-        if wanted == 0 {
-            // SAFETY: the caller gave `length` bytes to fill.
-            return unsafe { syscall(SYS_READ, [fd, buffer as usize, length]) };
+        let may_go_on = wanted & libc::MSG_WAITALL != 0
+            && wanted & (libc::MSG_PEEK | libc::MSG_DONTWAIT) == 0
+            && option::kind(fd)? == libc::SOCK_STREAM;
+        // SAFETY: the caller gave `length` bytes to fill.
+        let once = |done: usize| unsafe {
+            recv_once(fd, buffer.byte_add(done), length - done, wanted & !libc::MSG_WAITALL)
+        };
+        let mut done = once(0)?;
+        let mut last = done;
+        while may_go_on && last > 0 && done < length {
+            // What has arrived is not lost with an error: the next call runs into it.
+            last = once(done).unwrap_or(0);
+            done += last;
         }
-        let arrived = Arrived::take(fd, 0, length, flags(fd, wanted)?)?;
-        let bytes = arrived.bytes();
-        // SAFETY: as above; no more arrived than there is room for.
-        unsafe { bytes.as_ptr().copy_to_nonoverlapping(buffer.cast(), bytes.len()) };
-        Ok(bytes.len())
+        Ok(done)
     };
     received().size()
+}
+
+/// # Safety
+///
+/// `buffer` has `length` bytes to fill.
+unsafe fn recv_once(fd: usize, buffer: *mut c_void, length: usize, wanted: c_int) -> Result<usize> {
+    if wanted == 0 {
+        // SAFETY: as promised by the caller.
+        return unsafe { syscall(SYS_READ, [fd, buffer as usize, length]) };
+    }
+    let arrived = Arrived::take(fd, 0, length, flags(fd, wanted)?)?;
+    let bytes = arrived.bytes();
+    // SAFETY: as above; these are no more than there is room for.
+    unsafe { bytes.as_ptr().copy_to_nonoverlapping(buffer.cast(), bytes.len()) };
+    Ok(arrived.length)
 }
 
 /// Writes to a socket; without flags the same as `write`.
@@ -214,11 +242,13 @@ unsafe extern "C" fn sendmsg(fd: c_int, message: *const msghdr, wanted: c_int) -
         }));
         // SAFETY: as above.
         let (address, length) = unsafe { ((*message).msg_name, (*message).msg_namelen) };
-        if address.is_null() || length == 0 {
-            return give(fd, &files, &parts, flags(fd, wanted)?);
-        }
-        if !files.is_empty() {
+        let has_address = !address.is_null() && length > 0;
+        // These go through a daemon, where no files travel.
+        if !files.is_empty() && (has_address || datagram::is_one(fd)) {
             return error(libc::EOPNOTSUPP);
+        }
+        if !has_address {
+            return give(fd, &files, &parts, flags(fd, wanted)?);
         }
         // SAFETY: as above.
         let name = unsafe { Name::read(address.cast(), length) }?;
@@ -256,7 +286,7 @@ unsafe fn receive_named(fd: usize, message: *mut msghdr, own: u64) -> Result<usi
         received.tell((*message).msg_name.cast(), &raw mut (*message).msg_namelen);
         (*message).msg_flags = if received.is_cut { libc::MSG_TRUNC } else { 0 };
         (*message).msg_controllen = 0;
-        Ok(received.bytes().len())
+        Ok(received.length())
     }
 }
 
@@ -304,7 +334,7 @@ unsafe extern "C" fn recvmsg(fd: c_int, message: *mut msghdr, wanted: c_int) -> 
                 (*message).msg_controllen = size;
             }
         }
-        Ok(arrived.bytes)
+        Ok(arrived.length)
     };
     received().size()
 }

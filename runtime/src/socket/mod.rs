@@ -16,8 +16,8 @@ use crate::fs::open::{masked, open_path};
 use crate::fs::path::Given;
 use crate::sys::file::{self, File};
 use crate::sys::{Result, error};
-use abi::number::O_CLOEXEC;
-use abi::redox::flag::{F_GETFD, F_GETFL, F_SETFL, O_CREAT, O_EXCL, O_NONBLOCK, O_RDWR};
+use abi::number::{F_REPLACE, O_CLOEXEC};
+use abi::redox::flag::{F_GETFL, F_SETFL, O_CREAT, O_EXCL, O_NONBLOCK, O_RDWR};
 use abi::socket::{BIND, LISTEN, SHUT_READ, SHUT_WRITE, SHUTDOWN, TOKEN};
 use address::Name;
 use libc::{c_int, sockaddr, socklen_t};
@@ -28,6 +28,8 @@ const DATAGRAMS: &[u8] = b"packet:datagram";
 const SEQUENCE: &[u8] = b"packet:sequence";
 /// What a socket of `SOCK_DGRAM` on its own is, as its daemon calls it.
 const NAMED_DATAGRAMS: &[u8] = b"/scheme/unix/datagram";
+/// What a socket of `SOCK_SEQPACKET` on its own is.
+const NAMED_SEQUENCE: &[u8] = b"/scheme/unix/sequence";
 /// The family of no address. The libc crate has no name for it on this target.
 const AF_UNSPEC: c_int = 0;
 /// What stands before the token in a socket's file.
@@ -83,12 +85,13 @@ unsafe extern "C" fn socketpair(
     made.int()
 }
 
-/// Makes a socket: streams and datagrams of `AF_UNIX`.
+/// Makes a socket of `AF_UNIX`.
 #[unsafe(no_mangle)]
 extern "C" fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
     let made = flags(family, kind, protocol).and_then(|(kind, flags)| match kind {
         libc::SOCK_STREAM => File::open(b"unix:new", flags),
         libc::SOCK_DGRAM => File::open(NAMED_DATAGRAMS, flags),
+        libc::SOCK_SEQPACKET => File::open(NAMED_SEQUENCE, flags),
         _ => error(libc::EPROTONOSUPPORT),
     });
     made.map(File::into_fd).int()
@@ -172,16 +175,21 @@ impl Way {
         &mut self.bytes[..self.length]
     }
 
-    /// An end of a new connection to whoever listens there.
-    fn open(&self, flags: usize) -> Result<File> {
-        let (before, rest) = match self.bytes() {
-            [0, rest @ ..] => (&b"unix:@"[..], rest),
-            token => (&PREFIX[..], token),
+    /// An end of a new connection, of a kind, to whoever listens there.
+    fn open(&self, kind: c_int, flags: usize) -> Result<File> {
+        let (root, way, rest): (&[u8], &[u8], _) = match (kind, self.bytes()) {
+            (libc::SOCK_SEQPACKET, [0, rest @ ..]) => (NAMED_SEQUENCE, b"/@", rest),
+            (libc::SOCK_SEQPACKET, token) => (NAMED_SEQUENCE, b"/to/", token),
+            (_, [0, rest @ ..]) => (b"unix:", b"@", rest),
+            (_, token) => (PREFIX, b"", token),
         };
-        let mut path = [0; PREFIX.len() + abi::socket::NAME_MAX];
-        path[..before.len()].copy_from_slice(before);
-        path[before.len()..before.len() + rest.len()].copy_from_slice(rest);
-        File::open(&path[..before.len() + rest.len()], flags)
+        const LONGEST: usize = NAMED_SEQUENCE.len() + b"/to/".len() + abi::socket::NAME_MAX;
+        let (mut path, mut length) = ([0; LONGEST], 0);
+        for part in [root, way, rest] {
+            path[length..length + part.len()].copy_from_slice(part);
+            length += part.len();
+        }
+        File::open(&path[..length], flags)
     }
 }
 
@@ -191,23 +199,20 @@ fn connect_to(fd: c_int, name: &Name) -> Result<usize> {
         return datagram::connect(fd, Some(name));
     }
     let status = file::fcntl(fd, F_GETFL, 0)?;
-    let on_exec = file::fcntl(fd, F_GETFD, 0)?;
     if file::stat(fd)?.st_mode & libc::S_IFMT as u16 != libc::S_IFSOCK as u16 {
         return error(libc::ENOTSOCK);
     }
     if address::is_connected(fd) {
         return error(libc::EISCONN);
     }
-    let end = Way::to(name)?.open(O_RDWR | O_CLOEXEC | status & O_NONBLOCK)?;
+    let kind = option::kind(fd)?;
+    let end = Way::to(name)?.open(kind, O_RDWR | O_CLOEXEC | status & O_NONBLOCK)?;
     file::fcntl(end.fd(), F_SETFL, status)?;
-    file::dup2(end.fd(), fd, &[])?;
-    if on_exec & O_CLOEXEC != 0 {
-        file::set_close_on_exec(fd)?;
-    }
-    Ok(0)
+    file::fcntl(fd, F_REPLACE, end.fd())
 }
 
-/// Connects a socket to the one with a name. Other descriptors for the same stream stay as they are.
+/// Connects a socket to the one with a name. Descriptors of other processes for the same stream stay as
+/// they are.
 /// A socket for packets may be connected again, and, with an address of no family, to nobody.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int {

@@ -107,6 +107,12 @@ pub(crate) fn dup2(fd: usize, wanted: usize, name: &[u8]) -> Result<usize> {
     unsafe { syscall(SYS_DUP2, [fd, wanted, name.as_ptr() as usize, name.len()]) }
 }
 
+/// The same without a name, and with `O_CLOEXEC` or without.
+pub(crate) fn dup3(fd: usize, wanted: usize, flags: usize) -> Result<usize> {
+    // SAFETY: no memory is involved.
+    unsafe { syscall(SYS_DUP2, [fd, wanted, 0, 0, flags]) }
+}
+
 /// `fcntl` with a number as its argument.
 pub(crate) fn fcntl(fd: usize, command: usize, argument: usize) -> Result<usize> {
     // SAFETY: the commands that reach the kernel take numbers, not pointers.
@@ -161,18 +167,20 @@ pub(crate) fn operation(
     unsafe { syscall(SYS_CALL, arguments) }
 }
 
-/// A message of a scheme's own kind.
+/// A message of a scheme's own kind, which may fill the payload.
 pub(crate) fn message(fd: usize, payload: &mut [u8], metadata: &[u64]) -> Result<usize> {
-    let flags = CallFlags::READ | CallFlags::WRITE;
-    let arguments = [
-        fd,
-        payload.as_mut_ptr() as usize,
-        payload.len(),
-        flags.bits() | metadata.len(),
-        metadata.as_ptr() as usize,
-    ];
+    let (start, length) = (payload.as_mut_ptr() as usize, payload.len());
+    let flags = (CallFlags::READ | CallFlags::WRITE).bits() | metadata.len();
     // SAFETY: the payload is ours to fill; the metadata is only read.
-    unsafe { syscall(SYS_CALL, arguments) }
+    unsafe { syscall(SYS_CALL, [fd, start, length, flags, metadata.as_ptr() as usize]) }
+}
+
+/// A message of a scheme's own kind that gives nothing back.
+pub(crate) fn tell(fd: usize, payload: &[u8], metadata: &[u64]) -> Result<usize> {
+    let (start, length) = (payload.as_ptr() as usize, payload.len());
+    let flags = CallFlags::WRITE.bits() | metadata.len();
+    // SAFETY: payload and metadata are only read.
+    unsafe { syscall(SYS_CALL, [fd, start, length, flags, metadata.as_ptr() as usize]) }
 }
 
 /// Text straight to a descriptor.

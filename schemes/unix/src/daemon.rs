@@ -1,6 +1,9 @@
 //! Joins the sockets to the scheme protocol, and makes the connections.
 
-use abi::socket::{BIND, CUT, LISTEN, NAME, OWN, PEER, RECEIVE, SET_NAME, TOKEN};
+use abi::socket::{
+    BIND, CUT, LISTEN, LISTENS, NAME, OWN, PEER, PEER_IDS, RECEIVE, SEND, SET_IDS, SET_NAME,
+    SHUTDOWN, TOKEN,
+};
 use libredox::Fd;
 use libredox::flag::{O_CLOEXEC, O_RDONLY, O_RDWR};
 use redox_scheme::scheme::SchemeSync;
@@ -15,7 +18,7 @@ use syscall::flag::{EventFlags, MODE_DIR, MODE_FILE, MODE_SOCK, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StdFsCallMeta};
 use unixd::datagram::Datagrams;
-use unixd::{Sockets, Token, UNKNOWN};
+use unixd::{Ids, Kind, Sockets, Token, UNKNOWN};
 
 /// Serves until the kernel closes the socket.
 pub(crate) fn run(arguments: &[String]) -> std::result::Result<(), Failure> {
@@ -34,9 +37,9 @@ enum Handle {
     Root,
     /// The text of `unix:list`, as it was when it was opened.
     List(String),
-    /// A socket for streams.
+    /// A socket for streams, or for packets in sequence.
     Socket(usize),
-    /// A socket for packets.
+    /// A socket for datagrams.
     Datagram(usize),
 }
 
@@ -88,17 +91,45 @@ impl Unix {
     }
 
     /// Makes a connection to whoever listens there, and gives one end away.
-    fn connect(&mut self, to: &[u8]) -> Result<OpenResult> {
+    fn connect(&mut self, kind: Kind, to: &[u8], from: Ids) -> Result<OpenResult> {
         if self.datagrams.find(to).is_ok() {
             return Err(Error::new(EPROTOTYPE));
         }
-        let (listener, name) = self.sockets.find(to)?;
-        let far = Fd::open("/scheme/pipe/pair", O_RDWR | O_CLOEXEC, 0)?;
+        let listener = self.sockets.find(kind, to)?;
+        let pipe = match kind {
+            Kind::Stream => "/scheme/pipe/pair",
+            Kind::Sequence => "/scheme/packet/sequence",
+        };
+        let far = Fd::open(pipe, O_RDWR | O_CLOEXEC, 0)?;
         let near = Fd::new(far.dup(b"peer")?);
-        far.call_wo(name, syscall::CallFlags::empty(), &[SET_NAME])?;
-        self.sockets.connect(listener, far);
+        let none = syscall::CallFlags::empty();
+        far.call_wo(listener.name, none, &[SET_NAME])?;
+        for (whose, ids) in [(OWN, listener.ids), (PEER, from)] {
+            far.call_wo(ids.map(u32::to_ne_bytes).as_flattened(), none, &[SET_IDS, whose])?;
+        }
+        let id = listener.id;
+        self.sockets.connect(id, far);
         Ok(hand_over(near))
     }
+
+    /// Where a path that is no file of the daemon's own connects to.
+    fn connect_by(&mut self, path: &str, from: Ids) -> Result<OpenResult> {
+        let (kind, path) = match path.strip_prefix("sequence/") {
+            Some(rest) => (Kind::Sequence, rest),
+            None => (Kind::Stream, path),
+        };
+        // A path has no NUL in it, which a name that is no file's begins with.
+        match (path.strip_prefix("to/"), path.strip_prefix("@")) {
+            (Some(token), _) => self.connect(kind, token.as_bytes(), from),
+            (None, Some(name)) => self.connect(kind, &[b"\0", name.as_bytes()].concat(), from),
+            (None, None) => Err(Error::new(ENOENT)),
+        }
+    }
+}
+
+/// Who makes a request.
+fn ids(ctx: &CallerCtx) -> Ids {
+    [ctx.pid as u32, ctx.uid, ctx.gid]
 }
 
 /// 32 hexadecimal digits that nobody can guess.
@@ -156,21 +187,18 @@ impl SchemeSync for Unix {
                 Ok(self.open(Handle::List(text)))
             }
             "new" => {
-                let socket = self.sockets.create(ctx.pid);
+                let socket = self.sockets.create(Kind::Stream, ids(ctx));
+                Ok(self.open_socket(Handle::Socket(socket)))
+            }
+            "sequence" => {
+                let socket = self.sockets.create(Kind::Sequence, ids(ctx));
                 Ok(self.open_socket(Handle::Socket(socket)))
             }
             "datagram" => {
                 let socket = self.datagrams.create(ctx.pid);
                 Ok(self.open_socket(Handle::Datagram(socket)))
             }
-            path => match path.strip_prefix("to/") {
-                Some(token) => self.connect(token.as_bytes()),
-                // A path has no NUL in it, which such a name begins with.
-                None => match path.strip_prefix("@") {
-                    Some(name) => self.connect(&[b"\0", name.as_bytes()].concat()),
-                    None => Err(Error::new(ENOENT)),
-                },
-            },
+            path => self.connect_by(path, ids(ctx)),
         }
     }
 
@@ -206,13 +234,16 @@ impl SchemeSync for Unix {
         let socket = self.socket(id)?;
         match *metadata {
             [LISTEN, most, ..] => self.sockets.listen(socket, most as usize).map(|()| 0),
+            [LISTENS, ..] => self.sockets.listens(socket).map(usize::from),
             [NAME, OWN, ..] => {
                 let name = self.sockets.name(socket)?;
                 let length = name.len().min(payload.len());
                 payload[..length].copy_from_slice(&name[..length]);
                 Ok(name.len())
             }
-            [NAME, PEER, ..] => Err(Error::new(ENOTCONN)),
+            [NAME, PEER, ..] | [PEER_IDS | RECEIVE | SEND | SHUTDOWN, ..] => {
+                Err(Error::new(ENOTCONN))
+            }
             _ => Err(UNKNOWN),
         }
     }
@@ -284,7 +315,13 @@ impl SchemeSync for Unix {
         match self.handles.get(id) {
             Some(Handle::Root) => Ok(device::write_path("unix", "", buffer)),
             Some(Handle::List(_)) => Ok(device::write_path("unix", "list", buffer)),
-            Some(Handle::Socket(_)) => Ok(device::write_path("unix", "new", buffer)),
+            Some(Handle::Socket(socket)) => {
+                let name = match self.sockets.kind(*socket)? {
+                    Kind::Stream => "new",
+                    Kind::Sequence => "sequence",
+                };
+                Ok(device::write_path("unix", name, buffer))
+            }
             Some(Handle::Datagram(_)) => Ok(device::write_path("unix", "datagram", buffer)),
             None => Err(Error::new(EBADF)),
         }

@@ -17,19 +17,44 @@ use std::fmt::Write;
 
 use name::Name;
 use slab::Slab;
-use syscall::error::{EBADF, ECONNREFUSED, EINVAL, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
+use syscall::error::{
+    EBADF, ECONNREFUSED, EINVAL, EOPNOTSUPP, EPROTOTYPE, EWOULDBLOCK, Error, Result,
+};
 
 /// Most connections that wait for one listener, whatever it asks for.
 const BACKLOG_MAX: usize = 128;
 
+/// What a connection carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Bytes.
+    Stream,
+    /// Packets.
+    Sequence,
+}
+
+/// Process, user and group of who has made a socket.
+pub type Ids = [u32; 3];
+
+/// Whom a connection goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listener<'a> {
+    /// The socket.
+    pub id: usize,
+    /// What it is called.
+    pub name: &'a [u8],
+    /// Who has made it.
+    pub ids: Ids,
+}
+
 /// A socket that is not connected.
-#[derive(Default)]
 struct Socket<C> {
+    kind: Kind,
     name: Name,
     /// Present once it listens.
     backlog: Option<Backlog<C>>,
     is_watched: bool,
-    pid: usize,
+    ids: Ids,
 }
 
 struct Backlog<C> {
@@ -57,9 +82,9 @@ fn error<T>(errno: i32) -> Result<T> {
 
 impl<C> Sockets<C> {
     /// A new socket, without a name.
-    pub fn create(&mut self, pid: usize) -> usize {
+    pub fn create(&mut self, kind: Kind, ids: Ids) -> usize {
         let name = Name::default();
-        self.sockets.insert(Socket { name, backlog: None, is_watched: false, pid })
+        self.sockets.insert(Socket { kind, name, backlog: None, is_watched: false, ids })
     }
 
     fn get(&mut self, id: usize) -> Result<&mut Socket<C>> {
@@ -94,20 +119,23 @@ impl<C> Sockets<C> {
         Ok(())
     }
 
-    /// The listener that a token, or a name beginning with a NUL, leads to, if it has room: its
-    /// number and name.
+    /// The listener that a token, or a name beginning with a NUL, leads to, if it has room.
     ///
     /// # Errors
-    /// `ECONNREFUSED` when nobody listens, `EWOULDBLOCK` when too many wait.
-    pub fn find(&self, to: &[u8]) -> Result<(usize, &[u8])> {
+    /// `ECONNREFUSED` when nobody listens, `EPROTOTYPE` when it is of the other kind, `EWOULDBLOCK`
+    /// when too many wait.
+    pub fn find(&self, kind: Kind, to: &[u8]) -> Result<Listener<'_>> {
         let found = self.sockets.iter().find(|(_, socket)| socket.name.is_led_to_by(to));
-        let Some((id, Socket { name, backlog: Some(backlog), .. })) = found else {
+        if found.is_some_and(|(_, socket)| socket.kind != kind) {
+            return error(EPROTOTYPE);
+        }
+        let Some((id, Socket { name, ids, backlog: Some(backlog), .. })) = found else {
             return error(ECONNREFUSED);
         };
         if backlog.waiting.len() >= backlog.most {
             return error(EWOULDBLOCK);
         }
-        Ok((id, name.bytes()))
+        Ok(Listener { id, name: name.bytes(), ids: *ids })
     }
 
     /// Adds a connection to what waits for a listener that [`Sockets::find`] gave.
@@ -141,6 +169,22 @@ impl<C> Sockets<C> {
         let socket = self.get(id)?;
         socket.is_watched = is_watched;
         Ok(socket.backlog.as_ref().is_some_and(|backlog| !backlog.waiting.is_empty()))
+    }
+
+    /// Whether a socket listens.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn listens(&mut self, id: usize) -> Result<bool> {
+        Ok(self.get(id)?.backlog.is_some())
+    }
+
+    /// What the connections of a socket carry.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn kind(&mut self, id: usize) -> Result<Kind> {
+        Ok(self.get(id)?.kind)
     }
 
     /// The name of a socket; empty when it has none.
@@ -178,9 +222,9 @@ impl<C> Sockets<C> {
                 (None, true) => ("bound", 0),
                 (None, false) => ("new", 0),
             };
-            let name = shown(socket.name.bytes());
+            let (name, [pid, ..]) = (shown(socket.name.bytes()), socket.ids);
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{state:9} {waiting:3} waiting  pid {:5}  {name}", socket.pid);
+            let _ = writeln!(text, "{state:9} {waiting:3} waiting  pid {pid:5}  {name}");
         }
         text
     }
@@ -209,7 +253,7 @@ mod tests {
 
     fn listener() -> (Sockets<u32>, usize) {
         let mut sockets = Sockets::default();
-        let id = sockets.create(7);
+        let id = sockets.create(Kind::Stream, [7, 0, 0]);
         sockets.bind(id, b"/tmp/x", HERE).expect("a fresh socket");
         sockets.listen(id, 2).expect("it has a name");
         (sockets, id)
@@ -220,42 +264,45 @@ mod tests {
         let (mut sockets, id) = listener();
         assert_eq!(errno(sockets.accept(id)), EWOULDBLOCK);
         for connection in [1, 2] {
-            let (found, name) = sockets.find(&HERE).expect("there is room");
-            assert_eq!((found, name), (id, &b"/tmp/x"[..]));
-            sockets.connect(found, connection);
+            let found = sockets.find(Kind::Stream, &HERE).expect("there is room");
+            assert_eq!(found, Listener { id, name: b"/tmp/x", ids: [7, 0, 0] });
+            sockets.connect(id, connection);
         }
-        assert_eq!(errno(sockets.find(&HERE)), EWOULDBLOCK);
+        assert_eq!(errno(sockets.find(Kind::Stream, &HERE)), EWOULDBLOCK);
         assert_eq!(sockets.accept(id), Ok(1));
-        assert!(sockets.find(&HERE).is_ok());
+        assert!(sockets.find(Kind::Stream, &HERE).is_ok());
         assert_eq!(sockets.accept(id), Ok(2));
     }
 
     #[test]
     fn nobody_is_found_who_does_not_listen() {
         let mut sockets = Sockets::<u32>::default();
-        let id = sockets.create(7);
+        let id = sockets.create(Kind::Stream, [7, 0, 0]);
         assert_eq!(errno(sockets.listen(id, 1)), EINVAL);
         assert_eq!(errno(sockets.accept(id)), EINVAL);
         sockets.bind(id, b"x", HERE).expect("a fresh socket");
         assert_eq!(errno(sockets.bind(id, b"y", HERE)), EINVAL);
-        assert_eq!(errno(sockets.find(&HERE)), ECONNREFUSED);
+        assert_eq!(errno(sockets.find(Kind::Stream, &HERE)), ECONNREFUSED);
         sockets.listen(id, 1).expect("it has a name");
-        assert!(sockets.find(&HERE).is_ok());
-        assert_eq!(errno(sockets.find(&[b'b'; TOKEN])), ECONNREFUSED);
-        assert_eq!(errno(sockets.find(b"")), ECONNREFUSED);
+        assert!(sockets.find(Kind::Stream, &HERE).is_ok());
+        assert_eq!(errno(sockets.find(Kind::Stream, &[b'b'; TOKEN])), ECONNREFUSED);
+        assert_eq!(errno(sockets.find(Kind::Stream, b"")), ECONNREFUSED);
         sockets.close(id);
-        assert_eq!(errno(sockets.find(&HERE)), ECONNREFUSED);
+        assert_eq!(errno(sockets.find(Kind::Stream, &HERE)), ECONNREFUSED);
     }
 
     #[test]
     fn names_that_are_no_files_are_taken_once() {
         let mut sockets = Sockets::<u32>::default();
-        let (one, other) = (sockets.create(7), sockets.create(7));
+        let (one, other) =
+            (sockets.create(Kind::Stream, [7; 3]), sockets.create(Kind::Stream, [7; 3]));
         sockets.bind(one, b"\0name", HERE).expect("a fresh socket");
         assert_eq!(errno(sockets.bind(other, b"\0name", HERE)), EADDRINUSE);
         sockets.listen(one, 1).expect("it has a name");
-        assert_eq!(sockets.find(b"\0name"), Ok((one, &b"\0name"[..])));
-        assert_eq!(errno(sockets.find(b"\0nam")), ECONNREFUSED);
+        let found = sockets.find(Kind::Stream, b"\0name").map(|found| found.id);
+        assert_eq!(found, Ok(one));
+        assert_eq!(errno(sockets.find(Kind::Sequence, b"\0name")), EPROTOTYPE);
+        assert_eq!(errno(sockets.find(Kind::Stream, b"\0nam")), ECONNREFUSED);
     }
 
     #[test]
@@ -276,7 +323,7 @@ mod tests {
     fn the_list_shows_what_there_is() {
         let (mut sockets, id) = listener();
         sockets.connect(id, 1);
-        sockets.create(8);
+        sockets.create(Kind::Sequence, [8, 0, 0]);
         let want =
             "listening   1 waiting  pid     7  /tmp/x\nnew         0 waiting  pid     8  -\n";
         assert_eq!(sockets.list(), want);

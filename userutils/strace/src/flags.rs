@@ -1,7 +1,9 @@
 //! Bits and numbers with names.
 
 use abi::EVENT_HANGUP;
-use abi::number::{O_CLOEXEC, WCONTINUED, WNOHANG, WUNTRACED};
+use abi::number::{
+    F_READ_TIMEOUT, F_REPLACE, F_WRITE_TIMEOUT, O_CLOEXEC, WCONTINUED, WNOHANG, WUNTRACED,
+};
 use abi::redox::flag::*;
 
 /// Named bits, and what is left of a number in hexadecimal.
@@ -94,7 +96,9 @@ pub(crate) fn whence(value: usize) -> String {
 
 pub(crate) fn fcntl(value: usize) -> String {
     const F_DUPFD_CLOEXEC: usize = 1030;
-    one(value, named!(F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_DUPFD_CLOEXEC))
+    let known = named!(F_DUPFD F_GETFD F_SETFD F_GETFL F_SETFL F_DUPFD_CLOEXEC F_READ_TIMEOUT
+        F_WRITE_TIMEOUT F_REPLACE);
+    one(value, known)
 }
 
 pub(crate) fn futex(value: usize) -> String {

@@ -107,7 +107,11 @@ impl<M: Machine> Kernel<M> {
                 Unfinished { progress: Progress::Parked, is_refused: false, ..thread.unfinished };
             return None;
         }
-        let errno = if errno == Errno(ECANCELED) { Errno(EINTR) } else { errno };
+        let errno = match errno {
+            Errno(ECANCELED) if thread.unfinished.is_late => Errno(EAGAIN),
+            Errno(ECANCELED) => Errno(EINTR),
+            errno => errno,
+        };
         thread.unfinished = Unfinished::default();
         self.take_mask_back(task);
         let mut context = self.tasks[task.0].context.take()?;
@@ -161,7 +165,7 @@ impl<M: Machine> Kernel<M> {
         self.machine.suspend(&mut context);
         thread.context = Some(context);
         thread.count_turn(self.cpus[cpu].let_go(self.machine.ticks()));
-        let deadline = thread.unfinished.deadline;
+        let deadline = thread.unfinished.deadline.filter(|_| !thread.unfinished.is_late);
         if let Some(queue) = wait.queue {
             self.waits.push(&mut self.tasks, queue, task);
         }

@@ -164,6 +164,7 @@ impl<M: Machine> Kernel<M> {
             is_positioned: opened.is_positioned,
             references: 1,
             tells_detach: false,
+            timeouts: [0; 2],
             path,
         }))
     }
@@ -211,6 +212,7 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         let description = self.descriptions.remove(id.0);
+        self.impatient -= usize::from(description.timeouts != [0; 2]);
         let key = (description.scheme, description.number);
         if !self.events.wanted(key).is_empty() && !self.is_open(key) {
             self.events.forget(key);
@@ -241,6 +243,26 @@ impl<M: Machine> Kernel<M> {
             self.notify_detach(process, fd.description);
         }
         self.release_description(fd.description);
+    }
+
+    /// Sets how long calls wait for a file.
+    pub(crate) fn set_timeouts(&mut self, id: DescriptionId, timeouts: [u64; 2]) {
+        let old = core::mem::replace(&mut self.descriptions[id.0].timeouts, timeouts);
+        self.impatient += usize::from(timeouts != [0; 2]);
+        self.impatient -= usize::from(old != [0; 2]);
+    }
+
+    /// Has all descriptors of a process that name one open file name another, which gets its timeouts.
+    pub(crate) fn replace(&mut self, process: ProcessId, old: DescriptionId, new: DescriptionId) {
+        if old == new {
+            return;
+        }
+        self.set_timeouts(new, self.descriptions[old.0].timeouts);
+        let count = self.processes[process.0].files.replace(old, new);
+        self.descriptions[new.0].references += count;
+        for _ in 0..count {
+            self.detach(process, Fd { description: old, is_close_on_exec: false });
+        }
     }
 
     /// Takes the names away from a dead scheme.

@@ -138,6 +138,8 @@ pub struct Kernel<M: Machine> {
     are_pids_used: bool,
     /// Open files.
     pub descriptions: Table<Description>,
+    /// How many of them have timeouts.
+    pub(crate) impatient: usize,
     /// The schemes' names, and the mounts.
     pub namespace: Namespace,
     /// Wait queues.
@@ -236,6 +238,7 @@ impl<M: Machine> Kernel<M> {
             next_pid: 1,
             are_pids_used: false,
             descriptions: Table::new(),
+            impatient: 0,
             namespace: Namespace::default(),
             waits,
             events: Events::default(),

@@ -2,25 +2,29 @@
 //! other. What is written in one step is read in one step, whole or cut, and never together with
 //! something else.
 //!
-//! The bytes are in two pipes, as for `pipe:pair`; this file keeps where each packet ends. No files
-//! travel with packets.
+//! The bytes are in two pipes, as for `pipe:pair`; this file keeps where each packet ends, and the files
+//! that travel with it.
 
+use super::pipe::ends::{self, TwoWay, WORD};
 use super::pipe::{broken, copy_in, copy_out, create};
 use super::{Opened, Position, Scheme, place};
 use crate::error::*;
 use crate::event::HANGUP;
+use crate::handle::DescriptionId;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
-use crate::pipe::{ATOMIC, CAPACITY};
+use crate::pipe::{ATOMIC, CAPACITY, Ends};
 use crate::task::{Reason, Wait};
 use abi::redox::data::Stat;
 use abi::redox::flag::{EventFlags, MODE_SOCK};
 use abi::socket::{
-    CUT, NAME, NO_SIGNAL, NO_WAIT, OWN, PEEK, PEER, RECEIVE, SEND, SHUT_READ, SHUT_WRITE, SHUTDOWN,
+    CUT, FILES_MAX, LOST_FILES, NO_SIGNAL, NO_WAIT, PEEK, RECEIVE, SEND, SHUT_READ, SHUT_WRITE,
+    SHUTDOWN, WHOLE_LENGTH,
 };
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 /// Most packets that wait at one end.
 const WAITING_MAX: usize = 256;
@@ -48,8 +52,23 @@ pub struct Packets {
     kind: Kind,
     /// Each side reads its own and writes the other's.
     pipes: [usize; 2],
-    /// How long the packets are that wait for each side, oldest first.
-    waiting: [VecDeque<u32>; 2],
+    /// The packets that wait for each side, oldest first.
+    waiting: [VecDeque<Waiting>; 2],
+    /// Their names, and whose they are.
+    pub(super) ends: Ends,
+}
+
+/// A packet that waits.
+struct Waiting {
+    length: usize,
+    files: Vec<DescriptionId>,
+}
+
+impl Packets {
+    /// The files that travel with packets.
+    pub fn files(&self) -> impl Iterator<Item = DescriptionId> + '_ {
+        self.waiting.iter().flatten().flat_map(|packet| packet.files.iter().copied())
+    }
 }
 
 pub(super) struct Packet;
@@ -72,13 +91,15 @@ impl<M: Machine> Scheme<M> for Packet {
         "packet"
     }
 
-    fn open(&self, k: &mut Kernel<M>, _: Caller, path: &str, _: usize) -> Outcome<Opened> {
+    fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, _: usize) -> Outcome<Opened> {
         let kinds = [Kind::Datagram, Kind::Sequence];
         let Some(kind) = kinds.into_iter().find(|kind| kind.word() == path) else {
             return fail(ENOENT);
         };
         let pipes = [create(k), create(k)];
-        let pair = k.pipes.packets.insert(Packets { kind, pipes, waiting: Default::default() });
+        let ends = Ends { ids: [ends::ids_of(k, caller); 2], ..Ends::default() };
+        let packets = Packets { kind, pipes, waiting: Default::default(), ends };
+        let pair = k.pipes.packets.insert(packets);
         open_side(k, pair, 0)
     }
 
@@ -96,7 +117,8 @@ impl<M: Machine> Scheme<M> for Packet {
         at: Position,
     ) -> Outcome {
         let flags = if at.is_nonblocking { NO_WAIT } else { 0 };
-        receive(k, caller, number, into, flags).map(|answer| answer & !CUT)
+        let count = receive(k, caller, number, into, 0, flags)?;
+        Ok(count & !(CUT | LOST_FILES))
     }
 
     fn write(
@@ -107,7 +129,7 @@ impl<M: Machine> Scheme<M> for Packet {
         from: UserSlice,
         at: Position,
     ) -> Outcome {
-        send(k, caller, number, from, if at.is_nonblocking { NO_WAIT } else { 0 })
+        send(k, caller, number, from, 0, if at.is_nonblocking { NO_WAIT } else { 0 })
     }
 
     fn call(
@@ -119,14 +141,14 @@ impl<M: Machine> Scheme<M> for Packet {
         words: &[usize],
     ) -> Outcome {
         let word = |index: usize| words.get(index).map_or(0, |word| *word as u64);
-        match (word(0), word(1)) {
-            (SHUTDOWN, how) => shut_down(k, number, how),
-            (SEND, 0) => send(k, caller, number, payload, word(2)),
-            // There is no room for files needed, because none come.
-            (RECEIVE, 0) => receive(k, caller, number, payload, word(2)),
-            (NAME, OWN | PEER) => Ok(0),
-            (NAME, _) => fail(EINVAL),
-            _ => fail(EOPNOTSUPP),
+        match word(0) {
+            SHUTDOWN => shut_down(k, number, word(1)),
+            SEND => send(k, caller, number, payload, word(1), word(2)),
+            RECEIVE => receive(k, caller, number, payload, word(1), word(2)),
+            _ => {
+                let (pair, side) = parts(number);
+                ends::call(k, caller, (TwoWay::Packets(pair), side), payload, words)
+            }
         }
     }
 
@@ -137,6 +159,12 @@ impl<M: Machine> Scheme<M> for Packet {
         k.pipes.table[pipes[1 - side]].writers -= 1;
         // Also those who wait at the end that was closed: their descriptor is gone.
         wake(k, pair);
+        if k.pipes.table[pipes[side]].readers == 0 {
+            let waiting = core::mem::take(&mut k.pipes.packets[pair].waiting[side]);
+            for packet in waiting {
+                lose(k, packet.files);
+            }
+        }
         let ends = &k.pipes.table[pipes[0]];
         match (ends.readers, ends.writers) {
             (0, 0) => {
@@ -173,8 +201,8 @@ impl<M: Machine> Scheme<M> for Packet {
 
     fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
         let (pair, side) = parts(number);
-        let next = k.pipes.packets[pair].waiting[side].front().copied().unwrap_or_default();
-        Ok(Stat { st_mode: MODE_SOCK | 0o600, st_size: next.into(), ..Stat::default() })
+        let next = k.pipes.packets[pair].waiting[side].front().map_or(0, |packet| packet.length);
+        Ok(Stat { st_mode: MODE_SOCK | 0o600, st_size: next as u64, ..Stat::default() })
     }
 }
 
@@ -188,15 +216,33 @@ fn wake<M: Machine>(k: &mut Kernel<M>, pair: usize) {
     }
 }
 
-/// Puts a packet in, whole.
+/// Files that came with a packet and that nobody takes.
+fn lose<M: Machine>(k: &mut Kernel<M>, files: Vec<DescriptionId>) {
+    ends::arrive(k, &files);
+    files.into_iter().for_each(|file| k.release_description(file));
+}
+
+/// The places for descriptors in a message, and its bytes. `EINVAL`.
+fn split(payload: UserSlice, files: u64) -> Outcome<(UserSlice, UserSlice)> {
+    if files > FILES_MAX as u64 || payload.length < files as usize * WORD {
+        return fail(EINVAL);
+    }
+    let places = payload.part(0, files as usize * WORD);
+    Ok((places, payload.part(places.length, payload.length - places.length)))
+}
+
+/// Puts a packet in, whole, with files.
 fn send<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
     number: usize,
-    from: UserSlice,
+    payload: UserSlice,
+    files: u64,
     flags: u64,
 ) -> Outcome {
     let (pair, side) = parts(number);
+    let (places, from) = split(payload, files)?;
+    let files = ends::passable(k, caller, TwoWay::Packets(pair), places)?;
     let index = k.pipes.packets[pair].pipes[1 - side];
     let pipe = &k.pipes.table[index];
     if pipe.is_broken() {
@@ -213,45 +259,61 @@ fn send<M: Machine>(
         };
     }
     copy_in(k, caller, index, from, from.length)?;
+    ends::depart(k, &files);
     let pipe = &mut k.pipes.table[index];
     pipe.produce(from.length);
     let readable = pipe.readable;
-    k.pipes.packets[pair].waiting[1 - side].push_back(from.length as u32);
+    let packet = Waiting { length: from.length, files };
+    k.pipes.packets[pair].waiting[1 - side].push_back(packet);
     k.wake_all(readable);
     k.raise((place::PACKET, pair * 2 + 1 - side), EventFlags::EVENT_READ);
     Ok(from.length)
 }
 
-/// Takes the oldest packet out; what there is no room for is lost, and told by [`CUT`].
+/// Takes the oldest packet out, and the files that came with it. What there is no room for is lost, and
+/// told by [`CUT`] and [`LOST_FILES`].
 fn receive<M: Machine>(
     k: &mut Kernel<M>,
     caller: Caller,
     number: usize,
-    into: UserSlice,
+    payload: UserSlice,
+    room: u64,
     flags: u64,
 ) -> Outcome {
     let (pair, side) = parts(number);
+    let (places, into) = split(payload, room)?;
     let index = k.pipes.packets[pair].pipes[side];
     let pipe = &k.pipes.table[index];
-    let Some(length) = k.pipes.packets[pair].waiting[side].front().map(|next| *next as usize)
-    else {
+    let Some(packet) = k.pipes.packets[pair].waiting[side].front() else {
         return match (pipe.has_ended(), flags & NO_WAIT != 0) {
             (true, _) => Ok(0),
             (_, true) => fail(EAGAIN),
             (_, false) => Err(Stop::Park(Wait::on(Reason::Readable, pipe.readable))),
         };
     };
+    let (length, files) = (packet.length, packet.files.len());
     let count = length.min(into.length);
     copy_out(k, caller, index, into, count)?;
-    if flags & PEEK == 0 {
-        let pipe = &mut k.pipes.table[index];
-        pipe.consume(length);
-        let writable = pipe.writable;
-        k.pipes.packets[pair].waiting[side].pop_front();
-        k.wake_all(writable);
-        k.raise((place::PACKET, pair * 2 + 1 - side), EventFlags::EVENT_WRITE);
+    let told = if flags & WHOLE_LENGTH != 0 { length } else { count };
+    let told = if count < length { told | CUT } else { told };
+    if flags & PEEK != 0 {
+        return Ok(told);
     }
-    Ok(if count < length { count | CUT } else { count })
+    // Once their pages are there, the numbers can be written without fail.
+    for place in 0..files.min(room as usize) {
+        k.writable_at(caller.space, places.part(place * WORD, WORD))?;
+    }
+    let packet = k.pipes.packets[pair].waiting[side].pop_front();
+    let taken = packet.map_or(Vec::new(), |packet| packet.files);
+    ends::arrive(k, &taken);
+    let arrived = ends::deliver(k, caller, places, taken, flags)?;
+    let pipe = &mut k.pipes.table[index];
+    pipe.consume(length);
+    let writable = pipe.writable;
+    k.wake_all(writable);
+    k.raise((place::PACKET, pair * 2 + 1 - side), EventFlags::EVENT_WRITE);
+    let lost = if arrived < files { LOST_FILES } else { 0 };
+    Ok(told | arrived << 32 | lost)
 }
 
 fn shut_down<M: Machine>(k: &mut Kernel<M>, number: usize, how: u64) -> Outcome {

@@ -6,6 +6,7 @@
 //! there is a write end, and is the end of the file when there is none. Writing without a read
 //! end is `EPIPE` and `SIGPIPE`.
 
+pub(super) mod ends;
 mod socket;
 
 use super::{Opened, Position, Scheme, place};
@@ -14,7 +15,7 @@ use crate::event::HANGUP;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
-use crate::pipe::{ATOMIC, Pair, Pipe as Buffer};
+use crate::pipe::{ATOMIC, Ends, Pair, Pipe as Buffer};
 use crate::task::{Reason, Wait};
 use abi::redox::data::Stat;
 use abi::redox::flag::{EventFlags, MODE_FIFO, MODE_SOCK};
@@ -95,12 +96,13 @@ impl<M: Machine> Scheme<M> for Pipe {
         "pipe"
     }
 
-    fn open(&self, k: &mut Kernel<M>, _: Caller, path: &str, _: usize) -> Outcome<Opened> {
+    fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, _: usize) -> Outcome<Opened> {
         match path {
             "" => End::Read(create(k)).open(k),
             "pair" => {
                 let pipes = [create(k), create(k)];
-                let pair = Pair { pipes, names: Default::default(), travels: 0 };
+                let ids = [ends::ids_of(k, caller); 2];
+                let pair = Pair { pipes, ends: Ends { ids, ..Ends::default() } };
                 End::Both(k.pipes.pairs.insert(pair), 0).open(k)
             }
             _ => fail(ENOENT),

@@ -1,15 +1,15 @@
 //! Calls on open files.
 
-use super::Arguments;
+use super::{Arguments, patience};
 use crate::error::*;
-use crate::handle::{Description, DescriptionId};
+use crate::handle::{Description, DescriptionId, Direction};
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::scheme::user::{Payload, Request};
 use crate::scheme::{KernelSchemes, Opened, Position, SchemeId, directory, new_file, place};
 use abi::LOWEST_FREE;
-use abi::number::O_CLOEXEC;
+use abi::number::{F_READ_TIMEOUT, F_REPLACE, F_WRITE_TIMEOUT, O_CLOEXEC};
 use abi::redox::data::Stat;
 use abi::redox::flag::*;
 use abi::redox::schemev2::Opcode;
@@ -50,13 +50,15 @@ pub(super) fn close<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
 #[inline(always)]
 pub(super) fn read<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, ..] = a;
-    read_into(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET)
+    let outcome = read_into(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET);
+    patience::limit(k, caller, fd, Direction::Read, outcome)
 }
 
 /// `fd, buffer, length`
 pub(super) fn write<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, ..] = a;
-    write_from(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET)
+    let outcome = write_from(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET);
+    patience::limit(k, caller, fd, Direction::Write, outcome)
 }
 
 /// `fd, buffer, length, offset, flags`
@@ -165,13 +167,16 @@ fn transfer_request<'a>(
 pub(super) fn dup<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, what, length, wanted, ..] = a;
     let id = k.description_of(caller, fd)?;
-    let id = duplicate(k, caller, id, what, length)?;
-    k.install(caller.process, id, wanted, 0)
+    match duplicate(k, caller, id, what, length) {
+        Ok(id) => k.install(caller.process, id, wanted, 0),
+        // Who waits for a connection reads.
+        Err(stop) => patience::limit(k, caller, fd, Direction::Read, Err(stop)),
+    }
 }
 
-/// `fd, wanted, what, length`
+/// `fd, wanted, what, length, flags`
 pub(super) fn dup2<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
-    let [fd, wanted, what, length, ..] = a;
+    let [fd, wanted, what, length, flags, ..] = a;
     let id = k.description_of(caller, fd)?;
     if wanted == fd && length == 0 {
         return Ok(fd);
@@ -180,7 +185,7 @@ pub(super) fn dup2<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
         return fail(EBADF);
     }
     let id = duplicate(k, caller, id, what, length)?;
-    k.install(caller.process, id, wanted, 0)
+    k.install(caller.process, id, wanted, flags)
 }
 
 /// The same description again, or with an argument whatever the scheme makes of it.
@@ -292,6 +297,13 @@ pub(super) fn control<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Argument
         F_GETFL => Ok(description.flags),
         F_SETFL => {
             description.flags = description.flags & !O_FCNTL_MASK | argument & O_FCNTL_MASK;
+            Ok(0)
+        }
+        F_READ_TIMEOUT => Ok(patience::set(k, slot.description, Direction::Read, argument)),
+        F_WRITE_TIMEOUT => Ok(patience::set(k, slot.description, Direction::Write, argument)),
+        F_REPLACE => {
+            let other = k.description_of(caller, argument)?;
+            k.replace(caller.process, slot.description, other);
             Ok(0)
         }
         _ => fail(EINVAL),

@@ -6,6 +6,7 @@
 mod file;
 mod link;
 mod memory;
+mod patience;
 mod process;
 mod signal;
 mod socket;
@@ -158,7 +159,7 @@ calls! {
     5 SYS_OPENAT_INTO2, "openat", 5 => file::open_at;
     6 SYS_CLOSE, "close", 1 => file::close;
     7 SYS_DUP_INTO, "dup", 4 => file::dup;
-    8 SYS_DUP2, "dup2", 4 => file::dup2;
+    8 SYS_DUP2, "dup2", 5 => file::dup2;
     9 SYS_LSEEK, "lseek", 3 => file::seek;
     10 SYS_FCNTL, "fcntl", 3 => file::control;
     11 SYS_FSTAT, "fstat", 3 => file::stat;

@@ -62,6 +62,8 @@ pub struct Unfinished {
     pub is_refused: bool,
     /// A futex wait has been woken.
     pub woken: bool,
+    /// The moment has passed; a daemon that was asked to hurry up still owes its answer.
+    pub is_late: bool,
 }
 
 impl Unfinished {

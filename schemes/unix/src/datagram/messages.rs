@@ -1,10 +1,10 @@
 //! What programs ask datagram sockets for with `CALL` ([`abi::socket`]).
 
 use abi::socket::{
-    CONNECT, CUT, NAME, NAME_MAX, NO_WAIT, OWN, PEEK, PEER, RECEIVE, RECEIVE_FROM, SEND, SEND_TO,
-    SHUTDOWN,
+    CONNECT, CUT, NAME, NAME_MAX, NO_WAIT, OWN, PEEK, PEER, PEER_IDS, RECEIVE, RECEIVE_FROM, SEND,
+    SEND_TO, SHUTDOWN, WHOLE_LENGTH,
 };
-use syscall::error::{EAGAIN, EINVAL, EWOULDBLOCK, Error, Result};
+use syscall::error::{EAGAIN, EINVAL, ENOTCONN, EWOULDBLOCK, Error, Result};
 
 use super::{Datagrams, Packet};
 use crate::UNKNOWN;
@@ -33,14 +33,16 @@ impl Datagrams {
                 let room = room.and_then(|files| payload.get_mut(files..));
                 let room = room.ok_or(Error::new(EINVAL))?;
                 let packet = waiting(flags, self.receive(id, flags & PEEK != 0))?;
-                Ok(packet.map_or(0, |packet| fill(&packet, room)))
+                Ok(packet.map_or(0, |packet| fill(&packet, room, flags)))
             }
             [RECEIVE_FROM, flags, ..] => {
                 let room = payload.split_at_mut_checked(NAME_MAX).ok_or(Error::new(EINVAL))?;
                 let packet = waiting(flags, self.receive(id, flags & PEEK != 0))?;
-                Ok(packet
-                    .map_or(0, |packet| put(&packet.from, room.0) << 32 | fill(&packet, room.1)))
+                Ok(packet.map_or(0, |packet| {
+                    put(&packet.from, room.0) << 32 | fill(&packet, room.1, flags)
+                }))
             }
+            [PEER_IDS, ..] => Err(Error::new(ENOTCONN)),
             _ => Err(UNKNOWN),
         }
     }
@@ -61,8 +63,13 @@ fn put(bytes: &[u8], room: &mut [u8]) -> usize {
     bytes.len()
 }
 
-/// As much of a packet as there is room for; the answer is how much, and whether that is not all.
-fn fill(packet: &Packet, room: &mut [u8]) -> usize {
+/// As much of a packet as there is room for; the answer is how much, or how long it is, and whether that
+/// is not all.
+fn fill(packet: &Packet, room: &mut [u8], flags: u64) -> usize {
     let length = put(&packet.bytes, room);
-    if length > room.len() { room.len() | CUT } else { length }
+    match length > room.len() {
+        true if flags & WHOLE_LENGTH != 0 => length | CUT,
+        true => room.len() | CUT,
+        false => length,
+    }
 }

@@ -1,28 +1,19 @@
-//! `pipe:pair` — what sockets do beside reading and writing ([`abi::socket`]): end one direction, have
-//! names, pass files on.
-//!
-//! A file that travels is in nobody's table: its reference is the pipe's. Two pipes that carry each
-//! other's ends would keep each other for ever, so an end with files in its pipes does not travel,
-//! and what travels carries no files.
+//! `pipe:pair` — what sockets do beside reading and writing ([`abi::socket`]): end one direction, pass files
+//! on with bytes, and what is the same for packets ([`super::ends`]).
 
+use super::ends::{self, TwoWay, WORD};
 use super::{End, broken, copy_in, copy_out};
 use crate::error::*;
-use crate::handle::{Description, DescriptionId};
+use crate::handle::DescriptionId;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use crate::pipe::ATOMIC;
 use crate::scheme::place;
 use crate::task::{Reason, Wait};
-use abi::LOWEST_FREE;
-use abi::number::O_CLOEXEC;
 use abi::redox::flag::EventFlags;
 use abi::socket::*;
-use alloc::vec;
 use alloc::vec::Vec;
-
-/// Bytes of a descriptor in a message.
-const WORD: usize = size_of::<u64>();
 
 /// Does what a message to the end `side` of a pair asks for.
 pub(super) fn call<M: Machine>(
@@ -37,30 +28,7 @@ pub(super) fn call<M: Machine>(
         SHUTDOWN => shut_down(k, pair, side, word(1)),
         SEND => send(k, caller, End::Both(pair, side), payload, word(1), word(2)),
         RECEIVE => receive(k, caller, End::Both(pair, side), payload, word(1), word(2)),
-        NAME => {
-            let whose = match word(1) {
-                OWN => side,
-                PEER => 1 - side,
-                _ => return fail(EINVAL),
-            };
-            let name = k.pipes.pairs[pair].names[whose].clone();
-            k.copy_out(caller.space, payload, &name)?;
-            Ok(name.len())
-        }
-        SET_NAME => {
-            if payload.length > NAME_MAX {
-                return fail(ENAMETOOLONG);
-            }
-            let mut name = vec![0; payload.length];
-            k.copy_in(caller.space, payload, &mut name)?;
-            let own = &mut k.pipes.pairs[pair].names[side];
-            if !own.is_empty() {
-                return fail(EINVAL);
-            }
-            *own = name;
-            Ok(0)
-        }
-        _ => fail(EOPNOTSUPP),
+        _ => ends::call(k, caller, (TwoWay::Pair(pair), side), payload, words),
     }
 }
 
@@ -102,7 +70,8 @@ fn send<M: Machine>(
         return fail(EINVAL);
     }
     let bytes = payload.part(files, payload.length - files);
-    let files = passable(k, caller, end, payload.part(0, files))?;
+    let End::Both(through, _) = end else { return fail(EBADF) };
+    let files = ends::passable(k, caller, TwoWay::Pair(through), payload.part(0, files))?;
     let pipe = &k.pipes.table[index];
     if pipe.is_broken() {
         return if flags & NO_SIGNAL != 0 { fail(EPIPE) } else { broken(k, caller) };
@@ -116,12 +85,7 @@ fn send<M: Machine>(
     }
     let count = bytes.length.min(pipe.room());
     copy_in(k, caller, index, bytes, count)?;
-    for file in &files {
-        k.descriptions[file.0].references += 1;
-        if let Some(pair) = pair_of(&k.descriptions[file.0]) {
-            k.pipes.pairs[pair].travels += 1;
-        }
-    }
+    ends::depart(k, &files);
     let pipe = &mut k.pipes.table[index];
     if !files.is_empty() {
         pipe.pass(files);
@@ -131,44 +95,6 @@ fn send<M: Machine>(
     k.wake_all(readable);
     k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
     Ok(count)
-}
-
-/// The files that descriptors in the caller's memory name, if they may travel through `end`.
-fn passable<M: Machine>(
-    k: &mut Kernel<M>,
-    caller: Caller,
-    end: End,
-    from: UserSlice,
-) -> Outcome<Vec<DescriptionId>> {
-    if from.length == 0 {
-        return Ok(Vec::new());
-    }
-    let mut bytes = vec![0; from.length];
-    k.copy_in(caller.space, from, &mut bytes)?;
-    let End::Both(through, _) = end else { return fail(EBADF) };
-    if k.pipes.pairs[through].travels > 0 {
-        return fail(ETOOMANYREFS);
-    }
-    let mut files = Vec::with_capacity(from.length / WORD);
-    for word in bytes.as_chunks::<WORD>().0 {
-        let file = k.description_of(caller, u64::from_ne_bytes(*word) as usize)?;
-        if let Some(pair) = pair_of(&k.descriptions[file.0]) {
-            let carries = k.pipes.pairs[pair].pipes.map(|pipe| k.pipes.table[pipe].has_files());
-            if pair == through || carries.contains(&true) {
-                return fail(ETOOMANYREFS);
-            }
-        }
-        files.push(file);
-    }
-    Ok(files)
-}
-
-/// The two-way pipe that a file is an end of.
-fn pair_of(description: &Description) -> Option<usize> {
-    match (description.scheme == place::PIPE, End::from_number(description.number)) {
-        (true, End::Both(pair, _)) => Some(pair),
-        _ => None,
-    }
 }
 
 fn receive<M: Machine>(
@@ -205,17 +131,7 @@ fn receive<M: Machine>(
         k.writable_at(caller.space, places.part(place * WORD, WORD))?;
     }
     let taken = take_files(k, index, count);
-    let on_exec = if flags & CLOSE_ON_EXEC != 0 { O_CLOEXEC } else { 0 };
-    let mut numbers = Vec::with_capacity(taken.len() * WORD);
-    for file in taken {
-        if numbers.len() == room * WORD {
-            k.release_description(file);
-        } else if let Ok(fd) = k.install(caller.process, file, LOWEST_FREE, on_exec) {
-            numbers.extend_from_slice(&(fd as u64).to_ne_bytes());
-        }
-    }
-    let arrived = numbers.len() / WORD;
-    k.copy_out(caller.space, places, &numbers)?;
+    let arrived = ends::deliver(k, caller, places, taken, flags)?;
     let pipe = &mut k.pipes.table[index];
     pipe.consume(count);
     let writable = pipe.writable;
@@ -228,11 +144,7 @@ fn receive<M: Machine>(
 /// The files of the next `count` bytes, which do not travel any more.
 fn take_files<M: Machine>(k: &mut Kernel<M>, index: usize, count: usize) -> Vec<DescriptionId> {
     let taken = k.pipes.table[index].take_files(count);
-    for file in &taken {
-        if let Some(pair) = pair_of(&k.descriptions[file.0]) {
-            k.pipes.pairs[pair].travels -= 1;
-        }
-    }
+    ends::arrive(k, &taken);
     taken
 }
 
