@@ -7,8 +7,9 @@
 //!
 //! [`RANGE`] is for bytes of a file, with the same operations: the payload begins with two words,
 //! the first byte and how many ([`RangeLock`]). A lock belongs to the process, and goes when it closes
-//! a descriptor of an open file that it has locked through, or ends. `EDEADLK` when those in the way wait for the
-//! caller, `ENOLCK` when it has too many. The two kinds know nothing of each other.
+//! a descriptor of an open file that it has locked through, or ends; with [`OPEN_FILE`] to the open file.
+//! `EDEADLK` when those in the way wait for the caller, `ENOLCK` when it has too many. Locks on whole files
+//! and on ranges know nothing of each other.
 
 /// The first word: whole files.
 pub const LOCK: u64 = 1;
@@ -26,6 +27,9 @@ pub const UNLOCK: u64 = 8;
 /// [`RANGE`]: with [`SHARED`] or [`EXCLUSIVE`], only tell what is in the way. The answer is 1 when
 /// something is, and the payload then holds it.
 pub const TEST: u64 = 16;
+/// [`RANGE`], with an operation: the lock belongs to the open file, as those on whole files do, and goes with
+/// its last descriptor. No circle is looked for.
+pub const OPEN_FILE: u64 = 32;
 
 /// The payload of [`RANGE`], as words of 64 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,7 +40,7 @@ pub struct RangeLock {
     pub length: u64,
     /// In an answer: [`SHARED`] or [`EXCLUSIVE`].
     pub kind: u64,
-    /// In an answer: whose.
+    /// In an answer: whose; all ones for that of an open file.
     pub pid: u64,
 }
 

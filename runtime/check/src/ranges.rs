@@ -15,6 +15,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("locks/whoever-ends-gives-them-back", killed),
     ("locks/waiting-in-a-circle-is-refused", circle),
     ("locks/lockf-locks-from-the-position-on", lockf),
+    ("locks/ranges-can-belong-to-the-open-file", open_file),
     ("locks/nonsense-is-refused", nonsense),
 ];
 
@@ -47,6 +48,42 @@ fn control(file: &File, command: i32, range: &mut Range) -> Option<i32> {
 
 fn set(file: &File, kind: i16, start: i64, length: i64) -> Option<i32> {
     control(file, libc::F_SETLK, &mut range(kind, start, length))
+}
+
+/// By their usual numbers; the libc crate has no names for them.
+const OPEN_FILE_GET: i32 = 36;
+const OPEN_FILE_SET: i32 = 37;
+const OPEN_FILE_WAIT: i32 = 38;
+
+fn open_file() -> Outcome {
+    let path = place("open-file");
+    let (one, other) = (open(&path)?, open(&path)?);
+    let set = |file: &File, kind, start| control(file, OPEN_FILE_SET, &mut range(kind, start, 10));
+    same!(set(&one, WRITE, 0), None);
+    // The same process is in its own way, by another open file or as a process.
+    same!(set(&other, READ, 5), Some(libc::EAGAIN));
+    same!(control(&one, libc::F_SETLK, &mut range(READ, 5, 1)), Some(libc::EAGAIN));
+    let mut told = range(WRITE, 5, 1);
+    same!(control(&other, OPEN_FILE_GET, &mut told), None);
+    same!(told, Range { pid: -1, ..range(WRITE, 0, 10) });
+    let mut bad = Range { pid: 1, ..range(WRITE, 20, 1) };
+    same!(control(&one, OPEN_FILE_SET, &mut bad), Some(libc::EINVAL));
+    // A child has the open file, too, and closing a copy gives nothing back.
+    same!(in_child(|| errno(set(&one, WRITE, 0)))?, 0);
+    drop(one.try_clone()?);
+    same!(set(&other, READ, 5), Some(libc::EAGAIN));
+    let copy = one.as_raw_fd();
+    let waiter = start(|| {
+        // SAFETY: the child does not use it.
+        unsafe { libc::close(copy) };
+        errno(control(&other, OPEN_FILE_WAIT, &mut range(WRITE, 5, 1)))
+    })?;
+    std::thread::sleep(Duration::from_millis(50));
+    drop(one);
+    same!(finish(waiter)?, 0);
+    same!(set(&other, NONE, 0), None);
+    fs::remove_file(&path)?;
+    Ok(())
 }
 
 /// What a child finds out, as its status.

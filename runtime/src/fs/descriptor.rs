@@ -52,7 +52,7 @@ extern "C" fn dup3(fd: c_int, wanted: c_int, flags: c_int) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fcntl(fd: c_int, command: c_int, argument: c_ulong) -> c_int {
     let done = file::number(fd).and_then(|fd| match command {
-        libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW => {
+        command if lock::is_command(command) => {
             // SAFETY: the caller gave a `struct flock`.
             unsafe { lock::control(fd, command, argument as *mut c_void) }
         }

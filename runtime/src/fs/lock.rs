@@ -3,7 +3,7 @@
 
 use crate::errno::Answer;
 use crate::sys::{Result, error, file, syscall};
-use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, RANGE, RangeLock, SHARED, TEST, UNLOCK};
+use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, OPEN_FILE, RANGE, RangeLock, SHARED, TEST, UNLOCK};
 use abi::redox::flag::{F_GETFL, O_ACCMODE, O_RDONLY, O_WRONLY};
 use abi::redox::number::SYS_LSEEK;
 use core::ffi::{c_short, c_void};
@@ -32,6 +32,38 @@ struct FileLock {
 const READ: c_short = 0;
 const WRITE: c_short = 1;
 const NONE: c_short = 2;
+
+/// The commands for locks of open files, by their usual numbers: the libc crate has no names for them on
+/// this target.
+const F_OFD_GETLK: c_int = 36;
+const F_OFD_SETLK: c_int = 37;
+const F_OFD_SETLKW: c_int = 38;
+
+/// What a command for locks asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Test,
+    Set { may_wait: bool },
+}
+
+/// What a command is about locks, and whose: 0 for the process's.
+fn meaning(command: c_int) -> Option<(Action, u64)> {
+    let (at_once, waiting) = (Action::Set { may_wait: false }, Action::Set { may_wait: true });
+    Some(match command {
+        libc::F_GETLK => (Action::Test, 0),
+        libc::F_SETLK => (at_once, 0),
+        libc::F_SETLKW => (waiting, 0),
+        F_OFD_GETLK => (Action::Test, OPEN_FILE),
+        F_OFD_SETLK => (at_once, OPEN_FILE),
+        F_OFD_SETLKW => (waiting, OPEN_FILE),
+        _ => return None,
+    })
+}
+
+/// Whether an `fcntl` command is about locks.
+pub(crate) fn is_command(command: c_int) -> bool {
+    meaning(command).is_some()
+}
 
 fn lock(fd: c_int, operation: c_int) -> Result<usize> {
     let operation = u64::try_from(operation).or_else(|_| error(libc::EINVAL))?;
@@ -92,19 +124,20 @@ impl FileLock {
     }
 
     /// Takes the lock, or gives it back.
-    fn set(&self, fd: usize, may_wait: bool) -> Result<usize> {
+    fn set(&self, fd: usize, may_wait: bool, whose: u64) -> Result<usize> {
         let operation = match self.operation(fd, false)? {
             UNLOCK => UNLOCK,
             operation if may_wait => operation,
             operation => operation | NO_WAIT,
         };
-        file::message(fd, &mut self.range(fd)?.to_bytes(), &[RANGE, operation])
+        file::message(fd, &mut self.range(fd)?.to_bytes(), &[RANGE, operation | whose])
     }
 
     /// What is in the way of the lock.
-    fn test(&self, fd: usize) -> Result<Option<RangeLock>> {
+    fn test(&self, fd: usize, whose: u64) -> Result<Option<RangeLock>> {
         let mut payload = self.range(fd)?.to_bytes();
-        let answer = file::message(fd, &mut payload, &[RANGE, self.operation(fd, true)? | TEST])?;
+        let operation = self.operation(fd, true)? | TEST | whose;
+        let answer = file::message(fd, &mut payload, &[RANGE, operation])?;
         Ok((answer != 0).then(|| RangeLock::from_bytes(&payload)))
     }
 }
@@ -121,16 +154,21 @@ pub(crate) unsafe fn control(fd: usize, command: c_int, place: *mut c_void) -> R
     }
     // SAFETY: as promised by the caller.
     let lock = unsafe { place.read() };
-    if command != libc::F_GETLK {
-        return lock.set(fd, command == libc::F_SETLKW);
-    }
-    let told = match lock.test(fd)? {
+    let whose = match meaning(command) {
+        // There is nothing to say of a process.
+        Some((_, OPEN_FILE)) if lock.pid != 0 => return error(libc::EINVAL),
+        Some((Action::Set { may_wait }, whose)) => return lock.set(fd, may_wait, whose),
+        Some((Action::Test, whose)) => whose,
+        None => return error(libc::EINVAL),
+    };
+    let told = match lock.test(fd, whose)? {
         None => FileLock { kind: NONE, ..lock },
         Some(held) => FileLock {
             kind: if held.kind == EXCLUSIVE { WRITE } else { READ },
             whence: libc::SEEK_SET as c_short,
             start: held.start as off_t,
             length: held.length as off_t,
+            // −1 for an open file's.
             pid: held.pid as pid_t,
         },
     };
@@ -145,8 +183,8 @@ extern "C" fn lockf(fd: c_int, command: c_int, length: off_t) -> c_int {
     let kind = if command == libc::F_ULOCK { NONE } else { WRITE };
     let lock = FileLock { kind, whence: libc::SEEK_CUR as c_short, start: 0, length, pid: 0 };
     let done = file::number(fd).and_then(|fd| match command {
-        libc::F_ULOCK | libc::F_LOCK | libc::F_TLOCK => lock.set(fd, command == libc::F_LOCK),
-        libc::F_TEST => match lock.test(fd)? {
+        libc::F_ULOCK | libc::F_LOCK | libc::F_TLOCK => lock.set(fd, command == libc::F_LOCK, 0),
+        libc::F_TEST => match lock.test(fd, 0)? {
             None => Ok(0),
             Some(_) => error(libc::EAGAIN),
         },

@@ -1,5 +1,5 @@
 //! Advisory locks on files: what [`abi::lock`] asks a scheme for. Whole files are locked by open
-//! handle, ranges of bytes by process ([`ranges`]).
+//! handle, ranges of bytes by process or by open handle ([`ranges`]).
 //!
 //! The scheme says which file a handle stands for, when a handle is closed, and when a process lets go
 //! of one. Who waits is in the serving loop: a lock that others have is `EWOULDBLOCK`, and tried again
@@ -9,8 +9,8 @@ mod ranges;
 
 use std::collections::BTreeMap;
 
-use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, RANGE, RangeLock, SHARED, TEST, UNLOCK};
-use ranges::{Lock, Range, Ranges};
+use abi::lock::{EXCLUSIVE, LOCK, NO_WAIT, OPEN_FILE, RANGE, RangeLock, SHARED, TEST, UNLOCK};
+use ranges::{Lock, Owner, Range, Ranges};
 use syscall::error::{EAGAIN, EINVAL, EOPNOTSUPP, EWOULDBLOCK, Error, Result};
 
 /// Who asks for a lock.
@@ -34,6 +34,8 @@ enum Held {
 pub struct Locks<F, R> {
     files: BTreeMap<F, Held>,
     handles: BTreeMap<usize, F>,
+    /// Handles that may have ranges locked.
+    with_ranges: BTreeMap<usize, F>,
     ranges: Ranges<F, R>,
     has_changed: bool,
     is_for_process: bool,
@@ -44,6 +46,7 @@ impl<F, R> Default for Locks<F, R> {
         Self {
             files: BTreeMap::new(),
             handles: BTreeMap::new(),
+            with_ranges: BTreeMap::new(),
             ranges: Ranges::default(),
             has_changed: false,
             is_for_process: false,
@@ -81,19 +84,27 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Locks<F, R> {
         let payload: &mut [u8; RangeLock::SIZE] = payload.try_into().or(Err(Error::new(EINVAL)))?;
         let RangeLock { start, length, .. } = RangeLock::from_bytes(payload);
         let range = Range::new(start, length).ok_or(Error::new(EINVAL))?;
+        let owner = match operation & OPEN_FILE {
+            0 => Owner::Process(client.pid),
+            _ => Owner::Handle(client.handle),
+        };
+        let operation = operation & !OPEN_FILE;
         let is_exclusive = match operation & !(NO_WAIT | TEST) {
             UNLOCK if operation == UNLOCK => {
-                self.ranges.cut(file, client.pid, range);
+                self.ranges.cut(file, owner, range);
                 return Ok(0);
             }
             SHARED => false,
             EXCLUSIVE => true,
             _ => return Err(Error::new(EINVAL)),
         };
-        let lock = Lock { pid: client.pid, range, is_exclusive };
+        let lock = Lock { owner, range, is_exclusive };
         if operation & TEST == 0 {
             self.ranges.take(file, lock, client.request, operation & NO_WAIT == 0)?;
-            self.is_for_process = true;
+            match owner {
+                Owner::Process(_) => self.is_for_process = true,
+                Owner::Handle(handle) => _ = self.with_ranges.insert(handle, file),
+            }
             return Ok(0);
         }
         let Some(held) = self.ranges.test(file, lock) else { return Ok(0) };
@@ -101,7 +112,10 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Locks<F, R> {
             start: held.range.start,
             length: held.range.length(),
             kind: if held.is_exclusive { EXCLUSIVE } else { SHARED },
-            pid: held.pid as u64,
+            pid: match held.owner {
+                Owner::Process(pid) => pid as u64,
+                Owner::Handle(_) => u64::MAX,
+            },
         };
         *payload = told.to_bytes();
         Ok(1)
@@ -115,7 +129,7 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Locks<F, R> {
 
     /// A process has closed a descriptor of a file, or has ended.
     pub fn detached(&mut self, file: F, pid: usize) {
-        self.ranges.cut(file, pid, Range { start: 0, end: u64::MAX });
+        self.ranges.cut(file, Owner::Process(pid), Range::ALL);
     }
 
     /// A request that waited was taken back.
@@ -127,7 +141,7 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Locks<F, R> {
         let may_wait = operation & NO_WAIT == 0;
         let is_exclusive = match operation & !NO_WAIT {
             UNLOCK => {
-                self.close(handle);
+                self.give_back(handle);
                 return Ok(0);
             }
             SHARED => false,
@@ -141,7 +155,7 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Locks<F, R> {
             return Err(Error::new(EAGAIN));
         }
         // Two that each wait for the other's shared lock to go would wait for ever.
-        self.close(handle);
+        self.give_back(handle);
         Err(Error::new(EWOULDBLOCK))
     }
 
@@ -175,8 +189,16 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Locks<F, R> {
         true
     }
 
-    /// A handle gives its lock back, or is closed.
+    /// A handle is closed.
     pub fn close(&mut self, handle: usize) {
+        self.give_back(handle);
+        if let Some(file) = self.with_ranges.remove(&handle) {
+            self.ranges.cut(file, Owner::Handle(handle), Range::ALL);
+        }
+    }
+
+    /// A handle gives back its lock on the whole file.
+    fn give_back(&mut self, handle: usize) {
         let Some(file) = self.handles.remove(&handle) else { return };
         let is_free = match self.files.get_mut(&file) {
             Some(Held::Shared(owners)) => {
@@ -250,6 +272,47 @@ mod tests {
         assert_eq!(range(&mut locks, 1, u64::MAX, SHARED).0, Err(Error::new(EINVAL)));
         let short = locks.call(0, by(1), &mut [0; 31], &[RANGE, SHARED]);
         assert_eq!(short, Err(Error::new(EINVAL)));
+    }
+
+    #[test]
+    fn ranges_of_a_handle_go_with_it() {
+        let mut locks = Locks::default();
+        let mut with = |locks: &mut Locks<u64, u32>, (handle, pid), start, operation| {
+            let mut payload = RangeLock { start, length: 10, ..RangeLock::default() }.to_bytes();
+            let client = Client { handle, pid, request: handle as u32 };
+            let answer = locks.call(0, client, &mut payload, &[RANGE, operation]);
+            (answer, RangeLock::from_bytes(&payload))
+        };
+        assert_eq!(with(&mut locks, (1, 7), 0, EXCLUSIVE | OPEN_FILE).0, Ok(0));
+        assert!(!locks.is_for_process());
+        // Whoever sends through the handle has it, and nobody else, not even the same process.
+        assert_eq!(with(&mut locks, (1, 8), 0, EXCLUSIVE | OPEN_FILE).0, Ok(0));
+        let refused = Err(Error::new(EAGAIN));
+        assert_eq!(with(&mut locks, (2, 7), 5, SHARED | NO_WAIT | OPEN_FILE).0, refused);
+        assert_eq!(with(&mut locks, (1, 7), 5, SHARED | NO_WAIT).0, refused);
+        let (answer, told) = with(&mut locks, (2, 9), 5, SHARED | TEST | OPEN_FILE);
+        assert_eq!(answer, Ok(1));
+        assert_eq!(told, RangeLock { start: 0, length: 10, kind: EXCLUSIVE, pid: u64::MAX });
+        // A process that goes leaves it, and two that wait for each other's are no circle.
+        locks.progress();
+        locks.detached(0, 7);
+        assert!(!locks.progress());
+        assert_eq!(with(&mut locks, (2, 7), 20, EXCLUSIVE | OPEN_FILE).0, Ok(0));
+        let waits = Err(Error::new(EWOULDBLOCK));
+        assert_eq!(with(&mut locks, (2, 7), 0, EXCLUSIVE | OPEN_FILE).0, waits);
+        assert_eq!(with(&mut locks, (1, 7), 20, EXCLUSIVE | OPEN_FILE).0, waits);
+        assert_eq!(lock(&mut locks, 1, EXCLUSIVE), None);
+        assert_eq!(lock(&mut locks, 1, UNLOCK), None);
+        assert_eq!(
+            with(&mut locks, (2, 7), 0, EXCLUSIVE | OPEN_FILE).0,
+            waits,
+            "it has its ranges"
+        );
+        locks.close(1);
+        assert!(locks.progress());
+        assert_eq!(with(&mut locks, (2, 7), 0, EXCLUSIVE | OPEN_FILE).0, Ok(0));
+        assert_eq!(with(&mut locks, (2, 7), 0, UNLOCK | OPEN_FILE).0, Ok(0));
+        assert_eq!(with(&mut locks, (1, 7), 0, EXCLUSIVE | NO_WAIT).0, Ok(0));
     }
 
     #[test]

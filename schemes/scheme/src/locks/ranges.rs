@@ -1,14 +1,15 @@
-//! Locks on ranges of bytes, by process: what C's `fcntl` asks for.
+//! Locks on ranges of bytes, by process or by open handle: what C's `fcntl` asks for.
 //!
-//! A process has at most one kind of lock on a byte, so its locks never overlap; a new one replaces
+//! An owner has at most one kind of lock on a byte, so its locks never overlap; a new one replaces
 //! what it covers. Who waits, and for what, is kept here too, so that a circle of processes that
-//! wait for each other is found before it closes.
+//! wait for each other is found before it closes. Handles are not looked for in circles: several
+//! processes may have one, and another of them may give the lock back.
 
 use std::collections::BTreeMap;
 
 use syscall::error::{EAGAIN, EDEADLK, ENOLCK, EWOULDBLOCK, Error, Result};
 
-/// Most locks of one process on one file.
+/// Most locks of one owner on one file.
 const OWN_MAX: usize = 1024;
 
 /// Bytes of a file, up to the last one that there could be.
@@ -30,6 +31,9 @@ impl Range {
         (start < end && start <= i64::MAX as u64).then_some(Self { start, end })
     }
 
+    /// All bytes.
+    pub(super) const ALL: Self = Self { start: 0, end: u64::MAX };
+
     /// Its length, 0 for one without end.
     pub(super) fn length(self) -> u64 {
         if self.end == u64::MAX { 0 } else { self.end - self.start }
@@ -40,11 +44,20 @@ impl Range {
     }
 }
 
-/// A lock that a process has, or wants.
+/// Whose a lock is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Owner {
+    /// A process's, by number.
+    Process(usize),
+    /// An open handle's.
+    Handle(usize),
+}
+
+/// A lock that somebody has, or wants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Lock {
     /// Whose.
-    pub(super) pid: usize,
+    pub(super) owner: Owner,
     /// On what.
     pub(super) range: Range,
     /// Whether nobody else may have one there.
@@ -53,7 +66,7 @@ pub(super) struct Lock {
 
 impl Lock {
     fn is_kept_out_by(&self, other: &Self) -> bool {
-        self.pid != other.pid
+        self.owner != other.owner
             && (self.is_exclusive || other.is_exclusive)
             && self.range.overlaps(other.range)
     }
@@ -95,15 +108,15 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Ranges<F, R> {
     ///
     /// # Errors
     /// `EAGAIN` when it is kept out and does not wait, `EWOULDBLOCK` when it does, `EDEADLK` when it
-    /// would wait for itself, `ENOLCK` when the process has too many.
+    /// would wait for itself, `ENOLCK` when the owner has too many.
     pub(super) fn take(&mut self, file: F, lock: Lock, request: R, may_wait: bool) -> Result<()> {
         self.cancelled(request);
         if self.test(file, lock).is_none() {
             let own = self.files.get(&file).into_iter().flatten();
-            if own.filter(|held| held.pid == lock.pid).count() >= OWN_MAX {
+            if own.filter(|held| held.owner == lock.owner).count() >= OWN_MAX {
                 return Err(Error::new(ENOLCK));
             }
-            self.cut(file, lock.pid, lock.range);
+            self.cut(file, lock.owner, lock.range);
             self.join(file, lock);
             return Ok(());
         }
@@ -117,12 +130,13 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Ranges<F, R> {
         Err(Error::new(EWOULDBLOCK))
     }
 
-    /// Adds a lock where its process has none, as one with those of its kind that it touches.
+    /// Adds a lock where its owner has none, as one with those of its kind that it touches.
     fn join(&mut self, file: F, mut lock: Lock) {
         let locks = self.files.entry(file).or_default();
         locks.retain(|held| {
             let touches = held.range.end == lock.range.start || lock.range.end == held.range.start;
-            let joins = touches && (held.pid, held.is_exclusive) == (lock.pid, lock.is_exclusive);
+            let joins =
+                touches && (held.owner, held.is_exclusive) == (lock.owner, lock.is_exclusive);
             if joins {
                 lock.range.start = lock.range.start.min(held.range.start);
                 lock.range.end = lock.range.end.max(held.range.end);
@@ -132,12 +146,12 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Ranges<F, R> {
         locks.push(lock);
     }
 
-    /// A process gives back what it has of a range.
-    pub(super) fn cut(&mut self, file: F, pid: usize, range: Range) {
+    /// An owner gives back what it has of a range.
+    pub(super) fn cut(&mut self, file: F, owner: Owner, range: Range) {
         let Some(locks) = self.files.get_mut(&file) else { return };
         let mut rest = Vec::with_capacity(locks.len() + 1);
         for held in locks.drain(..) {
-            if held.pid != pid || !held.range.overlaps(range) {
+            if held.owner != owner || !held.range.overlaps(range) {
                 rest.push(held);
                 continue;
             }
@@ -156,17 +170,18 @@ impl<F: Ord + Copy, R: Copy + PartialEq> Ranges<F, R> {
     /// Whether one whom this lock would wait for waits, at whatever distance, for its process.
     fn is_circle(&self, file: F, lock: Lock) -> bool {
         let mut seen = Vec::new();
-        let mut next: Vec<usize> = self.keepers(file, lock).map(|held| held.pid).collect();
-        while let Some(pid) = next.pop() {
-            if pid == lock.pid {
+        let mut next: Vec<Owner> = self.keepers(file, lock).map(|held| held.owner).collect();
+        while let Some(owner) = next.pop() {
+            let is_process = matches!(owner, Owner::Process(_));
+            if is_process && owner == lock.owner {
                 return true;
             }
-            if seen.contains(&pid) {
+            if !is_process || seen.contains(&owner) {
                 continue;
             }
-            seen.push(pid);
-            for waiting in self.waiting.iter().filter(|waiting| waiting.lock.pid == pid) {
-                next.extend(self.keepers(waiting.file, waiting.lock).map(|held| held.pid));
+            seen.push(owner);
+            for waiting in self.waiting.iter().filter(|waiting| waiting.lock.owner == owner) {
+                next.extend(self.keepers(waiting.file, waiting.lock).map(|held| held.owner));
             }
         }
         false

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 type Table = Ranges<u64, u32>;
 
 fn lock(pid: usize, start: u64, length: u64, is_exclusive: bool) -> Lock {
-    Lock { pid, range: Range::new(start, length).expect("a good range"), is_exclusive }
+    let owner = Owner::Process(pid);
+    Lock { owner, range: Range::new(start, length).expect("a good range"), is_exclusive }
 }
 
 fn errno(outcome: Result<()>) -> i32 {
@@ -36,7 +37,7 @@ fn others_are_kept_out_where_it_overlaps() {
     assert_eq!(table.test(0, lock(3, 5, 1, false)), Some(lock(2, 0, 10, true)));
     assert_eq!(table.test(0, lock(2, 5, 1, true)), None);
     assert!(!table.has_changed);
-    table.cut(0, 1, Range { start: 12, end: 14 });
+    table.cut(0, Owner::Process(1), Range { start: 12, end: 14 });
     assert!(table.has_changed);
     assert_eq!(errno(table.take(0, lock(2, 12, 2, true), 0, false)), 0);
     assert_eq!(errno(table.take(0, lock(2, 11, 2, true), 0, false)), EAGAIN);
@@ -69,7 +70,7 @@ fn a_circle_is_found_before_it_closes() {
     assert_eq!(table.waiting.len(), 2);
     table.cancelled(11);
     assert_eq!(errno(table.take(0, lock(3, 1, 1, true), 13, true)), EWOULDBLOCK);
-    table.cut(0, 3, Range { start: 0, end: u64::MAX });
+    table.cut(0, Owner::Process(3), Range { start: 0, end: u64::MAX });
     assert_eq!(errno(table.take(0, lock(2, 3, 1, true), 12, true)), 0);
     assert_eq!(table.waiting.len(), 1);
 }
@@ -79,15 +80,26 @@ const BYTES: u64 = 24;
 #[derive(Clone, Debug)]
 enum Step {
     Take(Lock),
-    Cut(usize, Range),
+    Cut(Owner, Range),
+}
+
+/// Two processes, and a handle that has the number of one of them.
+const OWNERS: [Owner; 3] = [Owner::Process(0), Owner::Process(1), Owner::Handle(1)];
+
+fn place(owner: Owner) -> usize {
+    OWNERS.iter().position(|other| *other == owner).expect("one of them")
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let lock = (0..3_usize, 0..BYTES, 1..8_u64, any::<bool>())
-        .prop_map(|(pid, start, length, is_exclusive)| lock(pid, start, length, is_exclusive));
+    let lock = (0..3_usize, 0..BYTES, 1..8_u64, any::<bool>()).prop_map(
+        |(place, start, length, is_exclusive)| Lock {
+            owner: OWNERS[place],
+            ..lock(0, start, length, is_exclusive)
+        },
+    );
     (lock, any::<bool>()).prop_map(|(lock, takes)| match takes {
         true => Step::Take(lock),
-        false => Step::Cut(lock.pid, lock.range),
+        false => Step::Cut(lock.owner, lock.range),
     })
 }
 
@@ -95,33 +107,33 @@ proptest! {
     #[test]
     fn as_with_an_entry_for_each_byte(steps in proptest::collection::vec(step(), 0..40)) {
         let mut table = Table::default();
-        // Of each process: 0 nothing, 1 shared, 2 exclusive.
+        // Of each owner: 0 nothing, 1 shared, 2 exclusive.
         let mut model = [[0_u8; BYTES as usize + 8]; 3];
         for step in steps {
             match step {
                 Step::Take(lock) => {
                     let kind = 1 + u8::from(lock.is_exclusive);
                     let bytes = || lock.range.start as usize..lock.range.end as usize;
-                    let others = (0..3).filter(|other| *other != lock.pid);
+                    let others = (0..3).filter(|other| *other != place(lock.owner));
                     let is_free = others.clone().all(|other| {
                         bytes().all(|byte| model[other][byte] + kind <= 2)
                     });
                     prop_assert_eq!(table.test(0, lock).is_none(), is_free);
                     prop_assert_eq!(table.take(0, lock, 0, false).is_ok(), is_free);
                     if is_free {
-                        model[lock.pid][bytes()].fill(kind);
+                        model[place(lock.owner)][bytes()].fill(kind);
                     }
                 }
-                Step::Cut(pid, range) => {
-                    table.cut(0, pid, range);
-                    model[pid][range.start as usize..range.end as usize].fill(0);
+                Step::Cut(owner, range) => {
+                    table.cut(0, owner, range);
+                    model[place(owner)][range.start as usize..range.end as usize].fill(0);
                 }
             }
             let mut told = [[0_u8; BYTES as usize + 8]; 3];
             for held in table.files.get(&0).into_iter().flatten() {
                 for byte in held.range.start..held.range.end {
-                    prop_assert_eq!(told[held.pid][byte as usize], 0, "two locks on one byte");
-                    told[held.pid][byte as usize] = 1 + u8::from(held.is_exclusive);
+                    prop_assert_eq!(told[place(held.owner)][byte as usize], 0, "two locks on one byte");
+                    told[place(held.owner)][byte as usize] = 1 + u8::from(held.is_exclusive);
                 }
             }
             prop_assert_eq!(told, model);
