@@ -11,6 +11,14 @@ pub(crate) fn run(words: &[String]) -> ! {
         ["abort"] => abort(),
         ["panic"] => panic!("as asked for"),
         ["print", text] => print!("{text}"),
+        ["c-print"] => {
+            // SAFETY: the argument is what the format says.
+            unsafe {
+                libc::printf(c"%d\n".as_ptr(), 7_i32);
+                libc::puts(c"a line".as_ptr());
+                libc::putchar(b'!'.into());
+            }
+        }
         ["complain", text] => eprint!("{text}"),
         ["words", ref words @ ..] => print!("{words:?}"),
         ["overflow", "main"] => print!("{}", deeper(1)),

@@ -13,6 +13,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("process/a-status-arrives", status),
     ("process/arguments-arrive-as-given", arguments),
     ("process/output-is-caught", output),
+    ("process/what-c-prints-comes-at-once", c_output),
     ("process/both-outputs-are-caught", both_outputs),
     ("process/input-is-given", input),
     ("process/much-goes-through", much),
@@ -68,6 +69,12 @@ fn output() -> Outcome {
     holds!(output.status.success());
     same!(output.stdout, b"hello\nworld");
     same!(output.stderr, b"");
+    Ok(())
+}
+
+fn c_output() -> Outcome {
+    let output = outcome(&["c-print"])?;
+    same!(String::from_utf8(output.stdout)?, "7\na line\n!");
     Ok(())
 }
 

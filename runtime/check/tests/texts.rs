@@ -6,11 +6,13 @@ use proptest::prelude::*;
 use std::cmp::Ordering;
 use std::ffi::CString;
 use std::net::{IpAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
 
 unsafe extern "C" {
     fn strlcpy(to: *mut c_char, from: *const c_char, room: size_t) -> size_t;
     fn memrchr(bytes: *const c_void, letter: c_int, count: size_t) -> *mut c_void;
     fn strcoll(left: *const c_char, right: *const c_char) -> c_int;
+    fn dprintf(fd: c_int, format: *const c_char, ...) -> c_int;
 }
 
 /// Letters few enough that texts share beginnings, with bytes above 127 among them.
@@ -138,4 +140,21 @@ fn texts_are_written_as_their_format_says() {
         assert_eq!(libc::snprintf(std::ptr::null_mut(), 0, c"%d".as_ptr(), 1234), 4);
         assert_eq!(libc::snprintf(place, 32, c"%g".as_ptr(), 1.0), -1);
     }
+}
+
+#[test]
+fn texts_are_printed_whole() {
+    let (mut read, write) = std::io::pipe().expect("a pipe");
+    let long = "long ".repeat(200);
+    let text = c(long.as_bytes());
+    // SAFETY: the arguments are what the format says.
+    unsafe {
+        let fd = write.as_raw_fd();
+        assert_eq!(dprintf(fd, c"%d, %s".as_ptr(), 7_i32, c"short\n".as_ptr()), 9);
+        assert_eq!(dprintf(fd, c"%s%5d".as_ptr(), text.as_ptr(), 42_i32), 1005);
+        assert_eq!(dprintf(fd, c"%g".as_ptr(), 1.0), -1);
+        assert_eq!(dprintf(-1, c"text".as_ptr()), -1);
+    }
+    drop(write);
+    assert_eq!(std::io::read_to_string(&mut read).expect("text"), format!("7, short\n{long}   42"));
 }
