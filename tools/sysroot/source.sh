@@ -5,7 +5,8 @@
 #
 # It is the pinned compiler's own but for std.patch, which says in std where this target can do what
 # std takes it for not able to: the program's file (names in backtraces), the number of CPUs, locks
-# on files, a message when a stack overflows, maps in programs that start before `rand:`.
+# on files and their times, a message when a stack overflows, maps in programs that start before
+# `rand:`. What std's own tests say of this target is changed with it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=/dev/null # written by setup.sh
