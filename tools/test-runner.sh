@@ -24,6 +24,7 @@ check() {
 }
 
 check tests 0 'ok. 4 passed; 0 failed; 1 ignored' 'ok. 3 passed; 0 failed' -- test
+check documentation 0 'ok. 2 passed' 'ok. 1 passed' -- test --doc
 RUST_BACKTRACE=1 check failure 101 stranger::tests::fails src/main.rs: '0 passed; 1 failed' \
     -- test --bin stranger -- --ignored
 LIFEBOAT_SMP=3 check status 5 '["5", "a b"] on 3 CPUs' -- run -- 5 'a b'

@@ -67,6 +67,7 @@ impl Job {
         let mut words = words.into_iter();
         let program = PathBuf::from(words.next().context("run takes a program")?);
         let program = program.canonicalize().with_context(|| program.display().to_string())?;
+        let program = visible(program)?;
         let text = |word: OsString| {
             word.into_string().map_err(|word| anyhow::anyhow!("not UTF-8: {}", word.display()))
         };
@@ -85,12 +86,12 @@ impl Job {
     }
 }
 
-/// A folder whose files the guest sees where the host has them.
-fn visible(folder: PathBuf) -> Result<PathBuf> {
-    let hidden = ["/tmp", "/dev", "/scheme"].iter().find(|at| folder.starts_with(at));
+/// A path that the guest sees where the host has it.
+fn visible(path: PathBuf) -> Result<PathBuf> {
+    let hidden = ["/tmp", "/dev", "/scheme"].iter().find(|at| path.starts_with(at));
     match hidden {
-        Some(at) => bail!("{}: Lifeboat has {at} of its own; move it elsewhere", folder.display()),
-        None => Ok(folder),
+        Some(at) => bail!("{}: Lifeboat has {at} of its own; move it elsewhere", path.display()),
+        None => Ok(path),
     }
 }
 
