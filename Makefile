@@ -155,6 +155,12 @@ test-runner: # A stranger's crate through `cargo lifeboat`
 test-runner: run-parts
 	@tools/test-runner.sh
 
+# Half an hour of a quiet host: no part of `make test`. With T='PROGRAM [TEST]' only some of it.
+.PHONY: test-std
+test-std: # Rust's own tests of core, alloc and std, inside Lifeboat
+test-std: run-parts
+	@tools/test-std.sh $(T)
+
 # What takes long: host tests that look at LIFEBOAT_SOAK (how often), and the stories in tests/soak.
 # For more of it add either, and their names here.
 SOAK      ?= 1000#   soak: how many emergencies on the host
