@@ -1,6 +1,6 @@
 //! Timeouts of open files, and descriptors that come to name another one together.
 
-use abi::number::{F_READ_TIMEOUT, F_REPLACE, F_WRITE_TIMEOUT, O_CLOEXEC, ONLY_ASK};
+use abi::number::{F_READ_TIMEOUT, F_REPLACE, F_WRITE_TIMEOUT, O_CLOEXEC, ONLY_ASK, READ_MASKED};
 use abi::redox::flag::F_GETFD;
 use abi::redox::number::{SYS_DUP2, SYS_FCNTL};
 use abi::redox::schemev2::{Opcode, Sqe};
@@ -64,6 +64,21 @@ fn a_handler_ends_a_wait_with_a_timeout_even_with_restart() {
         until_waiting(user, child, "readable");
         user.kill(child as isize, SIGUSR1).expect("it lives");
         assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn a_wait_under_another_mask_gives_the_mask_back_when_its_time_is_over() {
+    story_on_any(|user| {
+        let (one, _) = pair(user);
+        let blocked = 1 << (SIGUSR1 - 1);
+        user.mask(0, blocked);
+        fcntl(user, one, F_READ_TIMEOUT, 5 * MS as usize).expect("it is open");
+        let answer = user.with(&0_u64.to_ne_bytes(), |user, mask| {
+            user.with_room(8, |user, at| user.call(READ_MASKED, [one, at, 8, mask]))
+        });
+        assert_eq!(answer, error(EAGAIN));
+        assert_eq!(user.mask(0, 0), blocked);
     });
 }
 

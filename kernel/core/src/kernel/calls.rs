@@ -33,6 +33,11 @@ impl<M: Machine> Kernel<M> {
                 return None;
             }
             Err(Stop::Error(errno)) => answer(Err(errno)),
+            Err(Stop::Park(_))
+                if self.impatient > 0 && syscall::is_time_over(self, caller, context.call()) =>
+            {
+                answer(Err(Errno(EAGAIN)))
+            }
             Err(Stop::Park(wait)) => {
                 self.park(caller.task, wait, context);
                 return None;
@@ -103,8 +108,12 @@ impl<M: Machine> Kernel<M> {
         if errno == Errno(ECANCELED) && thread.attention.contains(Attention::WANTED) {
             // As if it had never been asked: the signal it was cancelled for decides whether the
             // call is tried again.
-            thread.unfinished =
-                Unfinished { progress: Progress::Parked, is_refused: false, ..thread.unfinished };
+            thread.unfinished = Unfinished {
+                progress: Progress::Parked,
+                is_refused: false,
+                is_late: false,
+                ..thread.unfinished
+            };
             return None;
         }
         let errno = match errno {
@@ -165,7 +174,7 @@ impl<M: Machine> Kernel<M> {
         self.machine.suspend(&mut context);
         thread.context = Some(context);
         thread.count_turn(self.cpus[cpu].let_go(self.machine.ticks()));
-        let deadline = thread.unfinished.deadline.filter(|_| !thread.unfinished.is_late);
+        let deadline = thread.unfinished.deadline;
         if let Some(queue) = wait.queue {
             self.waits.push(&mut self.tasks, queue, task);
         }

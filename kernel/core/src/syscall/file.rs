@@ -50,15 +50,13 @@ pub(super) fn close<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
 #[inline(always)]
 pub(super) fn read<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, ..] = a;
-    let outcome = read_into(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET);
-    patience::limit(k, caller, fd, Direction::Read, outcome)
+    read_into(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET)
 }
 
 /// `fd, buffer, length`
 pub(super) fn write<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, buffer, length, ..] = a;
-    let outcome = write_from(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET);
-    patience::limit(k, caller, fd, Direction::Write, outcome)
+    write_from(k, caller, fd, UserSlice::new(buffer, length), NO_OFFSET)
 }
 
 /// `fd, buffer, length, offset, flags`
@@ -167,11 +165,8 @@ fn transfer_request<'a>(
 pub(super) fn dup<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, what, length, wanted, ..] = a;
     let id = k.description_of(caller, fd)?;
-    match duplicate(k, caller, id, what, length) {
-        Ok(id) => k.install(caller.process, id, wanted, 0),
-        // Who waits for a connection reads.
-        Err(stop) => patience::limit(k, caller, fd, Direction::Read, Err(stop)),
-    }
+    let id = duplicate(k, caller, id, what, length)?;
+    k.install(caller.process, id, wanted, 0)
 }
 
 /// `fd, wanted, what, length, flags`

@@ -14,6 +14,7 @@ mod time;
 
 pub(crate) use file::ready_flags;
 pub(crate) use memory::{access_of, make_room, map_anonymous, place};
+pub(crate) use patience::is_over as is_time_over;
 pub(crate) use time::{copy_in_time, time_spec};
 
 use crate::error::{ENOSYS, Errno, Stop, answer};

@@ -1,9 +1,9 @@
 //! `CALL` — messages to a file's scheme — and the daemon's side of schemes.
 
+use super::Arguments;
 use super::file::stat_file;
-use super::{Arguments, patience};
 use crate::error::*;
-use crate::handle::{Description, Direction};
+use crate::handle::Description;
 use crate::kernel::{Caller, Kernel};
 use crate::log::Level;
 use crate::machine::Machine;
@@ -22,15 +22,6 @@ const METADATA_COUNT: usize = 0xFF;
 
 /// `fd, payload, length, flags | metadata count, metadata`
 pub(super) fn call<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
-    let (fd, flags) = (a[0], CallFlags::from_bits_retain(a[3]));
-    // What gives nothing back writes.
-    let direction =
-        if flags.contains(CallFlags::READ) { Direction::Read } else { Direction::Write };
-    let outcome = send(k, caller, a);
-    patience::limit(k, caller, fd, direction, outcome)
-}
-
-fn send<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) -> Outcome {
     let [fd, payload, length, flags, metadata, _] = a;
     let id = k.description_of(caller, fd)?;
     let count = flags & METADATA_COUNT;
