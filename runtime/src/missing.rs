@@ -24,7 +24,6 @@ macro_rules! missing {
 
 missing! {
     chroot mlock munlock mlockall munlockall
-    sem_clockwait sem_close sem_timedwait
     sched_setaffinity
 }
 

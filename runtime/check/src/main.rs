@@ -39,6 +39,8 @@ mod ranges;
 #[cfg(target_os = "redox")]
 mod readiness;
 #[cfg(target_os = "redox")]
+mod shared;
+#[cfg(target_os = "redox")]
 mod signals;
 #[cfg(target_os = "redox")]
 mod sockets;
@@ -88,7 +90,7 @@ use {holds, same};
 
 #[cfg(target_os = "redox")]
 fn checks() -> Vec<Check> {
-    let groups: [&[Check]; 19] = [
+    let groups: [&[Check]; 20] = [
         memory::CHECKS,
         time::CHECKS,
         environment::CHECKS,
@@ -107,6 +109,7 @@ fn checks() -> Vec<Check> {
         sockets::CHECKS,
         datagrams::CHECKS,
         options::CHECKS,
+        shared::CHECKS,
         crowd::CHECKS,
     ];
     let mut all: Vec<Check> = groups.into_iter().flatten().copied().collect();

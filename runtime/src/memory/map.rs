@@ -1,8 +1,10 @@
 //! `mmap` and its family.
 
 use crate::errno::{self, Answer};
+use crate::fs::open::masked;
 use crate::fs::path::{Given, PathBuffer};
 use crate::sys::{self, Result, error, file, map};
+use abi::number::O_CLOEXEC;
 use abi::redox::data::Map;
 use abi::redox::flag::{MODE_PERM, MapFlags};
 use abi::{ANONYMOUS, PAGE_SIZE};
@@ -123,26 +125,31 @@ extern "C" fn posix_madvise(_: *mut c_void, _: size_t, advice: c_int) -> c_int {
     if (libc::MADV_NORMAL..=libc::MADV_DONTNEED).contains(&advice) { 0 } else { libc::EINVAL }
 }
 
-/// The path that a shared-memory object's name stands for.
-unsafe fn shared_path(name: *const c_char) -> Result<PathBuffer> {
+/// The path that a name of shared memory, or of what is kept in some, stands for.
+///
+/// # Safety
+///
+/// The name is NUL-terminated.
+pub(crate) unsafe fn shared_path(prefix: &[u8], name: *const c_char) -> Result<PathBuffer> {
     // SAFETY: the caller's string is NUL-terminated.
     let name = unsafe { crate::pointer::string(name) };
     let name = name.strip_prefix(b"/").unwrap_or(name);
     if name.is_empty() || name.contains(&b'/') {
         return error(libc::EINVAL);
     }
+    let whole = [prefix, name].concat();
     let mut path = Given::new(b"/scheme/shm").resolve()?;
-    path.push_parts(name).or_else(|_| error(libc::ENAMETOOLONG))?;
+    path.push_parts(&whole).or_else(|_| error(libc::ENAMETOOLONG))?;
     Ok(path)
 }
 
-/// Opens a shared-memory object, a file of the scheme `shm:`.
+/// Opens a shared-memory object, a file of the scheme `shm:`; close-on-exec.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn shm_open(name: *const c_char, flags: c_int, mode: mode_t) -> c_int {
     // SAFETY: the caller's string is NUL-terminated.
-    let opened = unsafe { shared_path(name) }.and_then(|path| {
+    let opened = unsafe { shared_path(b"", name) }.and_then(|path| {
         let flags = flags as u32 as usize & !usize::from(MODE_PERM);
-        sys::file::File::open(path.as_bytes(), flags | (mode as usize & usize::from(MODE_PERM)))
+        sys::file::File::open(path.as_bytes(), flags | O_CLOEXEC | masked(mode))
     });
     opened.map(sys::file::File::into_fd).int()
 }
@@ -151,5 +158,7 @@ unsafe extern "C" fn shm_open(name: *const c_char, flags: c_int, mode: mode_t) -
 #[unsafe(no_mangle)]
 unsafe extern "C" fn shm_unlink(name: *const c_char) -> c_int {
     // SAFETY: the caller's string is NUL-terminated.
-    unsafe { shared_path(name) }.and_then(|path| crate::fs::name::remove(path.as_bytes(), 0)).zero()
+    unsafe { shared_path(b"", name) }
+        .and_then(|path| crate::fs::name::remove(path.as_bytes(), 0))
+        .zero()
 }

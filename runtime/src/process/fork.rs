@@ -2,7 +2,7 @@
 //!
 //! The child has only the thread that called. So the caller takes every lock of this library
 //! first: no other thread can then be in the middle of a change that the child would never see
-//! finished. Order: callbacks, namespace, environment, exit, keys, watches, heap (everybody else may allocate while
+//! finished. Order: callbacks, namespace, environment, exit, keys, watches, semaphores, heap (everybody else may allocate while
 //! holding one of the others, so the heap comes last).
 
 use crate::errno::{self, Answer};
@@ -11,7 +11,7 @@ use crate::memory::heap::HEAP;
 use crate::redox::namespace;
 use crate::sys::syscall;
 use crate::thread::keys::KEYS;
-use crate::thread::record;
+use crate::thread::{named, record};
 use crate::{environment, epoll, exit};
 use abi::number::FORK;
 use alloc::vec::Vec;
@@ -29,13 +29,14 @@ struct Callbacks {
 static CALLBACKS: Lock<Vec<Callbacks>> = Lock::new(Vec::new());
 
 /// The locks held across `fork`, in the order they are taken.
-fn locks() -> [&'static RawLock; 6] {
+fn locks() -> [&'static RawLock; 7] {
     [
         namespace::NAMESPACE.raw(),
         environment::OWN.raw(),
         exit::CALLBACKS.raw(),
         KEYS.raw(),
         epoll::WATCHES.raw(),
+        named::lock(),
         HEAP.raw(),
     ]
 }

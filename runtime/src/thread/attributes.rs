@@ -151,6 +151,53 @@ extern "C" fn pthread_mutexattr_destroy(_place: *mut pthread_mutexattr_t) -> c_i
     0
 }
 
+/// Whether a lock is for one process or several. There is no difference: threads that share memory share what
+/// they wait on in it.
+fn sharing(shared: c_int) -> core::result::Result<u8, c_int> {
+    match shared {
+        PRIVATE | SHARED => Ok(shared as u8),
+        _ => Err(libc::EINVAL),
+    }
+}
+
+/// `PTHREAD_PROCESS_PRIVATE`, `PTHREAD_PROCESS_SHARED`; the libc crate has no names for them.
+const PRIVATE: c_int = 0;
+const SHARED: c_int = 1;
+
+/// Defines the functions that keep the attribute in a byte of the structure, and tell it.
+macro_rules! shared {
+    ($($set:ident $get:ident $type:ident $at:literal;)*) => { $(
+        /// Takes note of whether several processes will use it.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $set(place: *mut $type, shared: c_int) -> c_int {
+            const { assert!($at < size_of::<$type>()) };
+            match sharing(shared) {
+                Ok(shared) => {
+                    // SAFETY: the caller's attributes were initialised.
+                    unsafe { place.cast::<u8>().add($at).write(shared) };
+                    0
+                }
+                Err(code) => code,
+            }
+        }
+
+        /// Whether several processes will use it.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $get(place: *const $type, answer: *mut c_int) -> c_int {
+            // SAFETY: the caller's attributes were initialised, and there is a place for the answer.
+            unsafe { answer.write(place.cast::<u8>().add($at).read().into()) };
+            0
+        }
+    )* };
+}
+
+// Behind the kind, or the clock, if there is one.
+shared! {
+    pthread_mutexattr_setpshared pthread_mutexattr_getpshared pthread_mutexattr_t 4;
+    pthread_condattr_setpshared pthread_condattr_getpshared pthread_condattr_t 4;
+    pthread_rwlockattr_setpshared pthread_rwlockattr_getpshared pthread_rwlockattr_t 0;
+}
+
 /// Sets a mutex's kind.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_mutexattr_settype(
@@ -179,7 +226,10 @@ pub(crate) unsafe fn mutex_kind(place: *const pthread_mutexattr_t) -> u32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_condattr_init(place: *mut pthread_condattr_t) -> c_int {
     // SAFETY: the caller gave a place; the first word is the clock.
-    unsafe { place.cast::<clockid_t>().write(libc::CLOCK_REALTIME) };
+    unsafe {
+        place.write_bytes(0, 1);
+        place.cast::<clockid_t>().write(libc::CLOCK_REALTIME);
+    }
     0
 }
 
@@ -213,9 +263,11 @@ pub(crate) unsafe fn condition_clock(place: *const pthread_condattr_t) -> clocki
     unsafe { pointer::load(place.cast()) }.unwrap_or(libc::CLOCK_REALTIME)
 }
 
-/// Nothing to set.
+/// Sets a read-write lock's attributes to the default.
 #[unsafe(no_mangle)]
-extern "C" fn pthread_rwlockattr_init(_place: *mut pthread_rwlockattr_t) -> c_int {
+unsafe extern "C" fn pthread_rwlockattr_init(place: *mut pthread_rwlockattr_t) -> c_int {
+    // SAFETY: the caller gave a place.
+    unsafe { place.write_bytes(0, 1) };
     0
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod create;
 pub(crate) mod destructor;
 pub(crate) mod keys;
 mod mutex;
+pub(crate) mod named;
 mod once;
 pub(crate) mod record;
 mod regions;

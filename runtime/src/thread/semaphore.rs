@@ -1,12 +1,15 @@
-//! `sem_*` without names: a number in the caller's memory.
+//! `sem_*`: a number in memory, which several processes may share. Those with names are in
+//! [`super::named`].
 
-use crate::errno;
-use crate::sys::futex;
+use crate::errno::{self, Answer};
+use crate::sys::{Result, error, futex};
+use crate::time;
 use core::sync::atomic::{AtomicU32, Ordering::*};
-use libc::{c_int, c_uint, sem_t};
+use libc::{c_int, c_uint, clockid_t, sem_t, timespec};
+use logic::time::Time;
 
 /// The highest value.
-const VALUE_MAX: u32 = i32::MAX as u32;
+pub(super) const VALUE_MAX: u32 = i32::MAX as u32;
 
 const _: () = assert!(size_of::<AtomicU32>() <= size_of::<sem_t>());
 
@@ -19,7 +22,20 @@ fn take(value: &AtomicU32) -> bool {
     value.fetch_update(Acquire, Relaxed, |value| value.checked_sub(1)).is_ok()
 }
 
-/// Makes a semaphore.
+/// Takes one, waiting for it, at most until a moment on the monotonic clock.
+fn wait(value: &AtomicU32, deadline: Option<Time>) -> Result<usize> {
+    while !take(value) {
+        match futex::wait(value, 0, deadline) {
+            Err(failure) if matches!(failure.errno, libc::EINTR | libc::ETIMEDOUT) => {
+                return Err(failure);
+            }
+            _ => {}
+        }
+    }
+    Ok(0)
+}
+
+/// Makes a semaphore. It is shared by all who have its memory.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sem_init(place: *mut sem_t, _shared: c_int, value: c_uint) -> c_int {
     if value > VALUE_MAX {
@@ -61,15 +77,37 @@ unsafe extern "C" fn sem_trywait(place: *mut sem_t) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sem_wait(place: *mut sem_t) -> c_int {
     // SAFETY: the same contract.
+    wait(unsafe { at(place) }, None).zero()
+}
+
+/// Takes one, waiting for it at most until a moment on the realtime clock.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sem_timedwait(place: *mut sem_t, moment: *const timespec) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { sem_clockwait(place, libc::CLOCK_REALTIME, moment) }
+}
+
+/// Takes one, waiting for it at most until a moment on a clock.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn sem_clockwait(
+    place: *mut sem_t,
+    clock: clockid_t,
+    moment: *const timespec,
+) -> c_int {
+    // SAFETY: the same contract.
     let value = unsafe { at(place) };
-    while !take(value) {
-        if let Err(error) = futex::wait(value, 0, None)
-            && error.errno == libc::EINTR
-        {
-            return errno::fail(libc::EINTR) as c_int;
+    let waited = || {
+        if !matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_MONOTONIC) {
+            return error(libc::EINVAL);
         }
-    }
-    0
+        if take(value) {
+            return Ok(0);
+        }
+        // SAFETY: the caller's time is readable.
+        let moment = time::checked(unsafe { &*moment })?;
+        wait(value, Some(time::on_monotonic(moment, clock)?))
+    };
+    waited().zero()
 }
 
 /// The value.

@@ -2,7 +2,7 @@
 
 use libredox::flag::{CLOCK_REALTIME, O_RDONLY};
 use ramd::size::Size;
-use ramd::tree::ROOT_HANDLE;
+use ramd::tree::{ROOT_HANDLE, SHARED_HANDLE};
 use ramd::{Caller, Tree};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, Id, OpenResult};
@@ -22,7 +22,9 @@ const MEMORY_UNKNOWN: u64 = 256 << 20;
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let limit = size(arguments)?.of(memory());
     let server = Server::waiting().map_err(|error| Failure::fatal("scheme socket", error))?;
-    server.register("ram", ROOT_HANDLE).map_err(|error| Failure::fatal("ram", error))?;
+    for (name, root) in [("ram", ROOT_HANDLE), ("shm", SHARED_HANDLE)] {
+        server.register(name, root).map_err(|error| Failure::fatal(name, error))?;
+    }
     let mut ram = Ram { tree: Tree::new(limit, now()), locks: Locks::default() };
     server.run(&mut ram).map_err(|error| Failure::fatal("serving", error))
 }
@@ -162,7 +164,8 @@ impl SchemeSync for Ram {
     }
 
     fn fpath(&mut self, id: usize, buffer: &mut [u8], _ctx: &CallerCtx) -> Result<usize> {
-        self.tree.path(id).map(|path| device::write_path("ram", &path, buffer))
+        let scheme = if self.tree.is_shared(id)? { "shm" } else { "ram" };
+        self.tree.path(id).map(|path| device::write_path(scheme, &path, buffer))
     }
 
     fn fstat(&mut self, id: usize, stat: &mut Stat, _ctx: &CallerCtx) -> Result<()> {

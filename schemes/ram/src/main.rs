@@ -1,4 +1,4 @@
-//! `ramd` — serves `ram:`.
+//! `ramd` — serves `ram:` and `shm:`.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,8 @@ const PROGRAM: Program = Program {
     name: "ramd",
     version: env!("CARGO_PKG_VERSION"),
     help: "\
-ramd - serves ram:, files that live in memory (mounted at /tmp)
+ramd - serves ram:, files that live in memory (mounted at /tmp), and shm:, memory that
+       programs share by name
 
 Usage: ramd [--size SIZE]
        ramd --help | --version

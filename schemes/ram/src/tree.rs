@@ -21,10 +21,12 @@ use crate::file::File;
 use crate::node::{Caller, Content, Id, Node, PERMISSIONS, Place, READ, SEARCH, WRITE};
 use crate::open::{Handles, Open, Owner};
 use crate::space::{self, Space};
-use crate::walk::{Found, Last, Nodes, ROOT, walk};
+use crate::walk::{Found, Last, Nodes, ROOT, SHARED_ROOT, walk};
 
-/// The handle that paths start from; it is never closed.
+/// The handle that paths of `ram:` start from; it is never closed.
 pub const ROOT_HANDLE: usize = 0;
+/// The same for `shm:`.
+pub const SHARED_HANDLE: usize = 1;
 
 /// All files, all handles, and the account of their space.
 #[derive(Debug)]
@@ -35,17 +37,19 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// An empty root directory that everyone may use and nobody may clear (mode 1777), and space
+    /// Two empty root directories that everyone may use and nobody may clear (mode 1777), and space
     /// for this many bytes.
     pub fn new(limit: u64, now: TimeSpec) -> Self {
         let caller = Caller { uid: 0, gid: 0, now };
-        let mut root = Node::new(Content::Directory(Directory::new(ROOT)), 0o1777, &caller);
-        (root.links, root.opens) = (2, 1);
         let mut tree =
             Self { nodes: Nodes::default(), handles: Handles::default(), space: Space::new(limit) };
-        let node = tree.nodes.insert(root);
-        let owner = Owner { uid: 0, gid: 0 };
-        tree.handles.insert(Open { node, read: false, write: false, place: None, owner });
+        for id in [ROOT, SHARED_ROOT] {
+            let mut root = Node::new(Content::Directory(Directory::new(id)), 0o1777, &caller);
+            (root.links, root.opens) = (2, 1);
+            let node = tree.nodes.insert(root);
+            let owner = Owner { uid: 0, gid: 0 };
+            tree.handles.insert(Open { node, read: false, write: false, place: None, owner });
+        }
         tree
     }
 
@@ -130,7 +134,7 @@ impl Tree {
 
     /// Closes a handle. A node without name and handles is gone, and its space is free.
     pub fn close(&mut self, handle: usize) {
-        if handle == ROOT_HANDLE {
+        if [ROOT_HANDLE, SHARED_HANDLE].contains(&handle) {
             return;
         }
         if let Some(open) = self.handles.remove(handle)

@@ -11,8 +11,10 @@ use syscall::error::{EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EXDEV, E
 
 use crate::node::{Caller, Content, Id, Node, Place, SEARCH};
 
-/// The root directory.
+/// The root directory of `ram:`.
 pub const ROOT: Id = Id(1);
+/// That of `shm:`.
+pub const SHARED_ROOT: Id = Id(2);
 
 /// The longest name.
 pub const NAME_MAX: usize = 255;
@@ -44,6 +46,19 @@ impl Nodes {
     /// The node with this number, to change.
     pub fn get_mut(&mut self, id: Id) -> Result<&mut Node> {
         self.nodes.get_mut(&id).ok_or(Error::new(EIO))
+    }
+
+    /// Whether a directory is the root of its tree.
+    pub fn is_root(&self, directory: Id) -> Result<bool> {
+        Ok(self.get(directory)?.directory()?.parent == directory)
+    }
+
+    /// The root of the tree that a directory is in.
+    pub fn root_of(&self, mut directory: Id) -> Result<Id> {
+        while !self.is_root(directory)? {
+            directory = self.get(directory)?.directory()?.parent;
+        }
+        Ok(directory)
     }
 
     /// Takes a node out.
@@ -78,7 +93,7 @@ pub struct Found {
     pub wants_directory: bool,
 }
 
-/// Walks a path from a directory; one that begins with a slash, from the root.
+/// Walks a path from a directory; one that begins with a slash, from the directory's root.
 pub fn walk<'a>(
     nodes: &'a Nodes,
     start: Id,
@@ -89,7 +104,7 @@ pub fn walk<'a>(
     if path.contains('\0') {
         return Err(Error::new(EINVAL));
     }
-    let mut at = if path.starts_with('/') { ROOT } else { start };
+    let mut at = if path.starts_with('/') { nodes.root_of(start)? } else { start };
     let mut left: Vec<&str> = names(path).collect();
     let mut wants_directory = path.ends_with('/') || path.ends_with("/.");
     let mut links = 0;
@@ -101,7 +116,7 @@ pub fn walk<'a>(
             return Err(Error::new(ENOENT));
         }
         if name == ".." {
-            if at == ROOT && links > 0 {
+            if entries.parent == at && links > 0 {
                 return Err(Error::new(EXDEV));
             }
             at = entries.parent;

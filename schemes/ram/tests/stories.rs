@@ -1,6 +1,6 @@
 //! What clients may count on, told one story at a time.
 
-use ramd::tree::ROOT_HANDLE;
+use ramd::tree::{ROOT_HANDLE, SHARED_HANDLE};
 use ramd::{Caller, Tree};
 use syscall::error::{
     EACCES, EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM,
@@ -352,4 +352,37 @@ fn types_and_group_are_told() {
     ram.put("f", "12345", 0o640, &ANNA);
     let file = ram.stat("f");
     assert_eq!((file.st_mode, file.st_size, file.st_blocks), (MODE_FILE | 0o640, 5, 8));
+}
+
+#[test]
+fn shared_memory_has_names_of_its_own() {
+    let mut ram = Ram::new();
+    ram.put("both", "ram", 0o644, &ANNA);
+    let flags = O_RDWR | O_CREAT | O_EXCL | 0o600;
+    let handle = ram.0.open(SHARED_HANDLE, "both", flags, &ANNA).expect("another name");
+    assert_eq!(ram.0.write(handle, 0, false, b"shared", &ANNA), Ok(6));
+    assert_eq!(ram.get("both").as_deref(), Ok("ram"));
+    assert_eq!(errno(ram.0.open(SHARED_HANDLE, "both", O_RDWR, &BERT)), EACCES);
+    assert_eq!((ram.0.path(handle).as_deref(), ram.0.is_shared(handle)), (Ok("both"), Ok(true)));
+    // Paths never lead from one into the other.
+    for path in ["../both", "/both", "./../../both"] {
+        let same = ram.0.open(SHARED_HANDLE, path, O_RDONLY, &ROOT).expect(path);
+        assert_eq!(ram.0.size(same), Ok(6), "{path}");
+        ram.0.close(same);
+    }
+    assert_eq!(ram.0.link(handle, "second", &ANNA), Ok(()));
+    assert_eq!(ram.0.rename(handle, "third", &ANNA), Ok(()));
+    assert_eq!(ram.try_open("second", O_RDONLY, &ROOT), ENOENT);
+    assert_eq!(ram.try_open("third", O_RDONLY, &ROOT), ENOENT);
+    let folder = O_CREAT | O_DIRECTORY | 0o755;
+    let folder = ram.0.open(SHARED_HANDLE, "folder", folder, &ANNA).expect("a new name");
+    assert_eq!(errno(ram.0.rename(folder, "folder/inside", &ANNA)), EINVAL);
+    assert_eq!(ram.0.path(SHARED_HANDLE).as_deref(), Ok(""));
+    assert_eq!(ram.0.unlink(SHARED_HANDLE, "second", false, &ANNA), Ok(()));
+    assert_eq!(ram.0.unlink(SHARED_HANDLE, "third", false, &ANNA), Ok(()));
+    // Neither root can be closed.
+    ram.0.close(SHARED_HANDLE);
+    assert_eq!(ram.0.write(handle, 0, false, b"lives on", &ANNA), Ok(8));
+    assert!(ram.0.open(SHARED_HANDLE, "folder", O_RDONLY, &ANNA).is_ok());
+    assert_eq!(ram.get("both").as_deref(), Ok("ram"));
 }

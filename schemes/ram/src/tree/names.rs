@@ -9,7 +9,7 @@ use syscall::error::{
 use super::Tree;
 use crate::node::{Caller, Id, Node, Place, SEARCH, WRITE};
 use crate::space;
-use crate::walk::{Found, Last, ROOT, walk};
+use crate::walk::{Found, Last, ROOT, SHARED_ROOT, walk};
 
 impl Tree {
     /// Removes a name: of an empty directory if `directory`, else of anything but a directory.
@@ -36,7 +36,7 @@ impl Tree {
     /// Gives an open node a second name.
     pub fn link(&mut self, handle: usize, path: &str, caller: &Caller) -> Result<()> {
         let id = self.handles.get(handle)?.node;
-        let found = walk(&self.nodes, ROOT, path, Last::Keep, caller)?;
+        let found = walk(&self.nodes, self.root_of(handle)?, path, Last::Keep, caller)?;
         if found.node.is_some() {
             return Err(Error::new(EEXIST));
         }
@@ -61,7 +61,7 @@ impl Tree {
     pub fn rename(&mut self, handle: usize, path: &str, caller: &Caller) -> Result<()> {
         let id = self.handles.get(handle)?.node;
         let from = self.place(handle)?;
-        let found = walk(&self.nodes, ROOT, path, Last::Keep, caller)?;
+        let found = walk(&self.nodes, self.root_of(handle)?, path, Last::Keep, caller)?;
         if found.node == Some(id) {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Tree {
     /// Whether a directory is another one or somewhere below it.
     fn is_inside(&self, mut directory: Id, above: Id) -> Result<bool> {
         while directory != above {
-            if directory == ROOT {
+            if self.nodes.is_root(directory)? {
                 return Ok(false);
             }
             directory = self.nodes.get(directory)?.directory()?.parent;
@@ -135,26 +135,45 @@ impl Tree {
         let mut places = [open.place.clone(), newest].into_iter().flatten();
         match places.find(holds) {
             Some(place) => Ok(place),
-            None if open.node == ROOT => Err(Error::new(EBUSY)),
+            None if is_root(open.node) => Err(Error::new(EBUSY)),
             None => Err(Error::new(ENOENT)),
         }
     }
 
-    /// The path of a handle from the root, without a slash in front.
+    /// The root that a handle's paths count from; that of `ram:` for what has no name any more.
+    pub(super) fn root_of(&self, handle: usize) -> Result<Id> {
+        let node = self.handles.get(handle)?.node;
+        match self.place(handle) {
+            _ if is_root(node) => Ok(node),
+            Ok(place) => self.nodes.root_of(place.directory),
+            Err(_) => Ok(ROOT),
+        }
+    }
+
+    /// Whether a handle is of `shm:`.
+    pub fn is_shared(&self, handle: usize) -> Result<bool> {
+        Ok(self.root_of(handle)? == SHARED_ROOT)
+    }
+
+    /// The path of a handle from its root, without a slash in front.
     pub fn path(&self, handle: usize) -> Result<String> {
         let open = self.handles.get(handle)?;
-        if open.node == ROOT {
+        if is_root(open.node) {
             return Ok(String::new());
         }
         let mut place = self.place(handle)?;
         let mut names = vec![Rc::clone(&place.name)];
-        while place.directory != ROOT {
+        while !is_root(place.directory) {
             place = self.nodes.get(place.directory)?.place.clone().ok_or(Error::new(ENOENT))?;
             names.push(Rc::clone(&place.name));
         }
         names.reverse();
         Ok(names.join("/"))
     }
+}
+
+fn is_root(node: Id) -> bool {
+    [ROOT, SHARED_ROOT].contains(&node)
 }
 
 /// Whether a node may lose its name to `unlink`, or to a rename of something of that type.
