@@ -293,11 +293,39 @@ unsafe extern "C" fn getgrnam(name: *const c_char) -> *mut group {
     }
 }
 
-/// The name a person logged in by: nobody logs in yet.
+/// The account that [`getlogin`] told of: programs look its name up with the functions above, which
+/// overwrite theirs.
+// SAFETY: null pointers and zero ids are valid.
+static LOGIN: Last<passwd> = unsafe { Last::none() };
+
+/// The account of the user whose session it is: nobody logs in yet, so it is the process's real one.
+fn own_account(store: &mut Store) -> Result<passwd> {
+    let user = crate::process::ids::ids()?.user;
+    let found = find_account(store, |found| found.uid == user)?;
+    found.map_or_else(|| error(libc::ENXIO), Ok)
+}
+
+/// The name of the user whose session it is; null, with `ENXIO`, when that has no account.
 #[unsafe(no_mangle)]
-extern "C" fn getlogin() -> *const c_char {
-    errno::set(libc::ENOSYS);
-    null()
+unsafe extern "C" fn getlogin() -> *const c_char {
+    // SAFETY: the same contract.
+    match unsafe { LOGIN.find(|store| own_account(store).map(Some)) } {
+        account if account.is_null() => null(),
+        // SAFETY: it has just been filled.
+        account => unsafe { (*account).pw_name },
+    }
+}
+
+/// The same, in the caller's memory. Returns an error number.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getlogin_r(place: *mut c_char, room: size_t) -> c_int {
+    let mut texts = [0; ROOM];
+    let account = own_account(&mut Store { next: texts.as_mut_ptr(), left: ROOM });
+    errno::code(account.and_then(|account| {
+        // SAFETY: the name lies in our own memory, with its NUL.
+        let name = unsafe { pointer::string(account.pw_name) };
+        Store { next: place, left: room }.text(name).map(drop)
+    }))
 }
 
 /// The groups of a user: the one given. Returns their number, or −1 when they do not fit.

@@ -1,16 +1,16 @@
-//! `getaddrinfo`: numeric addresses and `/etc/hosts`. Nobody else is asked yet, so any other name is
-//! unknown (`EAI_NONAME`), and a service is a number.
+//! `getaddrinfo`, `getnameinfo`: numeric addresses and `/etc/hosts`. Nobody else is asked yet, so any other
+//! name is unknown (`EAI_NONAME`), and a service is a number.
 
 use crate::accounts::read_whole;
-use crate::errno;
 use crate::pointer;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_char};
 use core::mem::{size_of, zeroed};
 use core::net::IpAddr;
 use core::ptr::null_mut;
-use libc::{addrinfo, c_int, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{addrinfo, c_int, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
 use logic::hosts;
 
 /// One answer and the address it points at.
@@ -213,11 +213,95 @@ unsafe extern "C" fn freeaddrinfo(list: *mut addrinfo) {
     }
 }
 
-/// Looking up addresses: not there yet.
+/// The address and port in a socket's address.
+///
+/// # Safety
+///
+/// `place` has `length` bytes to read.
+unsafe fn parts(place: *const sockaddr, length: socklen_t) -> Result<(IpAddr, u16), c_int> {
+    let length = length as usize;
+    if length < size_of::<libc::sa_family_t>() {
+        return Err(libc::EAI_FAMILY);
+    }
+    // SAFETY: so much is there, and each kind is only read when all of it is.
+    unsafe {
+        match c_int::from((*place).sa_family) {
+            libc::AF_INET if length >= size_of::<sockaddr_in>() => {
+                let address = place.cast::<sockaddr_in>().read_unaligned();
+                let octets = address.sin_addr.s_addr.to_ne_bytes();
+                Ok((IpAddr::from(octets), u16::from_be(address.sin_port)))
+            }
+            libc::AF_INET6 if length >= size_of::<sockaddr_in6>() => {
+                let address = place.cast::<sockaddr_in6>().read_unaligned();
+                Ok((IpAddr::from(address.sin6_addr.s6_addr), u16::from_be(address.sin6_port)))
+            }
+            _ => Err(libc::EAI_FAMILY),
+        }
+    }
+}
+
+/// Gives a text away with its NUL, unless nobody wants it.
+///
+/// # Safety
+///
+/// `place` is null or has `room` bytes to fill.
+unsafe fn put(text: &[u8], place: *mut c_char, room: socklen_t) -> Result<(), c_int> {
+    if place.is_null() || room == 0 {
+        return Ok(());
+    }
+    if text.len() >= room as usize {
+        return Err(libc::EAI_OVERFLOW);
+    }
+    // SAFETY: as promised by the caller.
+    unsafe {
+        text.as_ptr().copy_to_nonoverlapping(place.cast(), text.len());
+        place.add(text.len()).write(0);
+    }
+    Ok(())
+}
+
+/// What an address is called.
+fn host(address: IpAddr, flags: c_int) -> Result<Vec<u8>, c_int> {
+    if flags & libc::NI_NUMERICHOST == 0 {
+        let text = read_whole(b"/etc/hosts").unwrap_or_default();
+        if let Some(name) = hosts::named(&text, address) {
+            return Ok(name.to_vec());
+        }
+    }
+    match flags & libc::NI_NAMEREQD {
+        0 => Ok(format!("{address}").into_bytes()),
+        _ => Err(libc::EAI_NONAME),
+    }
+}
+
+/// Tells what an address is called: its name in `/etc/hosts`, else its number. Returns an error of its own
+/// kind.
 #[unsafe(no_mangle)]
-extern "C" fn getnameinfo() -> c_int {
-    errno::set(libc::ENOSYS);
-    libc::EAI_SYSTEM
+unsafe extern "C" fn getnameinfo(
+    place: *const sockaddr,
+    length: socklen_t,
+    host_place: *mut c_char,
+    host_room: socklen_t,
+    service_place: *mut c_char,
+    service_room: socklen_t,
+    flags: c_int,
+) -> c_int {
+    let wants = |place: *mut c_char, room| !place.is_null() && room > 0;
+    let told = || {
+        // SAFETY: the caller gave so many bytes of address.
+        let (address, port) = unsafe { parts(place, length) }?;
+        if !wants(host_place, host_room) && !wants(service_place, service_room) {
+            return Err(libc::EAI_NONAME);
+        }
+        // SAFETY: the caller gave so much room, or none.
+        unsafe {
+            if wants(host_place, host_room) {
+                put(&host(address, flags)?, host_place, host_room)?;
+            }
+            put(format!("{port}").as_bytes(), service_place, service_room)
+        }
+    };
+    told().err().unwrap_or(0)
 }
 
 /// The text of an error of `getaddrinfo`.
@@ -231,6 +315,7 @@ extern "C" fn gai_strerror(code: c_int) -> *const c_char {
         libc::EAI_FAMILY => c"Address family is not known",
         libc::EAI_SERVICE => c"Service is not known",
         libc::EAI_SOCKTYPE => c"Kind of socket is not known",
+        libc::EAI_OVERFLOW => c"There is not enough room",
         _ => c"Unknown error",
     };
     text.as_ptr()

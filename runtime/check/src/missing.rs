@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 pub(crate) const CHECKS: &[Check] = &[
     ("missing/the-network-is-refused", network),
     ("missing/hosts-that-nobody-knows-are-not-found", hosts),
+    ("missing/addresses-have-names-or-numbers", addresses),
     ("missing/locks-on-what-has-none-are-refused", locks),
     ("missing/terminals-are-told-from-files", terminals),
 ];
@@ -26,6 +27,42 @@ fn hosts() -> Outcome {
     same!(found, ["127.0.0.1:80", "[::1]:80"]);
     let found: Vec<_> = "10.1.2.3:4".to_socket_addrs()?.map(|it| it.to_string()).collect();
     same!(found, ["10.1.2.3:4"]);
+    Ok(())
+}
+
+/// What an address is called: status, host, service.
+fn name(address: [u8; 4], room: usize, flags: i32) -> (i32, String, String) {
+    let (mut host, mut service) = (vec![0_u8; room], vec![0_u8; 16]);
+    // SAFETY: the address and the texts are ours, and all zero is a valid address.
+    let code = unsafe {
+        let mut place: libc::sockaddr_in = std::mem::zeroed();
+        place.sin_family = libc::AF_INET as libc::sa_family_t;
+        place.sin_port = 80_u16.to_be();
+        place.sin_addr.s_addr = u32::from_ne_bytes(address);
+        libc::getnameinfo(
+            (&raw const place).cast(),
+            size_of::<libc::sockaddr_in>() as libc::socklen_t,
+            host.as_mut_ptr().cast(),
+            room as libc::socklen_t,
+            service.as_mut_ptr().cast(),
+            16,
+            flags,
+        )
+    };
+    let text = |bytes: Vec<u8>| {
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..end]).into_owned()
+    };
+    (code, text(host), text(service))
+}
+
+fn addresses() -> Outcome {
+    let told = |code, host: &str, service: &str| (code, host.to_owned(), service.to_owned());
+    same!(name([127, 0, 0, 1], 64, 0), told(0, "localhost", "80"));
+    same!(name([127, 0, 0, 1], 64, libc::NI_NUMERICHOST), told(0, "127.0.0.1", "80"));
+    same!(name([10, 1, 2, 3], 64, 0), told(0, "10.1.2.3", "80"));
+    same!(name([10, 1, 2, 3], 64, libc::NI_NAMEREQD).0, libc::EAI_NONAME);
+    same!(name([10, 1, 2, 3], 8, 0).0, libc::EAI_OVERFLOW);
     Ok(())
 }
 

@@ -24,6 +24,15 @@ pub fn listed<'a>(text: &'a [u8], name: &'a [u8]) -> impl Iterator<Item = IpAddr
     })
 }
 
+/// The first name that the text of `/etc/hosts` gives to an address.
+pub fn named(text: &[u8], address: IpAddr) -> Option<&[u8]> {
+    text.split(|&byte| byte == b'\n').find_map(|line| {
+        let line = line.split(|&byte| byte == b'#').next()?;
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        if numeric(words.next()?) == Some(address) { words.next() } else { None }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +59,12 @@ mod tests {
         assert_eq!(found(hosts, "LocalHost"), ["127.0.0.1", "::1"]);
         assert_eq!(found(hosts, "lifeboat"), ["127.0.0.1"]);
         assert_eq!(found(hosts, "this"), [""; 0]);
+        let name = |address: &str| {
+            named(hosts.as_bytes(), address.parse().expect("an address")).map(<[u8]>::to_vec)
+        };
+        assert_eq!(name("127.0.0.1").as_deref(), Some(&b"localhost"[..]));
+        assert_eq!(name("::1").as_deref(), Some(&b"localhost"[..]));
+        assert_eq!(name("1.1.1.1"), None);
     }
 
     #[test]
