@@ -160,6 +160,22 @@ fn scripts_come_from_files_and_pipes() {
 }
 
 #[test]
+fn limits_are_shown_and_set() {
+    check(
+        "ulimit -n 40; ulimit -n; sh -c 'ulimit -n'; ulimit -Hn; ulimit -Sn 30; ulimit -S -n; ulimit -Hn",
+        "40\n40\n40\n30\n40\n",
+    );
+    check("ulimit -c 0; ulimit -c; ulimit -t unlimited; ulimit -t", "0\nunlimited\n");
+    check("ulimit -n 40; ulimit -a | grep -e -n | tr -s ' '", "-n open files 40\n");
+    check("ulimit -v 4000000; ulimit -v; ulimit -f; ulimit", "4000000\nunlimited\nunlimited\n");
+    check("ulimit -a | wc -l", "7\n");
+    fails("ulimit -n much", 2, "ulimit: much: is no number, nor `unlimited`; try `help ulimit`");
+    fails("ulimit -x", 2, "ulimit: -x: no such limit");
+    fails("ulimit -n 4 5", 2, "ulimit: 5: is too much");
+    fails("ulimit -Hn 10", 1, "ulimit: open files: Invalid argument");
+}
+
+#[test]
 fn builtins_say_what_they_know() {
     check("type cd; type -q; echo $?", "cd is done by the shell itself\n1\n");
     check("help cd | head -n 1", "cd - change the working directory; without one, to $HOME\n");

@@ -6,6 +6,7 @@
 mod control;
 mod information;
 mod job;
+mod limit;
 mod read;
 mod setting;
 mod test;
@@ -96,6 +97,7 @@ table! {
     "time" "COMMAND [ARG...]" "run a command and say how long it took" control::time;
     "true" "" "do nothing, successfully" control::succeed;
     "type" "NAME..." "tell what a name stands for" information::kind;
+    "ulimit" "[-SH] [-a | -cdfnstv [LIMIT]]" "what the shell and all it starts may use: -c core, -d data, -f written file, -n open files, -s stack, -t CPU time, -v memory, -a all; LIMIT is a number (of KiB; -c and -f: 512 bytes) or unlimited; -S soft, -H hard" limit::ulimit;
     "umask" "[MODE]" "permissions that new files do not get, in octal" setting::umask;
     "unalias" "[-a] NAME..." "forget aliases" setting::unalias;
     "unset" "[-f] NAME..." "forget variables, or functions with -f" setting::unset;
