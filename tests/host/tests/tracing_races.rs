@@ -6,6 +6,8 @@ use abi::trace::STOP_NOW;
 use host_stories::tracer::*;
 use host_stories::*;
 use kernel_core::machine::Exception;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn what_a_call_waited_for_comes_while_its_thread_is_stopped() {
@@ -317,11 +319,16 @@ fn clients_of_a_daemon_that_is_traced_all_the_time_lose_nothing() {
     const READS: usize = 40;
     story_on_any(|user| {
         let server = daemon(user, "watched", file_server(Notes::default()));
+        // Without clients the daemon would never stop at a call.
+        let is_over = Arc::new(AtomicBool::new(false));
         let clients: Vec<usize> = (0..4)
             .map(|_| {
-                user.fork(|user| {
+                let is_over = Arc::clone(&is_over);
+                user.fork(move |user| {
                     let fd = user.open("watched:file", O_RDWR).expect("it is served");
-                    for _ in 0..READS {
+                    let mut reads = 0;
+                    while reads < READS || !is_over.load(Ordering::SeqCst) {
+                        reads += 1;
                         let text = user.read(fd, 100).expect("it is served");
                         assert!(text.starts_with(b"this is file "));
                         assert_eq!(user.write(fd, b"four"), Ok(4));
@@ -336,6 +343,7 @@ fn clients_of_a_daemon_that_is_traced_all_the_time_lose_nothing() {
             user.sleep(1);
             tracer.end(user);
         }
+        is_over.store(true, Ordering::SeqCst);
         for client in clients {
             assert_eq!(user.wait_for(client), Ended::Exited(0));
         }
