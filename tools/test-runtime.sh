@@ -37,7 +37,7 @@ cargo test --quiet --locked --package runtime-check --target $target \
 without=(links sockets missing lock epoll nothing-is-left large-blocks-are-given-back take-no-memory work-is-counted
     directory-changes leave-no-memory a-directory-is-given no-descriptor-leaks panic-end-by-signal
     overflows-is-told the-end-is-readable a-pair-goes a-copy-is-the-same rename
-    a-handler-is-told-the-value the-line-has-an-end shared/ schemes-are-listed limits-can-be-set priorities/ pty/)
+    a-handler-is-told-the-value the-line-has-an-end shared/ schemes-are-listed limits-can-be-set priorities/ usage/ pty/)
 cargo build --quiet --locked --package runtime-check --target $target \
     --target-dir build/sysroot-work/tests
 mkdir -p /tmp/lifeboat-schemes/ram

@@ -126,3 +126,7 @@ pub const WNOHANG: usize = 1;
 pub const WUNTRACED: usize = 2;
 /// [`WAIT`]: a child that goes on after a stop counts too, once.
 pub const WCONTINUED: usize = 8;
+/// [`WAIT`]: a child that has ended does not count.
+pub const WLIVING: usize = 16;
+/// [`WAIT`]: only tell; the child can be waited for again.
+pub const WNOWAIT: usize = 0x0100_0000;

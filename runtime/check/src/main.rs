@@ -51,6 +51,8 @@ mod threads;
 #[cfg(target_os = "redox")]
 mod time;
 #[cfg(target_os = "redox")]
+mod usage;
+#[cfg(target_os = "redox")]
 mod values;
 
 use std::time::Instant;
@@ -97,6 +99,7 @@ fn checks() -> Vec<Check> {
         threads::CHECKS,
         process::CHECKS,
         priorities::CHECKS,
+        usage::CHECKS,
         spawn::CHECKS,
         signals::CHECKS,
         values::CHECKS,

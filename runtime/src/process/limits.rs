@@ -1,4 +1,4 @@
-//! Resource limits and use, which `proc:self` tells.
+//! Resource limits, which `proc:self` tells, and CPUs.
 
 use crate::errno::Answer;
 use crate::sys::file::File;
@@ -7,36 +7,12 @@ use crate::system::{self, read_file};
 use abi::number::O_CLOEXEC;
 use abi::redox::flag::O_WRONLY;
 use core::fmt::{self, Write};
-use core::mem::zeroed;
-use libc::{c_int, clock_t, rlim_t, rlimit, rusage, suseconds_t, time_t, timeval, tms};
-use logic::numbers::after_key;
+use libc::{c_int, rlim_t, rlimit};
 
 /// Where the limits are.
 const LIMITS: &[u8] = b"/scheme/proc/self/limits";
 /// Room for what is read there.
 const ROOM: usize = 2048;
-const MICROSECOND: u64 = 1_000;
-const SECOND: u64 = 1_000_000_000;
-
-/// What a process has used so far.
-struct Use {
-    /// Nanoseconds in its own code, and in the kernel.
-    times: [u64; 2],
-    /// Bytes of memory present.
-    resident: u64,
-}
-
-impl Use {
-    fn own() -> Result<Self> {
-        let mut buffer = [0; ROOM];
-        let text = read_file(b"/scheme/proc/self/status", &mut buffer)?;
-        let value = |key: &[u8]| after_key(text, key).map_or_else(|| error(libc::EIO), Ok);
-        Ok(Self {
-            times: [value(b"UserTime:")?, value(b"KernelTime:")?],
-            resident: value(b"Resident:")?,
-        })
-    }
-}
 
 /// What `proc:self/limits` has for a limit that can be set: its key there, and what it is called
 /// when it is written.
@@ -132,52 +108,6 @@ impl Write for Text {
         self.length += text.len();
         Ok(())
     }
-}
-
-fn time(nanoseconds: u64) -> timeval {
-    timeval {
-        tv_sec: (nanoseconds / SECOND) as time_t,
-        tv_usec: (nanoseconds % SECOND / MICROSECOND) as suseconds_t,
-    }
-}
-
-/// The times of this process, and the memory it has; what its children used is not kept.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn getrusage(who: c_int, place: *mut rusage) -> c_int {
-    let used = match who {
-        libc::RUSAGE_SELF => Use::own(),
-        libc::RUSAGE_CHILDREN => error(libc::ENOSYS),
-        _ => error(libc::EINVAL),
-    };
-    let told = used.map(|used| {
-        // SAFETY: the caller gave a place for the answer; all zero is a valid one.
-        unsafe {
-            place.write(zeroed());
-            (*place).ru_utime = time(used.times[0]);
-            (*place).ru_stime = time(used.times[1]);
-            // In KiB, as on other systems.
-            (*place).ru_maxrss = (used.resident >> 10) as libc::c_long;
-        }
-        0_isize
-    });
-    told.int()
-}
-
-/// The times of this process in ticks, and ticks since the machine started. Its children's are 0:
-/// they are not kept.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn times(place: *mut tms) -> clock_t {
-    let tick = SECOND / system::TICKS as u64;
-    let told = Use::own().and_then(|used| {
-        let now = crate::time::read(libc::CLOCK_MONOTONIC)?;
-        let now = now.seconds as u64 * SECOND + now.nanoseconds as u64;
-        let [user, kernel] = used.times.map(|time| (time / tick) as clock_t);
-        let all = tms { tms_utime: user, tms_stime: kernel, tms_cutime: 0, tms_cstime: 0 };
-        // SAFETY: the caller gave a place for the answer, or null.
-        unsafe { crate::pointer::store(place, all) };
-        Ok((now / tick) as isize)
-    });
-    told.size() as clock_t
 }
 
 /// The CPUs that a process may run on: all, one bit for each.

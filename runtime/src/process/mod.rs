@@ -6,4 +6,5 @@ pub(crate) mod ids;
 pub(crate) mod limits;
 mod priority;
 mod spawn;
+mod usage;
 pub(crate) mod wait;

@@ -3,7 +3,7 @@
 use crate::errno::Answer;
 use crate::pointer;
 use crate::sys::{Result, error, syscall};
-use abi::number::WAIT;
+use abi::number::{WAIT, WLIVING};
 use abi::signal::SigInfo;
 use abi::wait::{Change, Ended};
 use libc::{c_int, pid_t};
@@ -66,17 +66,19 @@ fn details(child: usize, word: c_int) -> SigInfo {
 }
 
 fn wait_id(kind: c_int, id: libc::id_t, options: c_int) -> Result<SigInfo> {
-    // The kernel reports an end in any case, and only once.
-    if options & libc::WEXITED == 0 || options & libc::WNOWAIT != 0 {
-        return error(libc::ENOSYS);
+    const WHAT: c_int = libc::WEXITED | libc::WSTOPPED | libc::WCONTINUED;
+    if options & WHAT == 0 || options & !(WHAT | libc::WNOHANG | libc::WNOWAIT) != 0 {
+        return error(libc::EINVAL);
     }
+    // The kernel reports an end unless it is told not to.
+    let is_living = if options & libc::WEXITED == 0 { WLIVING as c_int } else { 0 };
     let pid = match kind {
         P_ALL => -1,
         P_PID if id > 0 => id as pid_t,
         P_PGID => -(id as pid_t),
         _ => return error(libc::EINVAL),
     };
-    let (child, word) = wait_for(pid, options & !libc::WEXITED)?;
+    let (child, word) = wait_for(pid, options & !libc::WEXITED | is_living)?;
     Ok(if child == 0 { SigInfo::default() } else { details(child, word) })
 }
 

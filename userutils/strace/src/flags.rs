@@ -2,7 +2,8 @@
 
 use abi::EVENT_HANGUP;
 use abi::number::{
-    F_READ_TIMEOUT, F_REPLACE, F_WRITE_TIMEOUT, O_CLOEXEC, WCONTINUED, WNOHANG, WUNTRACED,
+    F_READ_TIMEOUT, F_REPLACE, F_WRITE_TIMEOUT, O_CLOEXEC, WCONTINUED, WLIVING, WNOHANG, WNOWAIT,
+    WUNTRACED,
 };
 use abi::redox::flag::*;
 
@@ -81,7 +82,7 @@ pub(crate) fn call(value: usize) -> String {
 }
 
 pub(crate) fn wait(value: usize) -> String {
-    bits(value, named!(WNOHANG WUNTRACED WCONTINUED), "0")
+    bits(value, named!(WNOHANG WUNTRACED WCONTINUED WLIVING WNOWAIT), "0")
 }
 
 /// A number that has a name, or the number.

@@ -335,7 +335,10 @@ impl<M: Machine> Kernel<M> {
             let closed = self.close(caller.process, fd);
             debug_assert!(closed.is_ok(), "a listed descriptor is open");
         }
-        self.spaces[loaded.space.0].users += 1;
+        let peak = self.spaces[caller.space.0].peak();
+        let space = &mut self.spaces[loaded.space.0];
+        space.follows(peak);
+        space.users += 1;
         self.stop_using(caller.space);
         self.moved_to(caller.task, loaded.space);
         let thread = &mut self.tasks[caller.task.0];

@@ -6,7 +6,9 @@ use crate::log::Level;
 use crate::machine::{Context, Machine, PowerOff};
 use crate::memory::{Pages, Space, SpaceId};
 use crate::schedule::{Account, Priority};
-use crate::task::{Attention, Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId};
+use crate::task::{
+    Attention, Hold, Ids, Pid, Process, ProcessId, Standing, State, Task, TaskId, Usage,
+};
 use abi::signal::{SI_KERNEL, SIG_IGN, SIGCHLD, SigInfo};
 use abi::wait::Ended;
 use alloc::string::String;
@@ -55,7 +57,8 @@ impl<M: Machine> Kernel<M> {
             umask: base.map_or(FIRST_UMASK, |p| p.umask),
             child_ended,
             priority: base.map_or(Priority::NORMAL, |p| p.priority),
-            past_ticks: [0; 2],
+            past: Usage::default(),
+            reaped: Usage::default(),
             started_ns,
             refusals: 0,
             is_warned: false,
@@ -247,8 +250,8 @@ impl<M: Machine> Kernel<M> {
         }
         let record = &mut self.processes[process.0];
         record.threads.retain(|have| *have != task);
-        record.past_ticks[0] += thread.user_ticks;
-        record.past_ticks[1] += thread.kernel_ticks;
+        let peak = self.spaces[thread.space.0].peak();
+        record.past.add(Usage { ticks: [thread.user_ticks, thread.kernel_ticks], peak });
         if record.threads.is_empty() {
             self.finish_process(process);
         }

@@ -93,6 +93,8 @@ pub struct Space<M: Machine> {
     origins: Origins,
     /// Pages present and counted.
     pub resident: usize,
+    /// The most there were before some of them went.
+    peak: usize,
     /// Pages there may be.
     pub limit: usize,
     /// What it shares its memory's limit with.
@@ -119,6 +121,7 @@ impl<M: Machine> Space<M> {
             regions: BTreeMap::new(),
             origins: Origins::default(),
             resident: 0,
+            peak: 0,
             limit: usize::MAX,
             budget: None,
             evacuated: 0,
@@ -249,8 +252,19 @@ impl<M: Machine> Space<M> {
     }
 
     fn shrank(&mut self, frames: &mut Frames, pages: usize) {
+        self.peak = self.peak();
         self.resident -= pages;
         frames.budgets.give_back(self.budget, pages);
+    }
+
+    /// The most pages that were present at once.
+    pub fn peak(&self) -> usize {
+        self.peak.max(self.resident)
+    }
+
+    /// Its program follows one that had so many.
+    pub fn follows(&mut self, peak: usize) {
+        self.peak = peak;
     }
 
     /// Counts for another budget from now on, whatever its limit.

@@ -7,7 +7,7 @@ use crate::machine::{Context, Machine};
 use crate::memory::{Pages, UserSlice};
 use crate::signal::AlternateStack;
 use crate::task::{Ids, Pid, ProcessId, Reason, Standing, Wait};
-use abi::number::{WCONTINUED, WNOHANG, WUNTRACED};
+use abi::number::{WCONTINUED, WLIVING, WNOHANG, WNOWAIT, WUNTRACED};
 use abi::wait::{Change, Ended};
 use abi::{PAGE_SIZE, USER_END, USER_START};
 
@@ -44,12 +44,19 @@ pub(super) fn wait<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments) 
         k.copy_out_exact(caller.space, status, &word.to_ne_bytes())?;
     }
     let record = &mut k.processes[child.0];
-    let pid = record.pid;
+    let pid = record.pid as usize;
     match record.standing {
-        Standing::Zombie(_) => k.forget_zombie(child),
+        _ if options & WNOWAIT != 0 => {}
+        Standing::Zombie(_) => {
+            let (own, of_children) = (record.past, record.reaped);
+            let reaped = &mut k.processes[caller.process.0].reaped;
+            reaped.add(own);
+            reaped.add(of_children);
+            k.forget_zombie(child);
+        }
         _ => record.change = None,
     }
-    Ok(pid as usize)
+    Ok(pid)
 }
 
 /// What there is among the caller's children.
@@ -72,6 +79,7 @@ fn look_at<M: Machine>(k: &Kernel<M>, child: ProcessId, options: usize) -> Found
         Change::Continued => options & WCONTINUED != 0,
     };
     match (record.standing, record.change.filter(is_wanted)) {
+        (Standing::Zombie(_), _) if options & WLIVING != 0 => Found::None,
         (Standing::Zombie(ended), _) => Found::Ended(child, ended),
         (_, Some(change)) => Found::Changed(child, change),
         _ => Found::Alive,
@@ -97,6 +105,7 @@ fn find_child<M: Machine>(k: &Kernel<M>, caller: Caller, wanted: isize, options:
         };
         if fits {
             match look_at(k, child, options) {
+                Found::None => {}
                 Found::Alive => found = Found::Alive,
                 there => return there,
             }

@@ -3,7 +3,7 @@
 mod process;
 mod wait;
 
-pub use process::{Hold, Ids, Pid, Process, ProcessId, Standing};
+pub use process::{Hold, Ids, Pid, Process, ProcessId, Standing, Usage};
 pub use wait::{QueueId, Reason, Wait, WaitQueues};
 
 use crate::kernel::TimerKey;

@@ -59,6 +59,24 @@ pub enum Hold {
     Parked,
 }
 
+/// What processes have used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Ticks in user code, and in the kernel on its behalf.
+    pub ticks: [u64; 2],
+    /// The most pages that one of them had at once.
+    pub peak: usize,
+}
+
+impl Usage {
+    /// Adds what others have used.
+    pub fn add(&mut self, other: Self) {
+        self.ticks[0] += other.ticks[0];
+        self.ticks[1] += other.ticks[1];
+        self.peak = self.peak.max(other.peak);
+    }
+}
+
 /// One process.
 pub struct Process {
     /// Its number.
@@ -105,8 +123,10 @@ pub struct Process {
     pub child_ended: QueueId,
     /// How urgent its threads are.
     pub priority: Priority,
-    /// Ticks of threads that have ended: user, kernel.
-    pub past_ticks: [u64; 2],
+    /// What it used: the time of threads that have ended, and all of it once it has ended itself.
+    pub past: Usage,
+    /// What children used that it has waited for, and theirs.
+    pub reaped: Usage,
     /// When it started, nanoseconds since boot.
     pub started_ns: u64,
     /// How often it wanted to trace what it may not.

@@ -64,7 +64,7 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     };
     let wait = record.threads.first().and_then(|task| k.parked_reason(*task));
     let wait = wait.map_or_else(|| "-".to_owned(), |reason| reason.to_string());
-    let (mut user, mut kernel, mut switches) = (record.past_ticks[0], record.past_ticks[1], 0);
+    let ([mut user, mut kernel], mut switches) = (record.past.ticks, 0);
     for task in &record.threads {
         let ticks = k.ticks_of(*task);
         user += ticks[0];
@@ -92,8 +92,8 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
     format!(
         "Name: {}\nState: {state}\nPid: {}\nPPid: {}\nPgid: {}\nSession: {}\nUid: {} {}\n\
          Gid: {} {}\nThreads: {}\nPriority: {}\nTracer: {tracer}\nCpu: {}\nWait: {wait}\n\
-         UserTime: {}\nKernelTime: {}\n\
-         Started: {}\nSwitches: {switches}\nResident: {}\nShared: {shared}\nWired: {wired}\nEvacuated: {}\nVirtual: {}\nDescriptors: {}\n\
+         UserTime: {}\nKernelTime: {}\nChildUserTime: {}\nChildKernelTime: {}\n\
+         Started: {}\nSwitches: {switches}\nResident: {}\nPeak: {}\nChildPeak: {}\nShared: {shared}\nWired: {wired}\nEvacuated: {}\nVirtual: {}\nDescriptors: {}\n\
          Umask: {:04o}\nSigPnd: {pending:016x}\nSigBlk: {blocked:016x}\nSigIgn: {ignored:016x}\n\
          SigCgt: {caught:016x}\n",
         record.name(),
@@ -110,8 +110,12 @@ fn status<M: Machine>(k: &mut Kernel<M>, process: ProcessId) -> String {
         first.map_or(0, |task| task.last_cpu.0),
         k.machine.nanoseconds(user),
         k.machine.nanoseconds(kernel),
+        k.machine.nanoseconds(record.reaped.ticks[0]),
+        k.machine.nanoseconds(record.reaped.ticks[1]),
         record.started_ns,
         space.map_or(0, |space| space.resident * PAGE_SIZE),
+        space.map_or(0, |space| space.peak()).max(record.past.peak) * PAGE_SIZE,
+        record.reaped.peak * PAGE_SIZE,
         space.map_or(0, |space| space.evacuated * PAGE_SIZE),
         space.map_or(0, |space| space.virtual_bytes()),
         record.files.iter().count(),
