@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -64,6 +65,24 @@ pub fn exit_child(status: i32) -> ! {
     // Everything the shell writes is flushed at once, so nothing is lost.
     // SAFETY: ends the process; no memory is touched.
     unsafe { libc::_exit(status) }
+}
+
+/// Time in own code and in the kernel, of the shell and of all children that it has waited for.
+pub fn used() -> [Duration; 2] {
+    let mut all = [Duration::ZERO; 2];
+    for who in [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN] {
+        // SAFETY: all zero is a valid one, and the place is ours.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(who, &mut usage);
+            usage
+        };
+        for (sum, time) in all.iter_mut().zip([usage.ru_utime, usage.ru_stime]) {
+            let microseconds = Duration::from_micros(time.tv_usec.unsigned_abs().into());
+            *sum += Duration::from_secs(time.tv_sec.unsigned_abs()) + microseconds;
+        }
+    }
+    all
 }
 
 /// What a wait for a child came to.

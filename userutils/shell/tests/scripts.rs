@@ -185,5 +185,7 @@ fn builtins_say_what_they_know() {
     check("test -d / && [ 3 -gt 2 ] && echo yes", "yes\n");
     fails("[ 1 -eq 1", 2, "`]` is missing");
     check("kill -l | head -n 2; kill -l INT 143", " 1 SIGHUP\n 2 SIGINT\n2\nTERM\n");
-    check("time sh -c 'exit 3' 2>&1 | grep -c ' s$'; time true 2>/dev/null; echo $?", "1\n0\n");
+    check("time sh -c 'exit 3' 2>&1 | grep -c ' s$'; time true 2>/dev/null; echo $?", "3\n0\n");
+    check("time -p sleep 0.1 2>&1 | tr 0-9 n", "real n.nn\nuser n.nn\nsys n.nn\n");
+    fails("time -p", 2, "a command is missing");
 }

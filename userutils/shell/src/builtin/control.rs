@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::{failure, find, number, usage};
 use crate::run::{Escape, Flow, Found};
 use crate::state::Shell;
+use crate::system;
 
 pub(super) fn succeed(_: &mut Shell, _: &[String], _: &mut String) -> Flow {
     Ok(0)
@@ -105,12 +106,21 @@ pub(super) fn command(shell: &mut Shell, args: &[String], output: &mut String) -
 }
 
 pub(super) fn time(shell: &mut Shell, args: &[String], _: &mut String) -> Flow {
-    if args.len() == 1 {
+    let is_plain = args.get(1).is_some_and(|word| word == "-p");
+    let command = &args[1 + usize::from(is_plain)..];
+    if command.is_empty() {
         return usage(shell, args, "a command is missing");
     }
-    let start = Instant::now();
-    let flow = shell.without_functions(&args[1..]);
-    eprintln!("{:.3} s", start.elapsed().as_secs_f64());
+    let (start, before) = (Instant::now(), system::used());
+    let flow = shell.without_functions(command);
+    let (real, after) = (start.elapsed(), system::used());
+    let [user, kernel] = [0, 1].map(|which| after[which].saturating_sub(before[which]));
+    for (what, time) in [("real", real), ("user", user), ("sys", kernel)] {
+        match (time.as_secs_f64(), is_plain) {
+            (time, true) => eprintln!("{what} {time:.2}"),
+            (time, false) => eprintln!("{what:4} {time:.3} s"),
+        }
+    }
     flow
 }
 

@@ -94,7 +94,7 @@ table! {
     "shift" "[N]" "drop the first N positional parameters" setting::shift;
     "source" "FILE [ARG...]" "the same as ." control::source;
     "test" "EXPRESSION" "compare texts (= != < >), numbers (-eq -ne -lt -le -gt -ge), look at files (-e -f -d -r -w -x -s -L)" test::test;
-    "time" "COMMAND [ARG...]" "run a command and say how long it took" control::time;
+    "time" "[-p] COMMAND [ARG...]" "run a command and say how long it took, and how much time it had in its own code and in the kernel; -p: in the form of POSIX" control::time;
     "true" "" "do nothing, successfully" control::succeed;
     "type" "NAME..." "tell what a name stands for" information::kind;
     "ulimit" "[-SH] [-a | -cdfnstv [LIMIT]]" "what the shell and all it starts may use: -c core, -d data, -f written file, -n open files, -s stack, -t CPU time, -v memory, -a all; LIMIT is a number (of KiB; -c and -f: 512 bytes) or unlimited; -S soft, -H hard" limit::ulimit;
