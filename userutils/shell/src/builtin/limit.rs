@@ -154,7 +154,7 @@ fn all(wish: &Wish<'_>, output: &mut String) -> Result<(), (&'static str, Errno)
         let have = resource.get().map_err(|errno| (resource.what, errno))?;
         let limit = resource.shown(if wish.is_soft { have.soft } else { have.hard });
         let Resource { letter, what, unit, .. } = resource;
-        output.push_str(&format!("-{letter}  {what:12}  {limit:>12}  {unit}").trim_end());
+        output.push_str(format!("-{letter}  {what:12}  {limit:>12}  {unit}").trim_end());
         output.push('\n');
     }
     Ok(())
