@@ -78,8 +78,8 @@ pub fn used() -> [Duration; 2] {
             usage
         };
         for (sum, time) in all.iter_mut().zip([usage.ru_utime, usage.ru_stime]) {
-            let microseconds = Duration::from_micros(time.tv_usec.unsigned_abs().into());
-            *sum += Duration::from_secs(time.tv_sec.unsigned_abs()) + microseconds;
+            let microseconds = Duration::from_micros(time.tv_usec as u64);
+            *sum += Duration::from_secs(time.tv_sec as u64) + microseconds;
         }
     }
     all
