@@ -155,7 +155,7 @@ test-runner: # A stranger's crate through `cargo lifeboat`
 test-runner: run-parts
 	@tools/test-runner.sh
 
-# Half an hour of a quiet host: no part of `make test`. With T='PROGRAM [TEST]' only some of it.
+# It takes an hour and more: no part of `make test`. With T='PROGRAM [TEST]' only some of it.
 .PHONY: test-std
 test-std: # Rust's own tests of core, alloc and std, inside Lifeboat
 test-std: run-parts
