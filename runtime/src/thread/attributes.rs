@@ -151,51 +151,99 @@ extern "C" fn pthread_mutexattr_destroy(_place: *mut pthread_mutexattr_t) -> c_i
     0
 }
 
-/// Whether a lock is for one process or several. There is no difference: threads that share memory share what
-/// they wait on in it.
-fn sharing(shared: c_int) -> core::result::Result<u8, c_int> {
-    match shared {
-        PRIVATE | SHARED => Ok(shared as u8),
-        _ => Err(libc::EINVAL),
-    }
-}
-
 /// `PTHREAD_PROCESS_PRIVATE`, `PTHREAD_PROCESS_SHARED`; the libc crate has no names for them.
 const PRIVATE: c_int = 0;
 const SHARED: c_int = 1;
 
-/// Defines the functions that keep the attribute in a byte of the structure, and tell it.
-macro_rules! shared {
-    ($($set:ident $get:ident $type:ident $at:literal;)*) => { $(
-        /// Takes note of whether several processes will use it.
-        #[unsafe(no_mangle)]
-        unsafe extern "C" fn $set(place: *mut $type, shared: c_int) -> c_int {
-            const { assert!($at < size_of::<$type>()) };
-            match sharing(shared) {
-                Ok(shared) => {
-                    // SAFETY: the caller's attributes were initialised.
-                    unsafe { place.cast::<u8>().add($at).write(shared) };
-                    0
-                }
-                Err(code) => code,
-            }
-        }
-
-        /// Whether several processes will use it.
-        #[unsafe(no_mangle)]
-        unsafe extern "C" fn $get(place: *const $type, answer: *mut c_int) -> c_int {
-            // SAFETY: the caller's attributes were initialised, and there is a place for the answer.
-            unsafe { answer.write(place.cast::<u8>().add($at).read().into()) };
+/// Takes note of whether several processes will use something. It makes no difference: threads that share
+/// memory share what they wait on in it.
+///
+/// # Safety
+///
+/// The byte belongs to attributes that were initialised.
+unsafe fn share(byte: *mut u8, shared: c_int) -> c_int {
+    match shared {
+        PRIVATE | SHARED => {
+            // SAFETY: as promised by the caller.
+            unsafe { byte.write(shared as u8) };
             0
         }
-    )* };
+        _ => libc::EINVAL,
+    }
 }
 
-// Behind the kind, or the clock, if there is one.
-shared! {
-    pthread_mutexattr_setpshared pthread_mutexattr_getpshared pthread_mutexattr_t 4;
-    pthread_condattr_setpshared pthread_condattr_getpshared pthread_condattr_t 4;
-    pthread_rwlockattr_setpshared pthread_rwlockattr_getpshared pthread_rwlockattr_t 0;
+/// What [`share`] took note of.
+///
+/// # Safety
+///
+/// As for [`share`], and there is a place for the answer.
+unsafe fn is_shared(byte: *const u8, answer: *mut c_int) -> c_int {
+    // SAFETY: as promised by the caller.
+    unsafe { answer.write(byte.read().into()) };
+    0
+}
+
+/// The byte of an attribute for sharing: behind the kind, or the clock.
+const SHARING: usize = size_of::<c_int>();
+
+/// Takes note of whether several processes will use a mutex.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_mutexattr_setpshared(
+    place: *mut pthread_mutexattr_t,
+    shared: c_int,
+) -> c_int {
+    // SAFETY: the caller's attributes were initialised.
+    unsafe { share(place.byte_add(SHARING).cast(), shared) }
+}
+
+/// Whether several processes will use a mutex.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_mutexattr_getpshared(
+    place: *const pthread_mutexattr_t,
+    answer: *mut c_int,
+) -> c_int {
+    // SAFETY: the same contract, and there is a place for the answer.
+    unsafe { is_shared(place.byte_add(SHARING).cast(), answer) }
+}
+
+/// Takes note of whether several processes will use a condition.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_condattr_setpshared(
+    place: *mut pthread_condattr_t,
+    shared: c_int,
+) -> c_int {
+    // SAFETY: the caller's attributes were initialised.
+    unsafe { share(place.byte_add(SHARING).cast(), shared) }
+}
+
+/// Whether several processes will use a condition.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_condattr_getpshared(
+    place: *const pthread_condattr_t,
+    answer: *mut c_int,
+) -> c_int {
+    // SAFETY: the same contract, and there is a place for the answer.
+    unsafe { is_shared(place.byte_add(SHARING).cast(), answer) }
+}
+
+/// Takes note of whether several processes will use a read-write lock.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_rwlockattr_setpshared(
+    place: *mut pthread_rwlockattr_t,
+    shared: c_int,
+) -> c_int {
+    // SAFETY: the caller's attributes were initialised.
+    unsafe { share(place.cast(), shared) }
+}
+
+/// Whether several processes will use a read-write lock.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pthread_rwlockattr_getpshared(
+    place: *const pthread_rwlockattr_t,
+    answer: *mut c_int,
+) -> c_int {
+    // SAFETY: the same contract, and there is a place for the answer.
+    unsafe { is_shared(place.cast(), answer) }
 }
 
 /// Sets a mutex's kind.
