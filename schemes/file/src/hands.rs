@@ -13,7 +13,7 @@ use std::thread;
 
 use syscall::error::{EIO, Error, Result};
 
-use crate::record::{LENGTH, Record, joined, joined_mut};
+use crate::record::{LENGTH, Record, Sealed, joined, joined_mut};
 use crate::store::Backing;
 
 /// Runs of records that wait to be written at most.
@@ -30,8 +30,8 @@ enum Job {
 
 struct Done {
     ticket: Ticket,
-    outcome: Result<()>,
-    records: Vec<Record>,
+    /// What was read.
+    outcome: Result<Vec<Sealed>>,
 }
 
 /// Some threads, and what they have to do.
@@ -40,7 +40,7 @@ pub struct Hands {
     done: Receiver<Done>,
     next: u64,
     reading: BTreeSet<Ticket>,
-    read: BTreeMap<Ticket, Result<Vec<Record>>>,
+    read: BTreeMap<Ticket, Result<Vec<Sealed>>>,
     /// Where records are being written: from where to where.
     writing: BTreeMap<Ticket, (u64, u64)>,
     has_failed: bool,
@@ -84,7 +84,7 @@ impl Hands {
     }
 
     /// What was read, as soon as it is there.
-    pub fn finish_read(&mut self, ticket: Ticket) -> Result<Vec<Record>> {
+    pub fn finish_read(&mut self, ticket: Ticket) -> Result<Vec<Sealed>> {
         loop {
             if let Some(read) = self.read.remove(&ticket) {
                 return read;
@@ -127,11 +127,11 @@ impl Hands {
 
     /// Waits until something is done.
     fn hear(&mut self) -> Result<()> {
-        let Done { ticket, outcome, records } = self.done.recv().map_err(|_| Error::new(EIO))?;
+        let Done { ticket, outcome } = self.done.recv().map_err(|_| Error::new(EIO))?;
         if self.writing.remove(&ticket).is_some() {
             self.has_failed |= outcome.is_err();
         } else if self.reading.remove(&ticket) {
-            self.read.insert(ticket, outcome.map(|()| records));
+            self.read.insert(ticket, outcome);
         }
         Ok(())
     }
@@ -141,16 +141,17 @@ impl Hands {
 fn work(mut way: impl Backing, todo: &Mutex<Receiver<Job>>, tell: &Sender<Done>) {
     loop {
         let job = todo.lock().map(|todo| todo.recv());
-        let (ticket, outcome, records) = match job {
+        let (ticket, outcome) = match job {
             Ok(Ok(Job::Read(ticket, offset, mut records))) => {
-                (ticket, way.read(offset, joined_mut(&mut records)), records)
+                let read = way.read(offset, joined_mut(&mut records));
+                (ticket, read.map(|()| records.into_iter().map(Sealed::new).collect()))
             }
             Ok(Ok(Job::Write(ticket, offset, records))) => {
-                (ticket, way.write(offset, joined(&records)), records)
+                (ticket, way.write(offset, joined(&records)).map(|()| Vec::new()))
             }
             _ => return,
         };
-        if tell.send(Done { ticket, outcome, records }).is_err() {
+        if tell.send(Done { ticket, outcome }).is_err() {
             return;
         }
     }

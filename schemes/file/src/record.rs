@@ -13,10 +13,31 @@ use std::ptr::NonNull;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redoxfs::RECORD_SIZE;
+use redoxfs::{BlockAddr, BlockData, BlockMeta, RECORD_SIZE};
 
 /// Bytes of a record.
 pub const LENGTH: usize = RECORD_SIZE as usize;
+
+/// The checksum that RedoxFS keeps of a block's bytes, wherever the block is.
+pub fn seal(bytes: &[u8]) -> u64 {
+    BlockData::new(BlockAddr::null(BlockMeta::default()), bytes).create_ptr().hash()
+}
+
+/// A record as it was read, and the checksum of what was read.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The bytes.
+    pub record: Record,
+    /// What their pointer must say, if they are what was written.
+    pub seal: u64,
+}
+
+impl Sealed {
+    /// Takes the checksum.
+    pub fn new(record: Record) -> Self {
+        Self { seal: seal(&record), record }
+    }
+}
 
 /// Places for records, one behind the other.
 struct Arena {

@@ -18,7 +18,7 @@ use syscall::error::{EINVAL, EIO, ENOENT, ENOSPC, Error, Result};
 use crate::cache::Lately;
 use crate::free;
 use crate::hands::{Hands, Ticket};
-use crate::record::{LENGTH, Record};
+use crate::record::{LENGTH, Record, Sealed};
 
 const BLOCK: usize = BLOCK_SIZE as usize;
 /// Blocks of a record.
@@ -70,7 +70,7 @@ struct Inner<B> {
     run_at: u64,
     /// What they read, and have read, by block.
     ahead: BTreeMap<u64, Ticket>,
-    came: BTreeMap<u64, Record>,
+    came: BTreeMap<u64, Sealed>,
     /// The only header that is shown, while the file system is being opened.
     shown: Option<(u64, Header)>,
 }
@@ -79,7 +79,7 @@ struct Inner<B> {
 /// written.
 pub trait Records: Disk + Clone {
     /// Reads a record.
-    fn read_record(&mut self, block: u64) -> Result<Record>;
+    fn read_record(&mut self, block: u64) -> Result<Sealed>;
     /// Writes a record. Should that fail, it may show only when a header is written.
     fn write_record(&mut self, block: u64, record: &Record) -> Result<()>;
     /// Says that so many records, one behind the other, will be read soon.
@@ -172,7 +172,7 @@ impl<B: Backing> Inner<B> {
         let end = block + (length / BLOCK) as u64;
         let first = |blocks: u64| (block + 1).saturating_sub(blocks);
         let was =
-            |map: &BTreeMap<u64, Record>| map.range(first(RECORD)..end).next().map(|(at, _)| *at);
+            |map: &BTreeMap<u64, Sealed>| map.range(first(RECORD)..end).next().map(|(at, _)| *at);
         while let Some(at) = was(&self.came) {
             self.came.remove(&at);
         }
@@ -187,7 +187,7 @@ impl<B: Backing> Inner<B> {
     }
 
     /// The record at a block, if it was read ahead.
-    fn take_ahead(&mut self, block: u64) -> Option<Record> {
+    fn take_ahead(&mut self, block: u64) -> Option<Sealed> {
         if let Some(record) = self.came.remove(&block) {
             return Some(record);
         }
@@ -365,14 +365,14 @@ impl<B: Backing> Disk for Store<B> {
 }
 
 impl<B: Backing> Records for Store<B> {
-    fn read_record(&mut self, block: u64) -> Result<Record> {
+    fn read_record(&mut self, block: u64) -> Result<Sealed> {
         let mut inner = self.0.borrow_mut();
         if let Some(record) = inner.take_ahead(block) {
             return Ok(record);
         }
         let mut record = Record::unfilled();
         inner.read(block, &mut record)?;
-        Ok(record)
+        Ok(Sealed::new(record))
     }
 
     fn write_record(&mut self, block: u64, record: &Record) -> Result<()> {

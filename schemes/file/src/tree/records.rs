@@ -18,7 +18,7 @@ use syscall::error::{EFBIG, EIO, Error, Result};
 
 use super::Tree;
 use crate::pack::{level_for, unpack};
-use crate::record::{LENGTH, Record};
+use crate::record::{LENGTH, Record, Sealed};
 use crate::store::{RUN, Records};
 
 /// Blocks of a record.
@@ -78,9 +78,8 @@ impl<D: Records> Tree<'_, '_, D> {
             return Ok(Record::zeroed());
         }
         if is_whole(place) {
-            let record = self.disk.read_record(place.index())?;
-            let hash = BlockData::new(place, &*record).create_ptr().hash();
-            return if hash == pointer.hash() { Ok(record) } else { Err(Error::new(EIO)) };
+            let Sealed { record, seal } = self.disk.read_record(place.index())?;
+            return if seal == pointer.hash() { Ok(record) } else { Err(Error::new(EIO)) };
         }
         let block = self.read_block(pointer)?;
         let mut record = Record::unfilled();
