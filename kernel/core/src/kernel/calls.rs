@@ -21,13 +21,7 @@ impl<M: Machine> Kernel<M> {
         outcome: Outcome,
     ) -> Option<M::Context> {
         let value = match outcome {
-            Ok(value) => {
-                // What was refused to this call must not be taken for a refusal of another one's.
-                if self.frames.is_refused {
-                    self.forget_refusal();
-                }
-                value
-            }
+            Ok(value) => value,
             Err(Stop::Error(_)) if self.frames.is_refused && self.takes_refusal() => {
                 self.park_refused(caller.task, context);
                 return None;
@@ -143,6 +137,7 @@ impl<M: Machine> Kernel<M> {
             if let Some(context) = self.call_again(caller) {
                 self.tasks[task.0].context = Some(context);
             }
+            self.forget_refusal();
         }
     }
 

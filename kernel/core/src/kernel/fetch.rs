@@ -173,6 +173,9 @@ impl<M: Machine> Kernel<M> {
     fn await_fetch(&mut self, queue: QueueId) -> Errno {
         self.fetches.awaited = Some(queue);
         self.frames.is_refused = true;
+        // Should somebody do without it, that is forgotten before anybody else is served.
+        self.frames.is_alarmed = true;
+        self.this_record().must_look = true;
         Errno(EAGAIN)
     }
 

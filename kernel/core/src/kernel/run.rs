@@ -24,6 +24,7 @@ impl<M: Machine> Kernel<M> {
     #[inline(never)]
     pub fn next(&mut self, cpu: CpuId) -> Option<Chosen<M>> {
         if self.frames.is_alarmed {
+            self.forget_refusal();
             self.look_at_pressure();
         }
         if self.emergency.phase != Phase::Calm {
@@ -80,11 +81,23 @@ impl<M: Machine> Kernel<M> {
                 let context = thread.context.take().expect("a chosen thread has its registers");
                 return Some(self.hand_out(cpu, caller.space, context));
             }
-            let Some(context) = self.call_again(caller) else { continue };
+            let Some(context) = self.call_again(caller) else {
+                self.forget_alarming_refusal();
+                continue;
+            };
             if !self.cpus[cpu].must_look {
                 return Some(self.hand_out(cpu, caller.space, context));
             }
             self.tasks[caller.task.0].context = Some(context);
+            self.forget_alarming_refusal();
+        }
+    }
+
+    /// What was refused to one call must not be taken for a refusal of the next one's.
+    #[inline(always)]
+    fn forget_alarming_refusal(&mut self) {
+        if self.frames.is_alarmed {
+            self.forget_refusal();
         }
     }
 
