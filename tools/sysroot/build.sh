@@ -20,7 +20,8 @@ export RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS
 stamp=$({ rustc -vV; cat tools/sysroot/std.patch tools/sysroot/source.sh "$0"; } | sha256sum)
 if [ "$(cat "$libraries/stamp" 2>/dev/null)" != "$stamp" ]; then
     tools/sysroot/source.sh
-    rm -rf "$libraries"
+    # Cargo does not know what was compiled against the old one.
+    rm -rf "$libraries" "$work" build/ports-target
     mkdir -p "$work" "$libraries"
     CARGO_TARGET_X86_64_UNKNOWN_REDOX_RUSTFLAGS="-Zforce-unstable-if-unmarked \
 -Cforce-unwind-tables=yes --remap-path-prefix=$PWD/build/std/library=/rust/library"
