@@ -40,10 +40,33 @@ fn is_refused(answer: Answer) -> bool {
 }
 
 /// Kinds of things that the kernel keeps records of.
-const KINDS: usize = 7;
+const KINDS: usize = 8;
+
+/// A long mapping of a file whose daemon gives the first pages only.
+fn mapped(user: &mut User) -> usize {
+    let fd = user.open("slow:x", O_RDONLY).expect("it is served");
+    let flags = MapFlags::PROT_READ | MapFlags::MAP_SHARED;
+    let map = Map { offset: 0, size: 1 << 36, flags, address: 0 };
+    let at = user.map(fd, map).expect("it is a file");
+    user.close(fd).expect("it is open");
+    at
+}
+
+fn slow(user: &mut User) -> usize {
+    let at = user.allocate(16 * PAGE_SIZE);
+    daemon(user, "slow", move |_, _, request| {
+        let is_first = is(request, Opcode::MmapPrep) && request.args[3] == 0;
+        match Opcode::try_from_raw(request.opcode) {
+            Some(Opcode::MmapPrep) => is_first.then_some(Ok(at)),
+            Some(Opcode::OpenAt) => Some(Ok(1)),
+            _ => None,
+        }
+    })
+}
 
 /// Takes of each kind, beginning with the `first`, until nothing more is given.
 fn hoard(user: &mut User, first: usize) {
+    let pages = mapped(user);
     let mut kept = 0;
     let mut refused = 0;
     let mut round = first;
@@ -61,6 +84,10 @@ fn hoard(user: &mut User, first: usize) {
             }),
             4 => user.try_fork(|user| user.sleep(10_000_000)),
             5 => user.open("time:1", O_RDWR),
+            // Somebody who waits for a page that never comes.
+            6 => user.try_fork(move |user| {
+                user.load(pages + round * 16 * PAGE_SIZE, 1);
+            }),
             _ => user.open("memory:", O_RDWR),
         };
         match is_refused(answer) {
@@ -78,12 +105,14 @@ fn whenever_the_heap_ends_calls_are_refused_and_everything_comes_back() {
         let machine = System::new().memory(16 << 20).option("emergency=off").heap_grows(grows);
         machine.run(move |user| {
             for _ in 0..2 {
+                let server = slow(user);
                 let child = user.fork(move |user| {
                     user.call(abi::number::SETPGID, [0, 0]).expect("it may lead");
                     hoard(user, first);
                     user.kill(0, SIGKILL).expect("it is there");
                 });
                 assert_eq!(user.wait_for(child), killed_by(SIGKILL));
+                kill(user, server);
                 while user.wait(-1).is_ok() {}
             }
             user.peek(|kernel| audit(kernel));

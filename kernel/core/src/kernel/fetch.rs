@@ -6,8 +6,8 @@
 //! is missing around the page; when the daemon refuses that, the page is asked for alone, and when
 //! that is refused, whoever waits for it is told (`SIGBUS`, or `EIO` from a call).
 //!
-//! Nobody owns a request under way but the space it is for: whoever comes by when the answer is
-//! there takes it, and unmapping calls it off. Nothing here decides what a file holds.
+//! Nobody owns a request under way but the space it is for: the answer is taken when it comes, whoever
+//! waits by then, and unmapping calls the request off. Nothing here decides what a file holds.
 
 use super::{Caller, Kernel};
 use crate::error::*;
@@ -26,6 +26,9 @@ use alloc::vec::Vec;
 /// (`fault_around_bytes`, mm/memory.c).
 pub(crate) const PAGES_AT_ONCE: usize = 16;
 
+/// More than a request takes of the kernel's heap.
+const HEAP_BYTES: usize = 4096;
+
 /// Names a request: the space, and its first page.
 type FetchKey = (SpaceId, Page);
 
@@ -33,10 +36,9 @@ type FetchKey = (SpaceId, Page);
 enum Stage {
     /// The daemon has it.
     Asked(Tag),
-    /// The bytes are at this address of the scheme's daemon.
+    /// The bytes are at this address of the scheme's daemon, and there was no memory to show them.
+    /// Whoever needs them waits for some.
     Answered(usize, usize),
-    /// The daemon does not give all of it.
-    Refused,
 }
 
 #[derive(Clone, Copy)]
@@ -108,21 +110,23 @@ impl<M: Machine> Kernel<M> {
     pub(super) fn bring_from_file(&mut self, space: SpaceId, page: Page) -> Result<(), Errno> {
         let this = self.machine.this_cpu();
         let caller = self.cpus[this].current().ok_or(Errno(EFAULT))?;
-        let lost = &mut self.tasks[caller.task.0].lost_page;
-        if lost.take_if(|lost| *lost == (space, page)).is_some() {
-            return Err(Errno(EIO));
-        }
+        let refused = &mut self.tasks[caller.task.0].refused_pages;
+        let refused = refused.take_if(|(whose, pages)| *whose == space && pages.contains(page));
         match self.fetches.covering(space, page) {
             Some((key, Fetch { stage: Stage::Answered(server, address), .. })) => {
-                self.map_fetched(key, server, address)
+                let mapped = self.map_fetched(key, server, address);
+                if mapped.is_err() && !self.frames.is_refused {
+                    self.forget_fetch(key);
+                }
+                mapped
             }
-            Some((_, Fetch { stage: Stage::Asked(_), queue, .. })) => Err(self.await_fetch(queue)),
-            Some((key, Fetch { stage: Stage::Refused, .. })) => {
-                self.forget_fetch(key);
-                self.send_for_pages(caller, space, page, Pages::one(page))
-            }
+            Some((_, Fetch { queue, .. })) => Err(self.await_fetch(queue)),
             None => {
-                let pages = self.missing_around(space, page);
+                let pages = match refused {
+                    Some((_, pages)) if pages.count() == 1 => return Err(Errno(EIO)),
+                    Some(_) => Pages::one(page),
+                    None => self.missing_around(space, page),
+                };
                 self.send_for_pages(caller, space, page, pages)
             }
         }
@@ -144,6 +148,13 @@ impl<M: Machine> Kernel<M> {
         page: Page,
         pages: Pages,
     ) -> Result<(), Errno> {
+        if !self.spaces[space.0].may_grow(&self.frames, 1) {
+            return Err(Errno(ENOMEM));
+        }
+        if !self.has_heap_for(HEAP_BYTES) {
+            self.frames.is_refused = true;
+            return Err(Errno(ENOMEM));
+        }
         let region = *self.spaces[space.0].region(page).ok_or(Errno(EFAULT))?;
         let part = region.file.ok_or(Errno(EFAULT))?;
         let Description { scheme, number, .. } = self.descriptions[part.file.0];
@@ -182,17 +193,22 @@ impl<M: Machine> Kernel<M> {
     /// The daemon has answered, or never will. Whether that was awaited.
     pub(crate) fn fetch_answered(&mut self, tag: Tag, result: Result<usize, Errno>) -> bool {
         let Some(key) = self.fetches.asked.remove(&tag) else { return false };
-        let Some(fetch) = self.fetches.under_way.get_mut(&key) else { return false };
-        match result {
-            Ok(address) => fetch.stage = Stage::Answered(tag.scheme, address),
-            Err(_) if fetch.pages.count() > 1 => fetch.stage = Stage::Refused,
-            Err(_) => {
-                self.lose_page(key);
-                return true;
+        let mapped = result.and_then(|address| {
+            self.fetches.under_way.entry(key).and_modify(|fetch| {
+                fetch.stage = Stage::Answered(tag.scheme, address);
+            });
+            self.map_fetched(key, tag.scheme, address)
+        });
+        match mapped {
+            Ok(()) => {}
+            // There is no memory, which is for those to find who wait.
+            Err(_) if self.frames.is_refused => {
+                self.forget_refusal();
+                let queue = self.fetches.under_way.get(&key).map(|fetch| fetch.queue);
+                queue.into_iter().for_each(|queue| self.wake_all(queue));
             }
+            Err(_) => self.refuse_pages(key),
         }
-        let queue = fetch.queue;
-        self.wake_all(queue);
         true
     }
 
@@ -204,14 +220,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// There is no such page: whoever waits for it is told when the wait is over.
-    fn lose_page(&mut self, key: FetchKey) {
-        let Some(fetch) = self.fetches.under_way.remove(&key) else { return };
-        while let Some(task) = self.waits.first(fetch.queue) {
-            self.tasks[task.0].lost_page = Some(key);
+    /// The daemon does not give all of these pages: whoever waits for one is told when the wait is over.
+    fn refuse_pages(&mut self, key: FetchKey) {
+        let Some(Fetch { pages, queue, .. }) = self.fetches.under_way.remove(&key) else { return };
+        while let Some(task) = self.waits.first(queue) {
+            self.tasks[task.0].refused_pages = Some((key.0, pages));
             self.wake_task(task);
         }
-        self.waits.destroy(fetch.queue);
+        self.waits.destroy(queue);
     }
 
     fn forget_fetch(&mut self, key: FetchKey) {
@@ -239,46 +255,44 @@ impl<M: Machine> Kernel<M> {
             _ => None,
         });
         for (key, address) in answers.collect::<Vec<_>>() {
-            // What fails is asked for again, and refused then.
-            let _ = self.map_fetched(key, server, address);
-            self.forget_refusal();
-            self.forget_fetch(key);
+            if self.map_fetched(key, server, address).is_err() {
+                self.forget_refusal();
+                // It is asked for again, and refused then.
+                self.forget_fetch(key);
+            }
         }
     }
 
-    /// Shows the pages that the daemon has told where to find, where nothing else is meanwhile.
+    /// Shows the pages that the daemon has told where to find, where nothing else is meanwhile, and ends
+    /// the request.
+    ///
+    /// # Errors
+    /// It has not ended, and either somebody was refused memory, or the daemon has told nonsense.
     fn map_fetched(&mut self, key: FetchKey, server: usize, address: usize) -> Result<(), Errno> {
         let Some(&Fetch { pages, .. }) = self.fetches.under_way.get(&key) else { return Ok(()) };
         let (space, first) = key;
         let kind = self.spaces[space.0].region(first).map(|region| region.kind);
         let is_shared = kind == Some(Kind::Shared);
         let lent = self.lend_frames(server, address, pages.count(), is_shared);
-        let frames = match lent {
-            Ok(frames) => frames,
-            // The answer is good, and stays until there is memory.
-            Err(_) if self.frames.is_refused => return Err(Errno(ENOMEM)),
-            Err(_) => {
-                self.forget_fetch(key);
-                return Err(Errno(EIO));
-            }
-        };
-        self.forget_fetch(key);
-        let mut result = Ok(());
+        let frames = lent.map_err(|_| Errno(EIO))?;
         for (index, frame) in frames.into_iter().enumerate() {
             let page = Page(first.0 + index);
             let space = &mut self.spaces[space.0];
             let is_missing = self.machine.lookup(&space.tables, page).is_none();
-            match space.region(page).filter(|_| is_missing && result.is_ok()) {
+            match space.region(page).filter(|_| is_missing && !self.frames.is_refused) {
                 Some(region) => {
                     let shown = shown(is_shared, region.access);
-                    let placed =
-                        space.place(&mut self.machine, &mut self.frames, page, frame, shown);
-                    result = placed.map_err(Errno::from);
+                    // Who reaches the limit of its own memory finds that out by touching the page.
+                    space.place(&mut self.machine, &mut self.frames, page, frame, shown).ok();
                 }
                 None => self.frames.release(frame),
             }
         }
-        result
+        if self.frames.is_refused {
+            return Err(Errno(ENOMEM));
+        }
+        self.forget_fetch(key);
+        Ok(())
     }
 
     /// References to the daemon's frames at `address`. What is lent for good must stay what the

@@ -166,6 +166,9 @@ fn map_from_daemon<M: Machine>(
     {
         return fail(EACCES);
     }
+    if map.offset.checked_add(map.size).is_none_or(|end| end > isize::MAX as usize) {
+        return fail(EOVERFLOW);
+    }
     let first = map.size.div_ceil(PAGE_SIZE).min(PAGES_AT_ONCE);
     let arguments = [(first * PAGE_SIZE) as u64, map.flags.bits() as u64, map.offset as u64, 0];
     let frames = match k.ask(caller, server, plain(Opcode::MmapPrep, number, arguments)) {

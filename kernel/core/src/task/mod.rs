@@ -8,7 +8,7 @@ pub use wait::{QueueId, Reason, Wait, WaitQueues};
 
 use crate::kernel::TimerKey;
 use crate::machine::{CpuId, Machine};
-use crate::memory::{Page, SpaceId};
+use crate::memory::{Pages, SpaceId};
 use crate::schedule::{Account, Priority};
 use crate::scheme::user::Tag;
 use crate::signal::TaskSignals;
@@ -126,8 +126,8 @@ pub struct Task<M: Machine> {
     pub serial: u64,
     /// The timer that ends its wait.
     pub timer: Option<TimerKey>,
-    /// A page of a mapped file that it waited for, and that its daemon does not give.
-    pub lost_page: Option<(SpaceId, Page)>,
+    /// Pages of a mapped file, one of which it waited for, and that their daemon does not give together.
+    pub refused_pages: Option<(SpaceId, Pages)>,
     /// Neighbours in the wait queue it is parked on.
     pub(crate) links: wait::Links,
 }
@@ -162,7 +162,7 @@ impl<M: Machine> Task<M> {
             has_leftovers: false,
             serial: 0,
             timer: None,
-            lost_page: None,
+            refused_pages: None,
             links: wait::Links::default(),
         }
     }
