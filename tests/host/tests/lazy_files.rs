@@ -87,6 +87,12 @@ fn fate_of_touching(user: &mut User, page: usize) -> Ended {
     })
 }
 
+/// How often the caller was given a CPU.
+fn own_switches(user: &mut User) -> u64 {
+    let pid = user.pid();
+    status_of(user, pid, "Switches").parse().expect("a number")
+}
+
 #[test]
 fn only_what_is_touched_is_asked_for() {
     story_on_any(|user| {
@@ -129,6 +135,78 @@ fn a_mapping_may_be_longer_than_the_file_and_than_memory() {
             user.load_word(at + 21 * PAGE_SIZE);
         });
         assert_eq!(end, killed_by(SIGBUS));
+        kill(user, server);
+    });
+}
+
+#[test]
+fn no_mapping_goes_beyond_the_last_offset() {
+    story(|user| {
+        let notes = Notes::default();
+        let server = library(user, &notes, |_, _| None);
+        let fd = open(user);
+        let flags = MapFlags::PROT_READ | MapFlags::MAP_SHARED;
+        let last = isize::MAX as usize - (PAGE_SIZE - 1);
+        for offset in [last, usize::MAX - (PAGE_SIZE - 1)] {
+            let map = Map { offset, size: 2 * PAGE_SIZE, flags, address: 0 };
+            assert_eq!(user.map(fd, map), error(EOVERFLOW));
+        }
+        let map = Map { offset: last - PAGE_SIZE, size: PAGE_SIZE, flags, address: 0 };
+        let at = user.map(fd, map).expect("there may be such a file");
+        assert_eq!(fate(user, move |user| drop(user.load(at, 1))), killed_by(SIGBUS));
+        kill(user, server);
+    });
+}
+
+#[test]
+fn a_limit_of_memory_ends_who_reaches_it_and_asks_nobody() {
+    story_on_any(|user| {
+        let notes = Notes::default();
+        let server = library(user, &notes, |_, _| None);
+        let end = fate(user, |user| {
+            let fd = open(user);
+            let at = map(user, fd, PAGES, MapFlags::PROT_READ | MapFlags::MAP_SHARED);
+            let text = user.read_text("proc:self/status").expect("it is there");
+            let line = text.lines().find_map(|line| line.strip_prefix("Resident: "));
+            let have: usize = line.and_then(|bytes| bytes.parse().ok()).expect("it is told");
+            let most = have + 20 * PAGE_SIZE;
+            user.write_text("proc:self/limits", &format!("memory {most}")).expect("it may");
+            for page in 0..PAGES {
+                assert_eq!(number(user, at, page), page);
+            }
+        });
+        assert_eq!(end, killed_by(SIGBUS));
+        assert!(notes.all().len() <= 4, "{:?}", notes.all());
+        kill(user, server);
+    });
+}
+
+#[test]
+fn a_timeout_that_is_over_does_not_hurry_a_page() {
+    use abi::number::F_READ_TIMEOUT;
+    story(|user| {
+        let notes = Notes::default();
+        let server = library(user, &notes, |user, wish| {
+            if wish.holds(50) {
+                user.sleep(100);
+            }
+            None
+        });
+        let (reader, writer) = user.pipe();
+        let child = user.fork(move |user| {
+            let fd = open(user);
+            let at = map(user, fd, PAGES, BOTH | MapFlags::MAP_PRIVATE);
+            user.call(SYS_FCNTL, [reader, F_READ_TIMEOUT, 10 * MS as usize]).expect("it has one");
+            let before: u64 = own_switches(user);
+            let page = at + 50 * PAGE_SIZE;
+            assert_eq!(user.call(SYS_READ, [reader, page, 4]), Ok(4));
+            assert_eq!(user.load(page, 4), b"late");
+            let after: u64 = own_switches(user);
+            assert!(after - before < 20, "{}", after - before);
+        });
+        until_waiting(user, child, "readable");
+        user.write(writer, b"late").expect("there is room");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
         kill(user, server);
     });
 }

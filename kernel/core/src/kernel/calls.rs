@@ -145,8 +145,12 @@ impl<M: Machine> Kernel<M> {
     #[cold]
     #[inline(never)]
     fn park_refused(&mut self, task: TaskId, context: M::Context) {
+        // The moment that ends the call's own wait does not end this one: it would come at once, again
+        // and again.
+        let deadline = self.tasks[task.0].unfinished.deadline.take();
         self.park(task, self.wait_for_memory(), context);
-        self.tasks[task.0].unfinished.progress = Progress::Refused;
+        let unfinished = &mut self.tasks[task.0].unfinished;
+        (unfinished.progress, unfinished.deadline) = (Progress::Refused, deadline);
         self.seek_memory();
     }
 
