@@ -35,6 +35,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Nobody is to wait for what was refused: it was done without.
     #[cold]
+    #[inline(never)]
     pub(crate) fn forget_refusal(&mut self) {
         self.frames.is_refused = false;
         self.frames.awaited = None;

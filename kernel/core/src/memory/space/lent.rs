@@ -1,6 +1,7 @@
 //! Pages that a daemon lends: files that regions show, and what becomes of the daemon's own pages
 //! when somebody else sees them too.
 
+use super::regions::overlapping;
 use super::*;
 
 /// Which bytes of a daemon's file a region shows.
