@@ -85,8 +85,8 @@ pub(super) fn queue<M: Machine>(k: &mut Kernel<M>, caller: Caller, a: Arguments)
     if signal != 0 && !is_signal(signal) {
         return fail(EINVAL);
     }
-    let found = k.processes.iter().find(|(_, record)| record.pid as usize == pid);
-    let target = found.map(|(index, _)| ProcessId(index)).ok_or(Errno(ESRCH))?;
+    let found = Pid::try_from(pid).ok().and_then(|pid| k.find_process(pid));
+    let target = found.ok_or(Errno(ESRCH))?;
     if !may_signal(k, caller, target, signal) {
         return fail(EPERM);
     }
