@@ -30,6 +30,12 @@ pub struct Pipe {
     pub writable: QueueId,
     /// Whether it was shut down: no bytes go in, and those that are in still come out.
     pub is_shut: bool,
+    /// Whether its ends come and go; then nobody gets one end from the other.
+    pub is_fifo: bool,
+    /// Whether it stays when it has no ends.
+    pub is_kept: bool,
+    /// Whether nobody has written since the last reader came: then no writers are no end yet.
+    pub awaits_writer: bool,
     /// Files that travel with the bytes, first to last.
     passed: VecDeque<Passed>,
 }
@@ -56,6 +62,9 @@ impl Pipe {
             readable,
             writable,
             is_shut: false,
+            is_fifo: false,
+            is_kept: false,
+            awaits_writer: false,
             passed: VecDeque::new(),
         }
     }
@@ -135,6 +144,11 @@ impl Pipe {
             0 => 0,
             _ => (self.start + count) & (self.bytes.len() - 1),
         };
+    }
+
+    /// Drops all bytes, and the memory they were in.
+    pub fn clear(&mut self) {
+        (self.bytes, self.start, self.length) = (Vec::new(), 0, 0);
     }
 
     /// The next contiguous free piece, at most `most` bytes, `skip` bytes behind the end. The

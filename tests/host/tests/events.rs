@@ -127,6 +127,22 @@ fn a_clock_file_is_ready_when_its_moment_comes() {
 }
 
 #[test]
+fn a_fifo_that_nobody_has_written_to_yet_has_not_ended() {
+    story(|user| {
+        let (queue, hangup) = (user.event_queue(), EventFlags::from_bits_retain(abi::EVENT_HANGUP));
+        user.set_flags(queue, O_NONBLOCK).expect("it is open");
+        let fifo = user.open("pipe:fifo", O_RDWR).expect("a pipe without ends");
+        let reader = user.dup(fifo, b"read").expect("an end");
+        user.watch(queue, reader, READ | hangup, 0).expect("it can be watched");
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+        let writer = user.dup(fifo, b"write").expect("an end");
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+        user.close(writer).expect("it is open");
+        assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(READ | hangup));
+    });
+}
+
+#[test]
 fn what_is_typed_is_an_event_and_can_be_read() {
     story_on_any(|user| {
         let queue = user.event_queue();

@@ -364,3 +364,90 @@ fn one_direction_of_a_two_way_pipe_ends_alone() {
         assert_eq!(ask(user, other, &[0; 8], &[socket::NAME, socket::OWN]), Ok(0));
     });
 }
+
+/// A pipe whose ends come and go, and one of its ends.
+fn fifo(user: &mut User) -> usize {
+    user.open("pipe:fifo", O_RDWR).expect("a pipe without ends")
+}
+
+#[test]
+fn the_ends_of_a_fifo_come_and_go() {
+    story_on_any(|user| {
+        let fifo = fifo(user);
+        assert_eq!(user.read(fifo, 1), error(EBADF));
+        assert_eq!(user.write(fifo, b"x"), error(EBADF));
+        assert_eq!(user.dup(fifo, b"read-met"), error(ENXIO));
+        assert_eq!(user.dup(fifo, b"write-met"), error(ENXIO));
+        assert_eq!(user.dup(fifo, b"both"), error(EINVAL));
+        for round in 0..3 {
+            let reader = user.dup(fifo, b"read").expect("the first end");
+            assert_eq!(user.read(reader, 8), Ok(vec![]), "nobody writes");
+            let writer = user.dup(fifo, b"write-met").expect("somebody reads");
+            assert_eq!(user.write(writer, b"round"), Ok(5));
+            let second = user.dup(fifo, b"read-met").expect("somebody writes");
+            assert_eq!(user.read(second, 2), Ok(b"ro".to_vec()), "round {round}");
+            user.close(second).expect("it is open");
+            user.close(writer).expect("it is open");
+            assert_eq!(user.read(reader, 8), Ok(b"und".to_vec()));
+            assert_eq!(user.read(reader, 8), Ok(vec![]), "the writer is gone");
+            user.close(reader).expect("it is open");
+        }
+    });
+}
+
+#[test]
+fn what_nobody_has_an_end_of_any_more_is_gone() {
+    story_on_any(|user| {
+        let fifo = fifo(user);
+        let (reader, writer) = (user.dup(fifo, b"read"), user.dup(fifo, b"write"));
+        let (reader, writer) = (reader.expect("an end"), writer.expect("an end"));
+        assert_eq!(user.write(writer, b"old"), Ok(3));
+        assert_eq!(user.stat(fifo).expect("it is open").st_size, 3);
+        user.close(reader).expect("it is open");
+        assert_eq!(user.stat(fifo).expect("it is open").st_size, 3, "it may be read by the next");
+        user.close(writer).expect("it is open");
+        assert_eq!(user.stat(fifo).expect("it is open").st_size, 0);
+        let reader = user.dup(fifo, b"read").expect("an end");
+        assert_eq!(user.read(reader, 8), Ok(vec![]));
+    });
+}
+
+#[test]
+fn the_ends_of_a_fifo_outlive_what_kept_it() {
+    story_on_any(|user| {
+        let fifo = fifo(user);
+        let reader = user.dup(fifo, b"read").expect("an end");
+        let writer = user.dup(fifo, b"write").expect("an end");
+        assert_eq!(user.dup(reader, b"write"), error(EINVAL), "who may read may not write");
+        user.close(fifo).expect("it is open");
+        assert_eq!(user.dup(reader, b"write"), error(EINVAL), "nor then");
+        assert_eq!(user.write(writer, b"still"), Ok(5));
+        assert_eq!(user.read(reader, 8), Ok(b"still".to_vec()));
+        let child = user.fork(move |user| {
+            user.close(writer).expect("it is open");
+            assert_eq!(user.read(reader, 8), Ok(vec![]));
+        });
+        until_waiting(user, child, "readable");
+        user.close(writer).expect("it is open");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+    });
+}
+
+#[test]
+fn fifos_leave_nothing_behind() {
+    story(|user| {
+        leaves_nothing(user, |user| {
+            for round in 0..200 {
+                let fifo = fifo(user);
+                let reader = user.dup(fifo, b"read").expect("an end");
+                let writer = user.dup(fifo, b"write-met").expect("an end");
+                user.write(writer, b"forgotten").expect("there is room");
+                let order =
+                    [[fifo, reader, writer], [writer, fifo, reader], [reader, writer, fifo]];
+                for fd in order[round % 3] {
+                    user.close(fd).expect("it is open");
+                }
+            }
+        });
+    });
+}

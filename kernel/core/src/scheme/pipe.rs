@@ -2,6 +2,10 @@
 //! `pipe:pair` makes a two-way pipe and gives one end; `dup(fd, "peer")` gives the other. What else
 //! such a pipe can do, as a socket, is in `socket.rs`.
 //!
+//! `pipe:fifo` makes a pipe whose ends come and go, and gives what keeps it: `dup(fd, "read")` and
+//! `dup(fd, "write")` give ends, `"read-met"` and `"write-met"` only when there is one of the other kind
+//! (`ENXIO`). When the last end goes, so do the bytes. Daemons make them for the FIFOs among their files.
+//!
 //! A write of up to 4,096 bytes goes in whole or not at all. Reading an empty pipe parks while
 //! there is a write end, and is the end of the file when there is none. Writing without a read
 //! end is `EPIPE` and `SIGPIPE`.
@@ -25,6 +29,8 @@ pub(super) struct Pipe;
 
 /// What a number means: ends of pipes count up by twos, ends of two-way pipes do behind this.
 const PAIRS: usize = 1 << 32;
+/// Behind this come pipes whose ends come and go.
+const FIFOS: usize = 1 << 48;
 
 /// One end.
 #[derive(Clone, Copy)]
@@ -33,11 +39,14 @@ enum End {
     Write(usize),
     /// A two-way pipe's, by side.
     Both(usize, usize),
+    /// None: what keeps a pipe while it has no ends.
+    Fifo(usize),
 }
 
 impl End {
     fn from_number(number: usize) -> Self {
         match (number.checked_sub(PAIRS), number % 2) {
+            (Some(fifo), _) if number >= FIFOS => End::Fifo(fifo - (FIFOS - PAIRS)),
             (Some(pair), side) => End::Both(pair / 2, side),
             (None, 0) => End::Read(number / 2),
             (None, _) => End::Write(number / 2),
@@ -49,6 +58,7 @@ impl End {
             End::Read(pipe) => pipe * 2,
             End::Write(pipe) => pipe * 2 + 1,
             End::Both(pair, side) => PAIRS + pair * 2 + side,
+            End::Fifo(pipe) => FIFOS + pipe,
         }
     }
 
@@ -56,7 +66,7 @@ impl End {
     fn source<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
         match self {
             End::Read(pipe) => Some((pipe, End::Write(pipe))),
-            End::Write(_) => None,
+            End::Write(_) | End::Fifo(_) => None,
             End::Both(pair, side) => {
                 Some((k.pipes.pairs[pair].pipes[side], End::Both(pair, 1 - side)))
             }
@@ -66,7 +76,7 @@ impl End {
     /// The pipe it writes to, and the end that reads it.
     fn sink<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
         match self {
-            End::Read(_) => None,
+            End::Read(_) | End::Fifo(_) => None,
             End::Write(pipe) => Some((pipe, End::Read(pipe))),
             End::Both(pair, side) => {
                 Some((k.pipes.pairs[pair].pipes[1 - side], End::Both(pair, 1 - side)))
@@ -84,6 +94,24 @@ impl End {
         }
         Opened::stream(self.number())
     }
+
+    /// The end of a pipe whose ends come and go that a `dup` asks for.
+    fn of_fifo<M: Machine>(k: &mut Kernel<M>, index: usize, what: &[u8]) -> Outcome<Self> {
+        let pipe = &mut k.pipes.table[index];
+        match what {
+            b"read-met" if pipe.writers == 0 => fail(ENXIO),
+            b"write-met" if pipe.readers == 0 => fail(ENXIO),
+            b"read" | b"read-met" => {
+                pipe.awaits_writer = pipe.writers == 0;
+                Ok(End::Read(index))
+            }
+            b"write" | b"write-met" => {
+                pipe.awaits_writer = false;
+                Ok(End::Write(index))
+            }
+            _ => fail(EINVAL),
+        }
+    }
 }
 
 pub(super) fn create<M: Machine>(k: &mut Kernel<M>) -> usize {
@@ -99,6 +127,11 @@ impl<M: Machine> Scheme<M> for Pipe {
     fn open(&self, k: &mut Kernel<M>, caller: Caller, path: &str, _: usize) -> Outcome<Opened> {
         match path {
             "" => End::Read(create(k)).open(k),
+            "fifo" => {
+                let pipe = create(k);
+                (k.pipes.table[pipe].is_fifo, k.pipes.table[pipe].is_kept) = (true, true);
+                End::Fifo(pipe).open(k)
+            }
             "pair" => {
                 let pipes = [create(k), create(k)];
                 let ids = [ends::ids_of(k, caller); 2];
@@ -111,8 +144,9 @@ impl<M: Machine> Scheme<M> for Pipe {
 
     fn dup(&self, k: &mut Kernel<M>, _: Caller, number: usize, what: &[u8]) -> Outcome<Opened> {
         match (End::from_number(number), what) {
-            (End::Read(pipe), b"write") => End::Write(pipe).open(k),
+            (End::Read(pipe), b"write") if !k.pipes.table[pipe].is_fifo => End::Write(pipe).open(k),
             (End::Both(pair, side), b"peer") => End::Both(pair, 1 - side).open(k),
+            (End::Fifo(pipe), what) => End::of_fifo(k, pipe, what)?.open(k),
             _ => fail(EINVAL),
         }
     }
@@ -205,11 +239,16 @@ impl<M: Machine> Scheme<M> for Pipe {
             k.pipes.table[pipe].writers -= 1;
             closed(k, pipe, reader, end);
         }
-        if let End::Both(pair, side) = end {
+        match end {
             // Each end is in both pipes, so they go together.
-            if !k.pipes.table.contains(k.pipes.pairs[pair].pipes[side]) {
+            End::Both(pair, side) if !k.pipes.table.contains(k.pipes.pairs[pair].pipes[side]) => {
                 k.pipes.pairs.remove(pair);
             }
+            End::Fifo(pipe) => {
+                k.pipes.table[pipe].is_kept = false;
+                remove_unused(k, pipe);
+            }
+            _ => {}
         }
     }
 
@@ -218,8 +257,9 @@ impl<M: Machine> Scheme<M> for Pipe {
         let mut flags = EventFlags::empty();
         if let Some((pipe, _)) = end.source(k) {
             let pipe = &k.pipes.table[pipe];
-            flags.set(EventFlags::EVENT_READ, pipe.length > 0 || pipe.has_ended());
-            flags.set(HANGUP, pipe.writers == 0);
+            let has_ended = pipe.has_ended() && !pipe.awaits_writer;
+            flags.set(EventFlags::EVENT_READ, pipe.length > 0 || has_ended);
+            flags.set(HANGUP, pipe.writers == 0 && !pipe.awaits_writer);
         }
         if let Some((pipe, _)) = end.sink(k) {
             let pipe = &k.pipes.table[pipe];
@@ -231,6 +271,12 @@ impl<M: Machine> Scheme<M> for Pipe {
 
     fn stat(&self, k: &mut Kernel<M>, number: usize) -> Outcome<Stat> {
         let end = End::from_number(number);
+        if let End::Fifo(pipe) = end {
+            let pipe = &k.pipes.table[pipe];
+            let (ends, waiting) = ((pipe.readers + pipe.writers) as u32, pipe.length as u64);
+            let mode = MODE_FIFO | 0o600;
+            return Ok(Stat { st_mode: mode, st_nlink: ends, st_size: waiting, ..Stat::default() });
+        }
         let pipe = end.source(k).or_else(|| end.sink(k));
         let waiting = pipe.map_or(0, |(pipe, _)| k.pipes.table[pipe].length as u64);
         let kind = if matches!(end, End::Both(..)) { MODE_SOCK } else { MODE_FIFO };
@@ -255,11 +301,23 @@ fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End)
     if readers == 0 && k.pipes.table[index].has_files() {
         socket::drop_files(k, index, usize::MAX);
     }
-    if readers == 0 && writers == 0 {
-        k.pipes.table.remove(index);
-        k.end_queue(readable);
-        k.end_queue(writable);
+    remove_unused(k, index);
+}
+
+/// Removes a pipe without ends, or empties one that is kept for the next.
+fn remove_unused<M: Machine>(k: &mut Kernel<M>, index: usize) {
+    let pipe = &mut k.pipes.table[index];
+    if pipe.readers > 0 || pipe.writers > 0 {
+        return;
     }
+    if pipe.is_kept {
+        pipe.clear();
+        return;
+    }
+    let (readable, writable) = (pipe.readable, pipe.writable);
+    k.pipes.table.remove(index);
+    k.end_queue(readable);
+    k.end_queue(writable);
 }
 
 /// Copies the next `count` bytes of a pipe to the caller, and leaves them in.
