@@ -13,12 +13,12 @@ use std::rc::Rc;
 
 use fatfs::{Dir, FileSystem, FsOptions};
 use syscall::error::{
-    EACCES, EBADF, EBUSY, EEXIST, EINVAL, EIO, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EPERM,
-    Error, Result,
+    EACCES, EBADF, EBUSY, EEXIST, EINVAL, EIO, EISDIR, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY,
+    EOPNOTSUPP, EPERM, Error, Result,
 };
 use syscall::flag::{
-    MODE_DIR, MODE_FILE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_STAT, O_SYMLINK,
-    O_TRUNC, O_WRONLY,
+    MODE_DIR, MODE_FIFO, MODE_FILE, MODE_TYPE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY,
+    O_STAT, O_SYMLINK, O_TRUNC, O_WRONLY,
 };
 use syscall::{Stat, StatVfs};
 
@@ -218,6 +218,9 @@ impl<B: Backing> Tree<B> {
     }
 
     fn create(&mut self, path: &str, flags: usize, ends_in_slash: bool) -> Result<bool> {
+        if flags as u16 & MODE_TYPE == MODE_FIFO {
+            return error(EOPNOTSUPP);
+        }
         let root = self.system.root_dir();
         match () {
             () if flags & O_SYMLINK != 0 => error(EPERM),

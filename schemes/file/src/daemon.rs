@@ -14,13 +14,16 @@ use redox_scheme::{CallerCtx, Id, OpenResult};
 use redoxfs::{BLOCK_SIZE, FileSystem, RECORD_SIZE};
 use scheme::command::Failure;
 use scheme::events::{Events, Happened};
+use scheme::fifo_pipe::FifoPipe;
+use scheme::fifos::Fifos;
 use scheme::locks::{Client, Locks};
 use scheme::options::Options;
-use scheme::{Daemon, Server, Turn, device, file_call, stop};
+use scheme::{Daemon, Server, Turn, device, file_call, hand_over, stop};
 use syscall::dirent::{DirEntry, DirentBuf};
-use syscall::error::{EINVAL, EIO, ENODEV, ENOENT, EWOULDBLOCK, Error, Result};
+use syscall::error::{EINVAL, EIO, ENODEV, ENOENT, ENXIO, EWOULDBLOCK, Error, Result};
 use syscall::flag::{
-    AT_REMOVEDIR, EventFlags, MapFlags, O_APPEND, O_CREAT, O_TRUNC, StdFsCallKind,
+    AT_REMOVEDIR, EventFlags, MODE_FIFO, MODE_TYPE, MapFlags, O_APPEND, O_CREAT, O_TRUNC,
+    StdFsCallKind,
 };
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StatVfs, StdFsCallMeta, TimeSpec};
@@ -108,7 +111,7 @@ fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()>
     state.cache = Cache::new(cached_records());
     state.is_read_only = system.disk.backing().is_read_only;
     let mut syncs = Syncs::default();
-    let mut locks = Locks::default();
+    let (mut locks, mut fifos) = (Locks::default(), Fifos::default());
     loop {
         let allocator = system.allocator();
         let space = (system.header.size() / BLOCK_SIZE, allocator.free());
@@ -117,7 +120,8 @@ fn serve(mut system: FileSystem<Store<Partition>>, scheme: String) -> Result<()>
         let disk = system.disk.clone();
         let outcome = system.tx(|tx| {
             let tree = Tree::new(tx, &mut state, disk);
-            let mut served = Served { tree, syncs: &mut syncs, locks: &mut locks };
+            let mut served =
+                Served { tree, syncs: &mut syncs, locks: &mut locks, fifos: &mut fifos };
             how = served.one_transaction(&mut server, &events)?;
             match served.tree.state().is_broken {
                 true => Err(Error::new(EIO)),
@@ -183,6 +187,7 @@ struct Served<'a, 'f, D: Records> {
     tree: Tree<'a, 'f, D>,
     syncs: &'a mut Syncs,
     locks: &'a mut Locks<u64, Id>,
+    fifos: &'a mut Fifos<FifoPipe, u32, Id>,
 }
 
 impl<D: Records> Served<'_, '_, D> {
@@ -228,12 +233,13 @@ impl<D: Records> Daemon for Served<'_, '_, D> {
     fn progress(&mut self) -> bool {
         // Both are asked: each forgets its change with the answer.
         let may_sync = std::mem::take(&mut self.syncs.progress);
-        self.locks.progress() || may_sync
+        self.locks.progress() | self.fifos.progress() | may_sync
     }
 
     fn cancelled(&mut self, request: Id) {
         self.syncs.waiting.remove(&request);
         self.locks.cancelled(request);
+        self.fifos.cancelled(&request);
     }
 
     fn is_for_process(&mut self) -> bool {
@@ -279,7 +285,20 @@ impl<D: Records> SchemeSync for Served<'_, '_, D> {
         _fcntl_flags: u32,
         ctx: &CallerCtx,
     ) -> Result<OpenResult> {
-        self.tree()?.tree.open(start, path, flags, &opener(flags, ctx)).map(opened)
+        let Self { tree, fifos, .. } = self.tree()?;
+        match tree.open(start, path, flags, &opener(flags, ctx)) {
+            Err(Error { errno: ENXIO }) => {
+                let fifo = tree.fifo(start, path, &opener(flags, ctx))?;
+                fifos.open(fifo, flags, ctx.id).map(hand_over)
+            }
+            answer if flags as u16 & MODE_TYPE == MODE_FIFO => {
+                // Its number may have been another's, who is gone.
+                let number = answer?;
+                fifos.forget(tree.node_of(number)?);
+                Ok(opened(number))
+            }
+            answer => answer.map(opened),
+        }
     }
 
     fn unlinkat(&mut self, start: usize, path: &str, flags: usize, ctx: &CallerCtx) -> Result<()> {

@@ -20,12 +20,12 @@ use std::rc::Rc;
 use redoxfs::{BLOCK_SIZE, Node, RECORD_SIZE, Transaction, TreePtr};
 use syscall::TimeSpec;
 use syscall::error::{
-    EACCES, EBADF, EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS,
-    EWOULDBLOCK, Error, Result,
+    EACCES, EBADF, EEXIST, EINVAL, EIO, EISDIR, ELOOP, ENOENT, ENOSPC, ENOTDIR, ENXIO, EPERM,
+    EROFS, EWOULDBLOCK, Error, Result,
 };
 use syscall::flag::{
-    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_STAT, O_SYMLINK, O_TRUNC,
-    O_WRONLY,
+    MODE_FIFO, MODE_TYPE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_STAT,
+    O_SYMLINK, O_TRUNC, O_WRONLY,
 };
 
 use crate::budget::Budget;
@@ -300,7 +300,11 @@ impl<'a, 'f, D: Records> Tree<'a, 'f, D> {
     }
 
     /// Opens a path, relative to an open directory. `flags` are `O_*`, with the mode for a new
-    /// node in the lowest twelve bits.
+    /// node in the lowest twelve bits and, with `O_EXCL`, `MODE_FIFO` for a FIFO, whose handle neither
+    /// reads nor writes.
+    ///
+    /// # Errors
+    /// `ENXIO` for a FIFO that the caller may open: [`Tree::fifo`] says which it is.
     pub fn open(
         &mut self,
         start: usize,
@@ -341,6 +345,9 @@ impl<'a, 'f, D: Records> Tree<'a, 'f, D> {
         }
         let wanted = if open.read { READ } else { 0 } | if open.write { WRITE } else { 0 };
         allow(data, caller, wanted)?;
+        if wanted != 0 && is_fifo(data) {
+            return Err(Error::new(ENXIO));
+        }
         if self.state.is_read_only && open.write {
             return Err(Error::new(EROFS));
         }
@@ -360,12 +367,19 @@ impl<'a, 'f, D: Records> Tree<'a, 'f, D> {
         if parent.data().links() == 0 {
             return Err(Error::new(ENOENT));
         }
+        if flags as u16 & MODE_TYPE == MODE_FIFO && flags & O_EXCL == 0 {
+            return Err(Error::new(EINVAL));
+        }
         check_name(&place.name)?;
         let (kind, permissions) = match () {
             () if flags & O_DIRECTORY != 0 => (Node::MODE_DIR, flags as u16 & Node::MODE_PERM),
             () if flags & O_SYMLINK != 0 => (Node::MODE_SYMLINK, 0o777),
+            () if flags as u16 & MODE_TYPE == MODE_FIFO => {
+                (MODE_FIFO, flags as u16 & Node::MODE_PERM)
+            }
             () => (Node::MODE_FILE, flags as u16 & Node::MODE_PERM),
         };
+        let flags = if kind == MODE_FIFO { flags | O_STAT } else { flags };
         self.prepare(NO_RECORDS)?;
         let made = self.make(&place, kind | permissions, parent.data(), caller);
         let id = self.settle(made)?;
@@ -401,6 +415,16 @@ impl<'a, 'f, D: Records> Tree<'a, 'f, D> {
         self.state.next += 1;
         self.state.handles.insert(number, open);
         Ok(number)
+    }
+
+    /// The FIFO that a path leads to, which [`Tree::open`] refused with the same arguments.
+    pub fn fifo(&mut self, start: usize, path: &str, caller: &Caller) -> Result<u32> {
+        self.walk(start, path, Last::Follow, caller)?.node.ok_or(Error::new(ENOENT))
+    }
+
+    /// The node of a handle.
+    pub fn node_of(&self, number: usize) -> Result<u32> {
+        self.state.handle(number).map(|open| open.node)
     }
 
     /// Another handle like this one.
@@ -471,6 +495,11 @@ fn opened(node: u32, found: Found, flags: usize, caller: &Caller) -> Open {
         listing: Vec::new(),
         unlisted: BTreeSet::new(),
     }
+}
+
+/// Whether a node is a FIFO; what is in it is the kernel's ([`scheme::fifos`]).
+fn is_fifo(node: &Node) -> bool {
+    node.mode() & MODE_TYPE == MODE_FIFO
 }
 
 /// Whether the flags make sense for a regular file only.

@@ -3,14 +3,16 @@
 use libredox::flag::{CLOCK_REALTIME, O_RDONLY};
 use ramd::size::Size;
 use ramd::tree::{ROOT_HANDLE, SHARED_HANDLE};
-use ramd::{Caller, Tree};
+use ramd::{Caller, Tree, node};
 use redox_scheme::scheme::SchemeSync;
 use redox_scheme::{CallerCtx, Id, OpenResult};
 use scheme::command::Failure;
+use scheme::fifo_pipe::FifoPipe;
+use scheme::fifos::Fifos;
 use scheme::locks::{Client, Locks};
-use scheme::{Daemon, Server, device, file_call};
+use scheme::{Daemon, Server, device, file_call, hand_over};
 use syscall::dirent::{DirEntry, DirentBuf};
-use syscall::error::{EINVAL, Error, Result};
+use syscall::error::{EINVAL, ENXIO, Error, Result};
 use syscall::flag::{AT_REMOVEDIR, EventFlags, MapFlags, MunmapFlags, O_APPEND, StdFsCallKind};
 use syscall::schemev2::NewFdFlags;
 use syscall::{Stat, StatVfs, StdFsCallMeta, TimeSpec};
@@ -25,7 +27,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     for (name, root) in [("ram", ROOT_HANDLE), ("shm", SHARED_HANDLE)] {
         server.register(name, root).map_err(|error| Failure::fatal(name, error))?;
     }
-    let mut ram = Ram { tree: Tree::new(limit, now()), locks: Locks::default() };
+    let mut ram =
+        Ram { tree: Tree::new(limit, now()), locks: Locks::default(), fifos: Fifos::default() };
     server.run(&mut ram).map_err(|error| Failure::fatal("serving", error))
 }
 
@@ -63,15 +66,18 @@ fn caller(ctx: &CallerCtx) -> Caller {
 struct Ram {
     tree: Tree,
     locks: Locks<u64, Id>,
+    fifos: Fifos<FifoPipe, node::Id, Id>,
 }
 
 impl Daemon for Ram {
     fn progress(&mut self) -> bool {
-        self.locks.progress()
+        // Both are asked: each forgets its change with the answer.
+        self.locks.progress() | self.fifos.progress()
     }
 
     fn cancelled(&mut self, request: Id) {
         self.locks.cancelled(request);
+        self.fifos.cancelled(&request);
     }
 
     fn is_for_process(&mut self) -> bool {
@@ -98,7 +104,13 @@ impl SchemeSync for Ram {
         _fcntl_flags: u32,
         ctx: &CallerCtx,
     ) -> Result<OpenResult> {
-        self.tree.open(start, path, flags, &caller(ctx)).map(opened)
+        match self.tree.open(start, path, flags, &caller(ctx)) {
+            Err(Error { errno: ENXIO }) => {
+                let fifo = self.tree.fifo(start, path, &caller(ctx))?;
+                self.fifos.open(fifo, flags, ctx.id).map(hand_over)
+            }
+            answer => answer.map(opened),
+        }
     }
 
     fn unlinkat(&mut self, start: usize, path: &str, flags: usize, ctx: &CallerCtx) -> Result<()> {

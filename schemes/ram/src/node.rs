@@ -5,7 +5,7 @@ use std::rc::Rc;
 use syscall::TimeSpec;
 use syscall::dirent::DirentKind;
 use syscall::error::{EACCES, ENOTDIR, EPERM, Error, Result};
-use syscall::flag::{MODE_DIR, MODE_FILE, MODE_SYMLINK};
+use syscall::flag::{MODE_DIR, MODE_FIFO, MODE_FILE, MODE_SYMLINK};
 
 use crate::directory::Directory;
 use crate::file::File;
@@ -54,6 +54,8 @@ pub enum Content {
     Directory(Directory),
     /// A symbolic link and where it leads.
     Symlink(Box<str>),
+    /// A FIFO. What is in it is the kernel's ([`scheme::fifos`]).
+    Fifo,
 }
 
 /// One node.
@@ -211,6 +213,7 @@ impl Node {
             Content::File(file) => file.size(),
             Content::Directory(directory) => directory.len() as u64,
             Content::Symlink(target) => target.len() as u64,
+            Content::Fifo => 0,
         }
     }
 
@@ -221,6 +224,7 @@ impl Node {
                 Content::File(_) => MODE_FILE,
                 Content::Directory(_) => MODE_DIR,
                 Content::Symlink(_) => MODE_SYMLINK,
+                Content::Fifo => MODE_FIFO,
             }
     }
 
@@ -230,6 +234,8 @@ impl Node {
             Content::File(_) => DirentKind::Regular,
             Content::Directory(_) => DirentKind::Directory,
             Content::Symlink(_) => DirentKind::Symlink,
+            // There is no kind for it; who wants to know asks for its mode.
+            Content::Fifo => DirentKind::Unspecified,
         }
     }
 }

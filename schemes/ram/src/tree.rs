@@ -10,10 +10,10 @@ mod names;
 use std::rc::Rc;
 
 use syscall::TimeSpec;
-use syscall::error::{EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, Error, Result};
+use syscall::error::{EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, Error, Result};
 use syscall::flag::{
-    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_STAT, O_SYMLINK, O_TRUNC,
-    O_WRONLY,
+    MODE_FIFO, MODE_TYPE, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_STAT,
+    O_SYMLINK, O_TRUNC, O_WRONLY,
 };
 
 use crate::directory::Directory;
@@ -54,7 +54,11 @@ impl Tree {
     }
 
     /// Opens a path, relative to an open directory. `flags` are `O_*`, with the mode for a new
-    /// node in the lowest twelve bits.
+    /// node in the lowest twelve bits and, with `O_EXCL`, `MODE_FIFO` for a FIFO, whose handle neither
+    /// reads nor writes.
+    ///
+    /// # Errors
+    /// `ENXIO` for a FIFO that the caller may open: [`Tree::fifo`] says which it is.
     pub fn open(
         &mut self,
         start: usize,
@@ -90,11 +94,14 @@ impl Tree {
             Content::Directory(_) => false,
             _ if flags & O_DIRECTORY != 0 => return Err(Error::new(ENOTDIR)),
             Content::Symlink(_) if flags & O_SYMLINK == 0 => return Err(Error::new(ELOOP)),
-            Content::Symlink(_) => false,
+            Content::Symlink(_) | Content::Fifo => false,
             Content::File(_) => true,
         };
         let wanted = if open.read { READ } else { 0 } | if open.write { WRITE } else { 0 };
         node.allow(caller, wanted)?;
+        if wanted != 0 && matches!(node.content, Content::Fifo) {
+            return Err(Error::new(ENXIO));
+        }
         node.opens += 1;
         if is_file && open.write && flags & O_TRUNC != 0 {
             self.cut(id, 0, caller)?;
@@ -112,7 +119,11 @@ impl Tree {
         if parent.links == 0 {
             return Err(Error::new(ENOENT));
         }
+        if flags as u16 & MODE_TYPE == MODE_FIFO && flags & O_EXCL == 0 {
+            return Err(Error::new(EINVAL));
+        }
         let content = content_for(flags, place.directory);
+        let flags = if matches!(content, Content::Fifo) { flags | O_STAT } else { flags };
         let mode = if flags & O_SYMLINK != 0 { 0o777 } else { flags as u16 & PERMISSIONS };
         let mut node = Node::new(content, mode, caller);
         if parent.hands_down_group() {
@@ -123,6 +134,12 @@ impl Tree {
         self.attach(id, &place, caller)?;
         self.nodes.get_mut(id)?.opens = 1;
         Ok(self.handles.insert(opened(id, Some(place), flags, caller)))
+    }
+
+    /// The FIFO that a path leads to, which [`Tree::open`] refused with the same arguments.
+    pub fn fifo(&self, start: usize, path: &str, caller: &Caller) -> Result<Id> {
+        let found = walk(&self.nodes, self.handles.get(start)?.node, path, Last::Follow, caller)?;
+        found.node.ok_or(Error::new(ENOENT))
     }
 
     /// Another handle like this one.
@@ -202,7 +219,7 @@ fn cost(node: &Node) -> u64 {
         + match &node.content {
             Content::File(file) => file.pages() as u64 * scheme::area::PAGE as u64,
             Content::Symlink(target) => target.len() as u64,
-            Content::Directory(_) => 0,
+            Content::Directory(_) | Content::Fifo => 0,
         }
 }
 
@@ -227,6 +244,8 @@ fn content_for(flags: usize, parent: Id) -> Content {
         Content::Directory(Directory::new(parent))
     } else if flags & O_SYMLINK != 0 {
         Content::Symlink(Box::default())
+    } else if flags as u16 & MODE_TYPE == MODE_FIFO {
+        Content::Fifo
     } else {
         Content::File(File::default())
     }

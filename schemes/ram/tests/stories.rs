@@ -3,12 +3,12 @@
 use ramd::tree::{ROOT_HANDLE, SHARED_HANDLE};
 use ramd::{Caller, Tree};
 use syscall::error::{
-    EACCES, EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, EPERM,
-    EXDEV, Result,
+    EACCES, EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOSPC, ENOTDIR, ENXIO,
+    EPERM, EXDEV, Result,
 };
 use syscall::flag::{
-    MODE_DIR, MODE_FILE, MODE_SYMLINK, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR,
-    O_STAT, O_SYMLINK, O_TRUNC, O_WRONLY,
+    MODE_DIR, MODE_FIFO, MODE_FILE, MODE_SYMLINK, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW,
+    O_RDONLY, O_RDWR, O_STAT, O_SYMLINK, O_TRUNC, O_WRONLY,
 };
 use syscall::{Stat, TimeSpec};
 
@@ -104,6 +104,36 @@ fn an_unlinked_file_lives_while_it_is_open() {
     ram.0.close(handle);
     assert_eq!(ram.0.space().used(), 0);
     assert_eq!(errno(ram.0.read(handle, 0, &mut bytes)), EBADF);
+}
+
+#[test]
+fn a_fifo_is_opened_elsewhere() {
+    let mut ram = Ram::new();
+    let make = O_CREAT | O_EXCL | O_STAT | usize::from(MODE_FIFO) | 0o622;
+    assert_eq!(ram.try_open("fifo", make & !O_EXCL, &ANNA), EINVAL);
+    assert_eq!(ram.try_open("fifo", make, &ANNA), 0);
+    assert_eq!(ram.try_open("fifo", make, &ANNA), EEXIST);
+    assert_eq!((ram.stat("fifo").st_mode, ram.stat("fifo").st_size), (MODE_FIFO | 0o622, 0));
+    for (flags, caller, told) in [
+        (O_RDONLY, &ANNA, ENXIO),
+        (O_WRONLY | O_TRUNC | O_CREAT, &BERT, ENXIO),
+        (O_RDONLY, &BERT, EACCES),
+        (O_RDWR, &BERT, EACCES),
+        (O_RDONLY | O_DIRECTORY, &ANNA, ENOTDIR),
+        (O_STAT, &BERT, 0),
+    ] {
+        assert_eq!(ram.try_open("fifo", flags, caller), told, "{flags:x}");
+    }
+    ram.symlink("link", "fifo");
+    let found = |ram: &Ram, path| ram.0.fifo(ROOT_HANDLE, path, &ANNA);
+    assert_eq!(found(&ram, "link"), found(&ram, "fifo"));
+    // The handle that makes it is for nothing but looking, whatever it asks for.
+    let handle = ram.open("other", (make & !O_STAT) | O_RDWR, &ANNA).expect("a FIFO");
+    assert_eq!(errno(ram.0.read(handle, 0, &mut [0; 4])), EBADF);
+    assert_eq!(errno(ram.0.write(handle, 0, false, b"text", &ANNA)), EBADF);
+    assert_eq!(errno(ram.0.truncate(handle, 5, &ANNA)), EBADF);
+    ram.0.close(handle);
+    assert_eq!(ram.unlink("other", &ANNA), 0);
 }
 
 #[test]

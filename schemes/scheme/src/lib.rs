@@ -1,7 +1,7 @@
 //! What every scheme daemon shares: the command line ([`command`]), stateless character devices
 //! ([`device`]), the serving loop (`serve`), waiting for
 //! several things at once (`events`), the file calls that arrive as messages
-//! (`file_call`), locks on files ([`locks`]), memory that clients may map ([`area`]), being
+//! (`file_call`), locks on files ([`locks`]), FIFOs among them ([`fifos`]), memory that clients may map ([`area`]), being
 //! told to stop (`stop`), and the command line of file systems ([`options`]).
 //!
 //! A daemon is a library of plain logic, tested on the host, and a small program that joins it to
@@ -15,6 +15,9 @@ pub mod device;
 pub mod device_scheme;
 #[cfg(target_os = "redox")]
 pub mod events;
+#[cfg(target_os = "redox")]
+pub mod fifo_pipe;
+pub mod fifos;
 #[cfg(target_os = "redox")]
 pub mod file_call;
 pub mod locks;

@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn ranges_of_a_handle_go_with_it() {
         let mut locks = Locks::default();
-        let mut with = |locks: &mut Locks<u64, u32>, (handle, pid), start, operation| {
+        let with = |locks: &mut Locks<u64, u32>, (handle, pid), start, operation| {
             let mut payload = RangeLock { start, length: 10, ..RangeLock::default() }.to_bytes();
             let client = Client { handle, pid, request: handle as u32 };
             let answer = locks.call(0, client, &mut payload, &[RANGE, operation]);

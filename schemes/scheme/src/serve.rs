@@ -29,6 +29,7 @@ const WAITING_MAX: usize = 4 << 20;
 /// What a request holds of the window while it waits.
 fn held(op: &mut Op) -> usize {
     let bytes = match op {
+        Op::OpenAt(open) => open.path().len(),
         Op::Read(read) => read.buf().len(),
         Op::Write(write) => write.buf().len(),
         Op::Call(call) => call.fds_and_payload_and_metadata().1.len(),

@@ -8,7 +8,7 @@ use syscall::error::{EBADF, EFBIG, EINVAL, EIO, EISDIR, ENAMETOOLONG, ENOTDIR, E
 
 use super::records::has_records;
 use super::walk::TARGET_MAX;
-use super::{Caller, Tree, damaged};
+use super::{Caller, Tree, damaged, is_fifo};
 use crate::cache::RecordKey;
 use crate::record::LENGTH;
 use crate::store::Records;
@@ -273,6 +273,7 @@ impl<D: Records> Tree<'_, '_, D> {
                 None => DirentKind::Unspecified,
                 Some(node) if node.data().is_dir() => DirentKind::Directory,
                 Some(node) if node.data().is_symlink() => DirentKind::Symlink,
+                Some(node) if is_fifo(node.data()) => DirentKind::Unspecified,
                 Some(_) => DirentKind::Regular,
             };
             if !take(Listed { number: number + 1, name, node: node.into(), kind }) {

@@ -35,6 +35,7 @@ impl Tree {
                 Ok(length)
             }
             Content::Directory(_) => Err(Error::new(EISDIR)),
+            Content::Fifo => Err(Error::new(EBADF)),
         }
     }
 
@@ -62,6 +63,7 @@ impl Tree {
                 bytes.len()
             }
             Content::Directory(_) => return Err(Error::new(EISDIR)),
+            Content::Fifo => return Err(Error::new(EBADF)),
         };
         if written > 0 {
             node.touch(caller);

@@ -1,0 +1,236 @@
+//! FIFOs among a scheme's files: which pipe each has, and who waits to open one.
+//!
+//! The pipe is the kernel's (`pipe:fifo`), and so are the ends that clients get: the bytes never come
+//! here. Who opens waits until somebody opens for the other direction, in the serving loop: `EWOULDBLOCK`,
+//! tried again after [`Fifos::progress`].
+
+use std::collections::BTreeMap;
+
+use syscall::error::{EINVAL, ENXIO, EWOULDBLOCK, Error, Result};
+use syscall::flag::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY};
+
+/// Pipes that are kept, at most, unless more are in use: what a kept one costs is a descriptor.
+const KEPT_MAX: usize = 64;
+
+/// What keeps a pipe while it has no ends.
+pub trait Keeper: Sized {
+    /// One end.
+    type End;
+
+    /// A new pipe.
+    ///
+    /// # Errors
+    /// Those of opening.
+    fn new() -> Result<Self>;
+
+    /// An end: `read` or `write`; with `-met` only if there is one of the other kind.
+    ///
+    /// # Errors
+    /// `ENXIO` when there is none, and those of opening.
+    fn end(&self, kind: &str, nonblocking: bool) -> Result<Self::End>;
+
+    /// Whether it has ends.
+    fn is_used(&self) -> bool;
+}
+
+/// One direction of a pipe.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Reads,
+    Writes,
+}
+
+/// Who waits to open.
+struct Waiting<F, R> {
+    request: R,
+    file: F,
+    side: Side,
+}
+
+/// The FIFOs of a scheme. `F` names a file, `R` a request.
+pub struct Fifos<K, F, R> {
+    kept: BTreeMap<F, K>,
+    waiting: Vec<Waiting<F, R>>,
+    has_changed: bool,
+}
+
+impl<K, F, R> Default for Fifos<K, F, R> {
+    fn default() -> Self {
+        Self { kept: BTreeMap::new(), waiting: Vec::new(), has_changed: false }
+    }
+}
+
+impl<K: Keeper, F: Ord + Copy, R: PartialEq> Fifos<K, F, R> {
+    /// An end for a client that opens the file with these `O_*`.
+    ///
+    /// # Errors
+    /// `EWOULDBLOCK` for the serving loop to wait, `ENXIO` for who does not want to and writes where
+    /// nobody reads, `EINVAL` for both directions at once, and those of opening.
+    pub fn open(&mut self, file: F, flags: usize, request: R) -> Result<K::End> {
+        self.cancelled(&request);
+        let side = match flags & O_ACCMODE {
+            O_RDONLY => Side::Reads,
+            O_WRONLY => Side::Writes,
+            _ => return Err(Error::new(EINVAL)),
+        };
+        let may_wait = flags & O_NONBLOCK == 0;
+        let of_file = || self.waiting.iter().filter(|waiting| waiting.file == file);
+        let meets = of_file().any(|waiting| waiting.side != side);
+        let is_waited_for = of_file().next().is_some();
+        let needs_none = meets || (!may_wait && side == Side::Reads);
+        let kind = match (side, needs_none) {
+            (Side::Reads, true) => "read",
+            (Side::Reads, false) => "read-met",
+            (Side::Writes, true) => "write",
+            (Side::Writes, false) => "write-met",
+        };
+        match self.keeper(file)?.end(kind, !may_wait) {
+            Err(Error { errno: ENXIO }) if may_wait => {
+                self.waiting.push(Waiting { request, file, side });
+                Err(Error::new(EWOULDBLOCK))
+            }
+            Ok(end) => {
+                self.has_changed |= is_waited_for;
+                Ok(end)
+            }
+            refused => refused,
+        }
+    }
+
+    fn keeper(&mut self, file: F) -> Result<&K> {
+        if self.kept.len() >= KEPT_MAX && !self.kept.contains_key(&file) {
+            self.kept.retain(|_, keeper| keeper.is_used());
+        }
+        Ok(match self.kept.entry(file) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(free) => free.insert(K::new()?),
+        })
+    }
+
+    /// A file was made that may have the name of one that is gone.
+    pub fn forget(&mut self, file: F) {
+        self.kept.remove(&file);
+    }
+
+    /// A request that waited was taken back.
+    pub fn cancelled(&mut self, request: &R) {
+        self.waiting.retain(|waiting| waiting.request != *request);
+    }
+
+    /// Whether somebody who waits may have better luck now. Asked once for each change.
+    pub fn progress(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use syscall::flag::O_RDWR;
+
+    /// Counts its ends: readers, writers.
+    #[derive(Clone, Default)]
+    struct Pipe(Rc<[Cell<u32>; 2]>);
+
+    struct End(Pipe, usize);
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            let count = &self.0.0[self.1];
+            count.set(count.get() - 1);
+        }
+    }
+
+    impl Keeper for Pipe {
+        type End = End;
+
+        fn new() -> Result<Self> {
+            Ok(Self::default())
+        }
+
+        fn end(&self, kind: &str, _: bool) -> Result<End> {
+            let side = usize::from(kind.starts_with("write"));
+            if kind.ends_with("-met") && self.0[1 - side].get() == 0 {
+                return Err(Error::new(ENXIO));
+            }
+            self.0[side].set(self.0[side].get() + 1);
+            Ok(End(self.clone(), side))
+        }
+
+        fn is_used(&self) -> bool {
+            self.0.iter().any(|count| count.get() > 0)
+        }
+    }
+
+    type Opened = Fifos<Pipe, u64, u32>;
+
+    fn errno(answer: Result<End>) -> i32 {
+        answer.err().map_or(0, |error| error.errno)
+    }
+
+    #[test]
+    fn who_opens_waits_for_the_other_direction() {
+        for (first, second) in [(O_RDONLY, O_WRONLY), (O_WRONLY, O_RDONLY)] {
+            let mut fifos = Opened::default();
+            assert_eq!(errno(fifos.open(1, first, 1)), EWOULDBLOCK);
+            assert_eq!(errno(fifos.open(1, first, 2)), EWOULDBLOCK, "the same is no help");
+            assert_eq!(errno(fifos.open(2, second, 3)), EWOULDBLOCK, "nor is another file");
+            assert!(!fifos.progress());
+            let other = fifos.open(1, second, 4);
+            assert!(other.is_ok() && fifos.progress());
+            // Both that wait are tried again, and stay out of each other's way.
+            let ends = [fifos.open(1, first, 1), fifos.open(1, first, 2)];
+            assert!(ends.iter().all(Result::is_ok));
+            drop((other, ends));
+            assert_eq!(errno(fifos.open(1, first, 5)), EWOULDBLOCK, "all are gone again");
+        }
+    }
+
+    #[test]
+    fn who_does_not_wait_reads_or_is_told() {
+        let mut fifos = Opened::default();
+        assert_eq!(errno(fifos.open(1, O_WRONLY | O_NONBLOCK, 1)), ENXIO);
+        let reader = fifos.open(1, O_RDONLY | O_NONBLOCK, 2);
+        assert!(reader.is_ok());
+        assert!(fifos.open(1, O_WRONLY | O_NONBLOCK, 3).is_ok());
+        assert!(fifos.open(1, O_WRONLY, 4).is_ok());
+        // One that waits to read is met by a writer that does not wait.
+        assert_eq!(errno(fifos.open(2, O_RDONLY, 5)), EWOULDBLOCK);
+        let writer = fifos.open(2, O_WRONLY | O_NONBLOCK, 6);
+        assert!(writer.is_ok() && fifos.progress());
+        assert!(fifos.open(2, O_RDONLY, 5).is_ok());
+        assert_eq!(errno(fifos.open(2, O_RDWR, 7)), EINVAL);
+        assert_eq!(errno(fifos.open(2, 0, 8)), EINVAL);
+    }
+
+    #[test]
+    fn who_gave_up_waiting_is_met_by_nobody() {
+        let mut fifos = Opened::default();
+        assert_eq!(errno(fifos.open(1, O_RDONLY, 1)), EWOULDBLOCK);
+        fifos.cancelled(&1);
+        assert_eq!(errno(fifos.open(1, O_WRONLY, 2)), EWOULDBLOCK);
+        assert!(!fifos.progress());
+    }
+
+    #[test]
+    fn a_new_file_has_a_pipe_of_its_own() {
+        let mut fifos = Opened::default();
+        let _old = fifos.open(1, O_RDONLY | O_NONBLOCK, 1);
+        fifos.forget(1);
+        assert_eq!(errno(fifos.open(1, O_WRONLY | O_NONBLOCK, 2)), ENXIO);
+    }
+
+    #[test]
+    fn pipes_that_nobody_uses_are_given_up() {
+        let mut fifos = Opened::default();
+        let held = fifos.open(7, O_RDONLY | O_NONBLOCK, 0);
+        for file in 100..1_000 {
+            assert!(fifos.open(file, O_RDONLY | O_NONBLOCK, 0).is_ok());
+            assert!(fifos.kept.len() <= KEPT_MAX);
+        }
+        assert!(fifos.open(7, O_WRONLY | O_NONBLOCK, 0).is_ok(), "this one was used");
+        drop(held);
+    }
+}
