@@ -5,7 +5,9 @@ use super::path::{self, Given};
 use crate::errno::{self, Answer};
 use crate::sys::{Result, error, syscall};
 use abi::number::{O_CLOEXEC, UNLINK};
-use abi::redox::flag::{AT_REMOVEDIR, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY};
+use abi::redox::flag::{
+    AT_REMOVEDIR, MODE_FIFO, MODE_TYPE, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_STAT,
+};
 use abi::redox::number::SYS_FRENAME;
 use core::ffi::c_char;
 use libc::{c_int, c_uint, dev_t, mode_t};
@@ -136,26 +138,57 @@ unsafe extern "C" fn renameat2(
     unsafe { renameat(old_fd, old, new_fd, new) }
 }
 
-/// Refused: files are files and directories; pipes come from `pipe:`.
-#[unsafe(no_mangle)]
-extern "C" fn mkfifo(_path: *const c_char, _mode: mode_t) -> c_int {
-    errno::fail(libc::EOPNOTSUPP) as c_int
+/// Makes a FIFO, where the scheme has them. One that does not know the type makes a file.
+fn make_fifo(path: Given<'_>, mode: mode_t) -> c_int {
+    let made = path.with(|path| {
+        let flags = O_CREAT | O_EXCL | O_STAT | O_CLOEXEC | usize::from(MODE_FIFO) | masked(mode);
+        let file = open_path(path, flags)?;
+        if file.stat()?.st_mode & MODE_TYPE == MODE_FIFO {
+            return Ok(0_isize);
+        }
+        remove(path.as_bytes(), 0)?;
+        error(libc::EOPNOTSUPP)
+    });
+    made.int()
 }
 
-/// Refused, as [`mkfifo`].
-#[unsafe(no_mangle)]
-extern "C" fn mkfifoat(_fd: c_int, _path: *const c_char, _mode: mode_t) -> c_int {
-    errno::fail(libc::EOPNOTSUPP) as c_int
+fn make_node(path: Given<'_>, mode: mode_t) -> c_int {
+    match mode & libc::S_IFMT {
+        libc::S_IFIFO => make_fifo(path, mode),
+        // Devices are schemes.
+        _ => errno::fail(libc::EOPNOTSUPP) as c_int,
+    }
 }
 
-/// Refused: devices are schemes.
+/// Makes a FIFO: a pipe with a name.
 #[unsafe(no_mangle)]
-extern "C" fn mknod(_path: *const c_char, _mode: mode_t, _device: dev_t) -> c_int {
-    errno::fail(libc::EOPNOTSUPP) as c_int
+unsafe extern "C" fn mkfifo(path: *const c_char, mode: mode_t) -> c_int {
+    // SAFETY: the caller's string is NUL-terminated.
+    make_fifo(unsafe { path::from_c(path) }, mode)
 }
 
-/// Refused: devices are schemes.
+/// Makes a FIFO relative to a directory.
 #[unsafe(no_mangle)]
-extern "C" fn mknodat(_fd: c_int, _path: *const c_char, _mode: mode_t, _device: dev_t) -> c_int {
-    errno::fail(libc::EOPNOTSUPP) as c_int
+unsafe extern "C" fn mkfifoat(fd: c_int, path: *const c_char, mode: mode_t) -> c_int {
+    // SAFETY: the caller's string is NUL-terminated.
+    make_fifo(unsafe { path::from_c_at(fd, path) }, mode)
+}
+
+/// Makes a FIFO; other types are refused.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mknod(path: *const c_char, mode: mode_t, _device: dev_t) -> c_int {
+    // SAFETY: the caller's string is NUL-terminated.
+    make_node(unsafe { path::from_c(path) }, mode)
+}
+
+/// Makes a FIFO relative to a directory; other types are refused.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mknodat(
+    fd: c_int,
+    path: *const c_char,
+    mode: mode_t,
+    _device: dev_t,
+) -> c_int {
+    // SAFETY: the caller's string is NUL-terminated.
+    make_node(unsafe { path::from_c_at(fd, path) }, mode)
 }

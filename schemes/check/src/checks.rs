@@ -2,6 +2,7 @@
 
 mod console;
 mod devices;
+mod fifos;
 mod file;
 mod log;
 mod mapped;

@@ -19,6 +19,7 @@ mod limit;
 mod lsblk;
 mod lsirq;
 mod lspci;
+mod mkfifo;
 mod mkfs;
 mod mount;
 mod process;
@@ -49,7 +50,7 @@ struct Tool {
 }
 
 /// Sorted by name.
-const TOOLS: [Tool; 31] = [
+const TOOLS: [Tool; 32] = [
     inspect::core::TOOL,
     df::TOOL,
     dmesg::TOOL,
@@ -66,6 +67,7 @@ const TOOLS: [Tool; 31] = [
     lspci::TOOL,
     emerg::LEAK,
     limit::TOOL,
+    mkfifo::TOOL,
     mkfs::TOOL,
     mount::TOOL,
     inspect::pmap::TOOL,

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::ram::{self, leave, map, room, unmap};
-use super::{Check, Checked, fails, mapped, ok, same};
+use super::{Check, Checked, fails, fifos, mapped, ok, same};
 
 pub(super) const CHECKS: &[Check] = &[
     ("file_keeps_what_is_written", || at_home(ram::keeps)),
@@ -27,6 +27,11 @@ pub(super) const CHECKS: &[Check] = &[
     ("file_mappings_may_be_longer_than_files", || at_home(mapped::beyond)),
     ("file_calls_fetch_pages", || at_home(mapped::by_calls)),
     ("file_private_pages_may_be_read_again", || at_home(mapped::given_up)),
+    ("file_fifos_are_told_from_files", || at_home(fifos::kinds)),
+    ("file_fifos_bring_a_crowd_together", || at_home(fifos::crowd)),
+    ("file_fifos_tell_who_does_not_wait", || at_home(fifos::without_waiting)),
+    ("file_fifos_allow_what_their_files_do", || at_home(fifos::allowed)),
+    ("file_fifos_let_signals_in", || at_home(fifos::interrupted)),
     ("file_takes_what_was_stored", || at_home(stored)),
     ("file_pages_outlive_the_descriptor", || at_home(outlived)),
     ("file_holes_go_beyond_4_gib", || at_home(sparse)),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Check, Checked, fails, mapped as long_mappings, ok, same};
+use super::{Check, Checked, fails, fifos, mapped as long_mappings, ok, same};
 
 pub(super) const CHECKS: &[Check] = &[
     ("ram_keeps_what_is_written", keeps),
@@ -21,6 +21,11 @@ pub(super) const CHECKS: &[Check] = &[
     ("ram_links_lead_to_the_same_file", links),
     ("ram_symlinks_may_lead_out", symlinks),
     ("ram_modes_and_times_are_kept", attributes),
+    ("ram_fifos_are_told_from_files", fifos::kinds),
+    ("ram_fifos_bring_a_crowd_together", fifos::crowd),
+    ("ram_fifos_tell_who_does_not_wait", fifos::without_waiting),
+    ("ram_fifos_allow_what_their_files_do", fifos::allowed),
+    ("ram_fifos_let_signals_in", fifos::interrupted),
     ("ram_pages_are_shared", mapped),
     ("ram_private_pages_are_not", mapped_private),
     ("ram_long_mappings_take_what_is_touched", long_mappings::long),
