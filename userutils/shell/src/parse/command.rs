@@ -198,6 +198,8 @@ impl Parser<'_> {
             "<<-" => self.here_document(true)?,
             _ => self.redirect_to_word(operator)?,
         };
+        // What is duplicated does not say in which direction it will be used.
+        let fd = fd.or((operator == "<&").then_some(0));
         Ok(Some(Redirect { fd, kind }))
     }
 

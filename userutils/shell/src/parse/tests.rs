@@ -73,7 +73,7 @@ fn assignments_stand_before_the_command() {
 
 #[test]
 fn redirections_may_stand_anywhere() {
-    let command = simple("> ram:x echo 2>&1 hi >>b <c &>d 3<>e");
+    let command = simple("> ram:x echo 2>&1 hi >>b <c &>d 3<>e <&4 5<&6");
     assert_eq!(command.words.len(), 2);
     let file = Word::literal;
     let expected = [
@@ -83,6 +83,8 @@ fn redirections_may_stand_anywhere() {
         (None, RedirectKind::Read(file("c"))),
         (None, RedirectKind::Both { append: false, file: file("d") }),
         (Some(3), RedirectKind::ReadWrite(file("e"))),
+        (Some(0), RedirectKind::Duplicate(file("4"))),
+        (Some(5), RedirectKind::Duplicate(file("6"))),
     ];
     let expected: Vec<_> = expected.map(|(fd, kind)| Redirect { fd, kind }).into();
     assert_eq!(command.redirects, expected);
