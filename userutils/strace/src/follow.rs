@@ -26,7 +26,7 @@ const CLONE: PtraceFlags = PtraceFlags::PTRACE_EVENT_CLONE;
 /// A call that has begun.
 struct Begun {
     number: usize,
-    arguments: [usize; 5],
+    arguments: [usize; 6],
     at: Instant,
     /// How many of its arguments have been shown.
     shown: usize,
@@ -204,13 +204,18 @@ impl Follower {
         if number == EXEC {
             tracee.is_hidden = false;
         }
-        let arguments = [event.b, event.c, event.d, event.e, event.f];
+        let call = abi::call::find(number);
+        // An event has room for five; the sixth is where the kernel takes it from.
+        let sixth = match call {
+            Some(call) if call.arguments.len() > 5 => tracee.session.registers()?.integer()?.r9,
+            _ => 0,
+        };
+        let arguments = [event.b, event.c, event.d, event.e, event.f, sixth];
         let is_injected = !tracee.is_hidden
             && inject::answer(&mut self.options.injections, &tracee.session, number);
         let mut begun = Begun { number, arguments, at: Instant::now(), shown: 0, is_injected };
         let is_shown = !tracee.is_hidden && !self.options.is_silent && self.options.shows(number);
         if is_shown {
-            let call = abi::call::find(number);
             let kinds = call.map_or(&[][..], |call| call.arguments);
             let ready = kinds.iter().position(|kind| is_given_back(*kind));
             begun.shown = ready.unwrap_or(kinds.len());
