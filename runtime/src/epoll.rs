@@ -4,7 +4,7 @@
 //! before the next wait: a queue tells at once about what is ready.
 
 use crate::errno::Answer;
-use crate::event::{HANGUP, read_queue};
+use crate::event::{ENDED, HANGUP, read_queue};
 use crate::lock::Lock;
 use crate::pointer;
 use crate::sys::file::{self, File};
@@ -14,8 +14,9 @@ use abi::redox::flag::{EVENT_READ, EVENT_TIMEOUT_ID, EVENT_WRITE, EventFlags, O_
 use alloc::vec::Vec;
 use libc::{c_int, epoll_event, sigset_t};
 
-const IN: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM | libc::EPOLLRDHUP) as u32;
+const IN: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
 const OUT: u32 = (libc::EPOLLOUT | libc::EPOLLWRNORM) as u32;
+const READ_HANGUP: u32 = libc::EPOLLRDHUP as u32;
 const EDGE: u32 = libc::EPOLLET as u32;
 const ONCE: u32 = libc::EPOLLONESHOT as u32;
 
@@ -52,6 +53,7 @@ fn watch(queue: usize, fd: usize, wanted: &epoll_event) -> Result<usize> {
     let mut flags = EventFlags::empty();
     flags.set(EVENT_READ, wanted.events & IN != 0);
     flags.set(EVENT_WRITE, wanted.events & OUT != 0);
+    flags.set(ENDED, wanted.events & READ_HANGUP != 0);
     let flags = flags | HANGUP;
     let event = Event { id: fd, flags, data: wanted.u64 as usize };
     let told = file::write(queue, &event);
@@ -105,8 +107,11 @@ fn translate(event: &Event) -> epoll_event {
     if event.flags.contains(EVENT_WRITE) {
         events |= libc::EPOLLOUT | libc::EPOLLWRNORM;
     }
+    if event.flags.contains(ENDED) {
+        events |= libc::EPOLLRDHUP;
+    }
     if event.flags.contains(HANGUP) {
-        events |= libc::EPOLLHUP | libc::EPOLLRDHUP;
+        events |= libc::EPOLLHUP;
     }
     epoll_event { events: events as u32, u64: event.data as u64, _pad: 0 }
 }

@@ -20,8 +20,13 @@ const IN: c_short = libc::POLLIN | libc::POLLRDNORM;
 /// Ready for writing.
 const OUT: c_short = libc::POLLOUT | libc::POLLWRNORM;
 
+/// Nothing more comes after what can be read. `libc` does not have it for this target.
+const READ_HANGUP: c_short = 0x2000;
+
 /// The other side is gone, told whether it was asked for or not.
 pub(crate) const HANGUP: EventFlags = EventFlags::from_bits_retain(abi::EVENT_HANGUP);
+/// Nothing more comes after what can be read.
+pub(crate) const ENDED: EventFlags = EventFlags::from_bits_retain(abi::EVENT_ENDED);
 
 /// Events taken from a queue at a time.
 const BATCH: usize = 16;
@@ -106,6 +111,7 @@ fn wishes(list: &[pollfd], fd: c_int) -> EventFlags {
     let mut flags = HANGUP;
     flags.set(EVENT_READ, wanted & IN != 0);
     flags.set(EVENT_WRITE, wanted & OUT != 0);
+    flags.set(ENDED, wanted & READ_HANGUP != 0);
     flags
 }
 
@@ -135,6 +141,9 @@ fn note(list: &mut [pollfd], event: &Event) {
     }
     if event.flags.contains(EVENT_WRITE) {
         ready |= OUT;
+    }
+    if event.flags.contains(ENDED) {
+        ready |= READ_HANGUP;
     }
     let hangup = if event.flags.contains(HANGUP) { libc::POLLHUP } else { 0 };
     for entry in list.iter_mut().filter(|entry| entry.fd >= 0 && entry.fd as usize == event.id) {

@@ -16,8 +16,10 @@ use hashbrown::HashMap;
 
 /// The other side is gone for good.
 pub const HANGUP: EventFlags = EventFlags::from_bits_retain(abi::EVENT_HANGUP);
+/// Nothing more comes after what can be read.
+pub const ENDED: EventFlags = EventFlags::from_bits_retain(abi::EVENT_ENDED);
 /// What may be watched for.
-const KNOWN: EventFlags = EventFlags::all().union(HANGUP);
+const KNOWN: EventFlags = EventFlags::all().union(HANGUP).union(ENDED);
 
 /// The flags in a word that a program gave; others are left out.
 pub fn known_flags(word: usize) -> EventFlags {

@@ -48,6 +48,9 @@ pub const ANONYMOUS: usize = usize::MAX;
 /// to those who ask for it, and only by the kernel's own schemes.
 pub const EVENT_HANGUP: usize = 1 << 2;
 
+/// A fourth: nothing more comes after what can be read now. Told like [`EVENT_HANGUP`].
+pub const EVENT_ENDED: usize = 1 << 3;
+
 /// Bytes in a page.
 pub const PAGE_SIZE: usize = 4096;
 

@@ -1,5 +1,7 @@
 //! Event queues: waiting for many things.
 
+use abi::redox::number::SYS_CALL;
+use abi::socket::{SHUT_WRITE, SHUTDOWN};
 use host_stories::*;
 
 const READ: EventFlags = EventFlags::EVENT_READ;
@@ -123,6 +125,33 @@ fn a_clock_file_is_ready_when_its_moment_comes() {
         assert_eq!(user.next_event(queue).map(|event| event.data), Ok(9));
         assert!(user.now() >= moment);
         assert_eq!(user.read(clock, 16).map(|bytes| bytes.len()), Ok(16));
+    });
+}
+
+#[test]
+fn half_an_end_is_told_to_who_asks() {
+    story_on_any(|user| {
+        let [hangup, ended] =
+            [abi::EVENT_HANGUP, abi::EVENT_ENDED].map(EventFlags::from_bits_retain);
+        for path in ["pipe:pair", "packet:sequence"] {
+            let queue = user.event_queue();
+            user.set_flags(queue, O_NONBLOCK).expect("it is open");
+            let near = user.open(path, O_RDWR).expect("a pair");
+            let far = user.dup(near, b"peer").expect("its other end");
+            user.watch(queue, near, READ | hangup | ended, 0).expect("it can be watched");
+            let words = [SHUTDOWN, SHUT_WRITE].map(u64::to_ne_bytes);
+            let shut = |user: &mut User, end| {
+                user.with(words.as_flattened(), |user, at| user.call(SYS_CALL, [end, 0, 0, 2, at]))
+            };
+            user.write(far, b"x").expect("there is room");
+            assert_eq!(shut(user, far), Ok(0));
+            assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(READ | ended));
+            assert_eq!(shut(user, near), Ok(0));
+            let told = user.next_event(queue).map(|event| event.flags);
+            assert!(told.is_ok_and(|flags| flags.contains(hangup)), "{path}: {told:?}");
+            user.watch(queue, near, hangup | ended, 0).expect("it can be watched");
+            assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(hangup | ended));
+        }
     });
 }
 

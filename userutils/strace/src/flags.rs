@@ -1,11 +1,11 @@
 //! Bits and numbers with names.
 
-use abi::EVENT_HANGUP;
 use abi::number::{
     F_READ_TIMEOUT, F_REPLACE, F_WRITE_TIMEOUT, O_CLOEXEC, WCONTINUED, WLIVING, WNOHANG, WNOWAIT,
     WUNTRACED,
 };
 use abi::redox::flag::*;
+use abi::{EVENT_ENDED, EVENT_HANGUP};
 
 /// Named bits, and what is left of a number in hexadecimal.
 pub(crate) fn bits(value: usize, names: &[(usize, &str)], none: &str) -> String {
@@ -43,8 +43,12 @@ pub(crate) fn unlink(value: usize) -> String {
 
 pub(crate) fn event(value: usize) -> String {
     let names = [EventFlags::EVENT_READ, EventFlags::EVENT_WRITE].map(|flag| flag.bits());
-    let names =
-        [(names[0], "EVENT_READ"), (names[1], "EVENT_WRITE"), (EVENT_HANGUP, "EVENT_HANGUP")];
+    let names = [
+        (names[0], "EVENT_READ"),
+        (names[1], "EVENT_WRITE"),
+        (EVENT_HANGUP, "EVENT_HANGUP"),
+        (EVENT_ENDED, "EVENT_ENDED"),
+    ];
     bits(value, &names, "EVENT_NONE")
 }
 

@@ -9,7 +9,7 @@ use super::pipe::ends::{self, TwoWay, WORD};
 use super::pipe::{broken, copy_in, copy_out, create};
 use super::{Opened, Position, Scheme, place};
 use crate::error::*;
-use crate::event::HANGUP;
+use crate::event::{ENDED, HANGUP};
 use crate::handle::DescriptionId;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
@@ -176,7 +176,7 @@ impl<M: Machine> Scheme<M> for Packet {
                 }
             }
             (0, _) | (_, 0) => {
-                let all = EventFlags::EVENT_READ | EventFlags::EVENT_WRITE | HANGUP;
+                let all = EventFlags::EVENT_READ | EventFlags::EVENT_WRITE | ENDED | HANGUP;
                 k.raise((place::PACKET, pair * 2 + 1 - side), all);
             }
             _ => {}
@@ -191,7 +191,8 @@ impl<M: Machine> Scheme<M> for Packet {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::EVENT_READ, !waiting[side].is_empty() || source.has_ended());
         flags.set(EventFlags::EVENT_WRITE, has_room || sink.is_broken());
-        flags.set(HANGUP, source.writers == 0);
+        flags.set(ENDED, source.has_ended());
+        flags.set(HANGUP, source.writers == 0 || source.is_shut && sink.is_shut);
         flags
     }
 
@@ -328,8 +329,12 @@ fn shut_down<M: Machine>(k: &mut Kernel<M>, number: usize, how: u64) -> Outcome 
         }
     }
     wake(k, pair);
+    let shut = k.pipes.packets[pair].pipes.map(|index| k.pipes.table[index].is_shut);
     for side in 0..2 {
-        k.raise((place::PACKET, pair * 2 + side), EventFlags::EVENT_READ | EventFlags::EVENT_WRITE);
+        let mut flags = EventFlags::EVENT_READ | EventFlags::EVENT_WRITE;
+        flags.set(ENDED, shut[side]);
+        flags.set(HANGUP, shut == [true, true]);
+        k.raise((place::PACKET, pair * 2 + side), flags);
     }
     Ok(0)
 }

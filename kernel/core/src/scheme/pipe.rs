@@ -15,7 +15,7 @@ mod socket;
 
 use super::{Opened, Position, Scheme, place};
 use crate::error::*;
-use crate::event::HANGUP;
+use crate::event::{ENDED, HANGUP};
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
@@ -259,12 +259,14 @@ impl<M: Machine> Scheme<M> for Pipe {
             let pipe = &k.pipes.table[pipe];
             let has_ended = pipe.has_ended() && !pipe.awaits_writer;
             flags.set(EventFlags::EVENT_READ, pipe.length > 0 || has_ended);
+            flags.set(ENDED, has_ended);
             flags.set(HANGUP, pipe.writers == 0 && !pipe.awaits_writer);
         }
         if let Some((pipe, _)) = end.sink(k) {
             let pipe = &k.pipes.table[pipe];
             flags.set(EventFlags::EVENT_WRITE, pipe.room() >= ATOMIC || pipe.is_broken());
-            flags.set(HANGUP, flags.contains(HANGUP) || pipe.readers == 0);
+            let is_shut = pipe.is_broken() && flags.contains(ENDED);
+            flags.set(HANGUP, flags.contains(HANGUP) || pipe.readers == 0 || is_shut);
         }
         flags
     }
@@ -293,7 +295,7 @@ fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End)
     k.wake_all(readable);
     k.wake_all(writable);
     if writers == 0 {
-        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ | HANGUP);
+        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ | ENDED | HANGUP);
     }
     if readers == 0 {
         k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE | HANGUP);

@@ -13,6 +13,7 @@ const IN: u32 = 1;
 const OUT: u32 = 4;
 const BROKEN: u32 = 8;
 const HANGUP: u32 = 16;
+const READ_HANGUP: u32 = 0x2000;
 const EDGE: u32 = 1 << 31;
 
 /// Most events told at once.
@@ -65,6 +66,9 @@ pub(super) fn tell(queue: usize, event: &Event) -> usize {
     if event.flags.contains(EVENT_WRITE) {
         wanted |= OUT;
     }
+    if event.flags.bits() & abi::EVENT_ENDED != 0 {
+        wanted |= READ_HANGUP;
+    }
     let host = HostEvent { events: wanted, descriptor: event.id as u64 };
     let control = |how| {
         // SAFETY: the event is only read.
@@ -102,6 +106,7 @@ pub(super) unsafe fn read(queue: usize, buffer: usize, room: usize, mask: usize)
         flags.set(EVENT_READ, bits & (IN | BROKEN) != 0);
         flags.set(EVENT_WRITE, bits & (OUT | BROKEN) != 0);
         flags.set(EventFlags::from_bits_retain(abi::EVENT_HANGUP), bits & HANGUP != 0);
+        flags.set(EventFlags::from_bits_retain(abi::EVENT_ENDED), bits & READ_HANGUP != 0);
         // SAFETY: there is room for as many as were asked for.
         unsafe {
             place.write(Event { id: descriptor as usize, flags, data: 0 });

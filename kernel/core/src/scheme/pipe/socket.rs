@@ -4,6 +4,7 @@
 use super::ends::{self, TwoWay, WORD};
 use super::{End, broken, copy_in, copy_out};
 use crate::error::*;
+use crate::event::{ENDED, HANGUP};
 use crate::handle::DescriptionId;
 use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
@@ -37,18 +38,23 @@ fn shut_down<M: Machine>(k: &mut Kernel<M>, pair: usize, side: usize, how: u64) 
         return fail(EINVAL);
     }
     // Who reads a pipe is the side with its number.
+    let pipes = k.pipes.pairs[pair].pipes;
     for (wanted, reader) in [(SHUT_READ, side), (SHUT_WRITE, 1 - side)] {
         if how & wanted == 0 {
             continue;
         }
-        let index = k.pipes.pairs[pair].pipes[reader];
-        let pipe = &mut k.pipes.table[index];
+        let pipe = &mut k.pipes.table[pipes[reader]];
         pipe.is_shut = true;
         let (readable, writable) = (pipe.readable, pipe.writable);
         k.wake_all(readable);
         k.wake_all(writable);
-        k.raise((place::PIPE, End::Both(pair, reader).number()), EventFlags::EVENT_READ);
+        k.raise((place::PIPE, End::Both(pair, reader).number()), EventFlags::EVENT_READ | ENDED);
         k.raise((place::PIPE, End::Both(pair, 1 - reader).number()), EventFlags::EVENT_WRITE);
+    }
+    if pipes.iter().all(|index| k.pipes.table[*index].is_shut) {
+        for side in 0..2 {
+            k.raise((place::PIPE, End::Both(pair, side).number()), HANGUP);
+        }
     }
     Ok(0)
 }
