@@ -1,6 +1,7 @@
 //! Pipes.
 
-use abi::redox::number::SYS_CALL;
+use abi::redox::flag::{F_GETFL, O_ACCMODE};
+use abi::redox::number::{SYS_CALL, SYS_FCNTL};
 use abi::socket;
 use host_stories::*;
 
@@ -379,6 +380,12 @@ fn the_ends_of_a_fifo_come_and_go() {
         assert_eq!(user.dup(fifo, b"read-met"), error(ENXIO));
         assert_eq!(user.dup(fifo, b"write-met"), error(ENXIO));
         assert_eq!(user.dup(fifo, b"both"), error(EINVAL));
+        for (end, access) in [(&b"read"[..], O_RDONLY), (b"write", O_WRONLY)] {
+            let end = user.dup(fifo, end).expect("an end");
+            let flags = user.call(SYS_FCNTL, [end, F_GETFL, 0]);
+            assert_eq!(flags.map(|flags| flags & O_ACCMODE), Ok(access));
+            user.close(end).expect("it is open");
+        }
         for round in 0..3 {
             let reader = user.dup(fifo, b"read").expect("the first end");
             assert_eq!(user.read(reader, 8), Ok(vec![]), "nobody writes");

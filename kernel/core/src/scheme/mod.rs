@@ -37,7 +37,7 @@ use crate::kernel::{Caller, Kernel};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
 use abi::redox::data::{Map, Stat};
-use abi::redox::flag::EventFlags;
+use abi::redox::flag::{EventFlags, O_RDWR};
 use alloc::string::String;
 use directory::Entry;
 
@@ -121,6 +121,11 @@ pub trait Scheme<M: Machine>: Sync {
         _what: &[u8],
     ) -> Outcome<Opened> {
         fail(EOPNOTSUPP)
+    }
+
+    /// What a file that [`Scheme::dup`] made is open for.
+    fn access(&self, _number: usize) -> usize {
+        O_RDWR
     }
 
     /// What the file is ready for now.

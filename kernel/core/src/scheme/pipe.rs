@@ -22,7 +22,7 @@ use crate::memory::UserSlice;
 use crate::pipe::{ATOMIC, Ends, Pair, Pipe as Buffer};
 use crate::task::{Reason, Wait};
 use abi::redox::data::Stat;
-use abi::redox::flag::{EventFlags, MODE_FIFO, MODE_SOCK};
+use abi::redox::flag::{EventFlags, MODE_FIFO, MODE_SOCK, O_RDONLY, O_RDWR, O_WRONLY};
 use abi::signal::{SI_KERNEL, SIGPIPE, SigInfo};
 
 pub(super) struct Pipe;
@@ -148,6 +148,14 @@ impl<M: Machine> Scheme<M> for Pipe {
             (End::Both(pair, side), b"peer") => End::Both(pair, 1 - side).open(k),
             (End::Fifo(pipe), what) => End::of_fifo(k, pipe, what)?.open(k),
             _ => fail(EINVAL),
+        }
+    }
+
+    fn access(&self, number: usize) -> usize {
+        match End::from_number(number) {
+            End::Read(_) => O_RDONLY,
+            End::Write(_) => O_WRONLY,
+            End::Both(..) | End::Fifo(_) => O_RDWR,
         }
     }
 

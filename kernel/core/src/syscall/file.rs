@@ -212,8 +212,10 @@ fn duplicate<M: Machine>(
             Ok(id)
         }
         SchemeId::Kernel(place) => {
-            let opened = KernelSchemes::<M>::get(place).dup(k, caller, number, &what)?;
-            Ok(k.describe(scheme, opened, O_RDWR | flags & O_NONBLOCK, path))
+            let made_by = KernelSchemes::<M>::get(place);
+            let opened = made_by.dup(k, caller, number, &what)?;
+            let access = made_by.access(opened.number);
+            Ok(k.describe(scheme, opened, access | flags & O_NONBLOCK, path))
         }
         SchemeId::User(server) => {
             let request = Request {
