@@ -220,24 +220,38 @@ impl Events {
         queue.is_some_and(|queue| queue.is_timed_out || !queue.pending.is_empty())
     }
 
-    /// The event at place `index` of the queue, without taking it.
-    pub fn peek(&self, number: usize, index: usize) -> Option<Event> {
+    /// The event at place `index` of the queue, and which file it is about, without taking it.
+    pub fn peek(&self, number: usize, index: usize) -> Option<(Key, Event)> {
         let line = *self.queues.get(number)?.pending.get(index)?;
         let interest = self.find(number, line)?;
-        Some(Event { id: interest.id, flags: interest.ready, data: interest.data })
+        Some((line.key, Event { id: interest.id, flags: interest.ready, data: interest.data }))
+    }
+
+    /// Drops the event at place `index`: what it told is not so any more.
+    pub fn drop_stale(&mut self, number: usize, index: usize) {
+        let line = self.queues.get_mut(number).and_then(|queue| queue.pending.remove(index));
+        self.settle(number, line);
     }
 
     /// Takes the first `count` events off the queue.
     pub fn take(&mut self, number: usize, count: usize) {
         for _ in 0..count {
             let line = self.queues.get_mut(number).and_then(|q| q.pending.pop_front());
-            let Some(line) = line else { return };
-            let list = self.interests.get_mut(&line.key);
-            let found = list
-                .and_then(|list| list.iter_mut().find(|i| i.queue == number && i.id == line.id));
-            if let Some(interest) = found {
-                interest.ready = EventFlags::empty();
+            if line.is_none() {
+                return;
             }
+            self.settle(number, line);
+        }
+    }
+
+    /// The next news of a line is an event again.
+    fn settle(&mut self, number: usize, line: Option<Line>) {
+        let Some(line) = line else { return };
+        let list = self.interests.get_mut(&line.key);
+        let found =
+            list.and_then(|list| list.iter_mut().find(|i| i.queue == number && i.id == line.id));
+        if let Some(interest) = found {
+            interest.ready = EventFlags::empty();
         }
     }
 

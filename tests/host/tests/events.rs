@@ -156,6 +156,33 @@ fn half_an_end_is_told_to_who_asks() {
 }
 
 #[test]
+fn what_is_no_longer_so_is_not_told() {
+    story_on_any(|user| {
+        let queue = user.event_queue();
+        user.set_flags(queue, O_NONBLOCK).expect("it is open");
+        for path in ["pipe:pair", "packet:sequence"] {
+            let near = user.open(path, O_RDWR).expect("a pair");
+            let far = user.dup(near, b"peer").expect("its other end");
+            user.set_flags(near, O_NONBLOCK).expect("it is open");
+            // Writable when it is registered, and full when the queue is read.
+            user.watch(queue, near, READ | WRITE, 0).expect("it can be watched");
+            while user.write(near, &[0; 512]).is_ok() {}
+            assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)), "{path}");
+            // What happens next is told, and only that.
+            user.write(far, b"x").expect("there is room");
+            assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(READ));
+            user.write(far, b"y").expect("there is room");
+            while user.read(near, 8).is_ok() {}
+            assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)), "{path}");
+            for _ in 0..16 {
+                user.read(far, 512).expect("there is something");
+            }
+            assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(WRITE));
+        }
+    });
+}
+
+#[test]
 fn a_fifo_that_nobody_has_written_to_yet_has_not_ended() {
     story(|user| {
         let (queue, hangup) = (user.event_queue(), EventFlags::from_bits_retain(abi::EVENT_HANGUP));

@@ -5,9 +5,9 @@
 //! is ready already when it is registered raises its event at once. `EVENT_TIMEOUT_ID` as `id`
 //! ends the next read after `data` milliseconds.
 
-use super::{Opened, Position, Scheme, place};
+use super::{Opened, Position, Scheme, packet, pipe, place};
 use crate::error::*;
-use crate::event::known_flags;
+use crate::event::{Key, known_flags};
 use crate::kernel::{Caller, Kernel, Waiter};
 use crate::machine::Machine;
 use crate::memory::UserSlice;
@@ -47,8 +47,14 @@ impl<M: Machine> Scheme<M> for Event {
         let room = into.length / SIZE;
         let mut count = 0;
         while count < room
-            && let Some(event) = k.events.peek(number, count)
+            && let Some((key, event)) = k.events.peek(number, count)
         {
+            let flags = still_so(k, key, event.flags);
+            if flags.is_empty() {
+                k.events.drop_stale(number, count);
+                continue;
+            }
+            let event = Record { flags, ..event };
             k.copy_out(caller.space, into.part(count * SIZE, SIZE), &event)?;
             count += 1;
         }
@@ -105,6 +111,16 @@ impl<M: Machine> Scheme<M> for Event {
         let mut flags = EventFlags::EVENT_WRITE;
         flags.set(EventFlags::EVENT_READ, k.events.has_pending(number));
         flags
+    }
+}
+
+/// What of an event is so now. Pipes are asked: what they told may have been read or filled up
+/// meanwhile. Other files only tell what happened.
+fn still_so<M: Machine>(k: &mut Kernel<M>, (scheme, number): Key, told: EventFlags) -> EventFlags {
+    match scheme {
+        place::PIPE => told & pipe::Pipe.ready(k, number),
+        place::PACKET => told & packet::Packet.ready(k, number),
+        _ => told,
     }
 }
 
