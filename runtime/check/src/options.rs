@@ -19,6 +19,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("sockets/options-are-told", options),
     ("sockets/peers-say-who-they-are", peers),
     ("sockets/all-descriptors-are-connected", duplicates),
+    ("sockets/who-connects-may-have-a-name", named_client),
     ("sockets/sequences-have-names", sequences),
     ("sockets/files-travel-with-packets", files),
     ("sockets/lengths-are-told-and-buffers-filled", lengths),
@@ -204,6 +205,35 @@ fn with_address(
             _ => Err(io::Error::last_os_error()),
         }
     }
+}
+
+fn named_client() -> Outcome {
+    for kind in [libc::SOCK_STREAM, libc::SOCK_STREAM | libc::SOCK_NONBLOCK] {
+        let (path, own) = (place("listening"), place("calling"));
+        let listener = UnixListener::bind(&path)?;
+        let socket = socket(kind)?;
+        with_address(libc::bind, &socket, &own)?;
+        with_address(libc::connect, &socket, &path)?;
+        let (end, from) = listener.accept()?;
+        let client = UnixStream::from(socket);
+        for (address, expected) in [
+            (from, &own),
+            (end.peer_addr()?, &own),
+            (client.local_addr()?, &own),
+            (client.peer_addr()?, &path),
+        ] {
+            same!(address.as_pathname(), Some(expected.as_path()));
+        }
+        drop(listener);
+        let late = self::socket(kind)?;
+        std::fs::remove_file(&own)?;
+        with_address(libc::bind, &late, &own)?;
+        let refused = with_address(libc::connect, &late, &path).map_err(|error| error.kind());
+        same!(refused, Err(io::ErrorKind::ConnectionRefused));
+        std::fs::remove_file(&own)?;
+        std::fs::remove_file(&path)?;
+    }
+    Ok(())
 }
 
 fn duplicates() -> Outcome {

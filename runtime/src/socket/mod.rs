@@ -18,7 +18,9 @@ use crate::sys::file::{self, File};
 use crate::sys::{Result, error};
 use abi::number::{F_REPLACE, O_CLOEXEC};
 use abi::redox::flag::{F_GETFL, F_SETFL, O_CREAT, O_EXCL, O_NONBLOCK, O_RDWR};
-use abi::socket::{BIND, LISTEN, SHUT_READ, SHUT_WRITE, SHUTDOWN, TOKEN};
+use abi::socket::{
+    BIND, LISTEN, NAME, NAME_MAX, OWN, PEER, SHUT_READ, SHUT_WRITE, SHUTDOWN, TOKEN,
+};
 use address::Name;
 use libc::{c_int, sockaddr, socklen_t};
 
@@ -99,7 +101,7 @@ extern "C" fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int {
 
 fn bind_to(fd: c_int, name: &Name) -> Result<usize> {
     let fd = file::number(fd)?;
-    let mut payload = [0; abi::socket::NAME_MAX];
+    let mut payload = [0; NAME_MAX];
     payload[..name.bytes().len()].copy_from_slice(name.bytes());
     let length = name.bytes().len().max(TOKEN);
     let Some(path) = name.path() else {
@@ -141,13 +143,13 @@ extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
 
 /// What leads to a socket: the token in its file, or the name after a NUL.
 struct Way {
-    bytes: [u8; abi::socket::NAME_MAX],
+    bytes: [u8; NAME_MAX],
     length: usize,
 }
 
 impl Way {
     fn to(name: &Name) -> Result<Self> {
-        let mut way = Self { bytes: [0; abi::socket::NAME_MAX], length: name.bytes().len() };
+        let mut way = Self { bytes: [0; NAME_MAX], length: name.bytes().len() };
         let Some(path) = name.path() else {
             way.bytes[..way.length].copy_from_slice(name.bytes());
             return Ok(way);
@@ -183,13 +185,31 @@ impl Way {
             (_, [0, rest @ ..]) => (b"unix:", b"@", rest),
             (_, token) => (PREFIX, b"", token),
         };
-        const LONGEST: usize = NAMED_SEQUENCE.len() + b"/to/".len() + abi::socket::NAME_MAX;
+        const LONGEST: usize = NAMED_SEQUENCE.len() + b"/to/".len() + NAME_MAX;
         let (mut path, mut length) = ([0; LONGEST], 0);
         for part in [root, way, rest] {
             path[length..length + part.len()].copy_from_slice(part);
             length += part.len();
         }
         File::open(&path[..length], flags)
+    }
+
+    /// The same for a socket that has a name, which the other side is told.
+    fn open_from(&self, socket: usize, may_wait: bool) -> Result<File> {
+        let now: &[u8] = if may_wait { b"" } else { b"now-" };
+        let (way, rest): (&[u8], &[u8]) = match self.bytes() {
+            [0, rest @ ..] => (b"@", rest),
+            token => (b"to/", token),
+        };
+        const LONGEST: usize = b"now-to/".len() + NAME_MAX;
+        let (mut what, mut length) = ([0; LONGEST], 0);
+        for part in [now, way, rest] {
+            what[length..length + part.len()].copy_from_slice(part);
+            length += part.len();
+        }
+        let end = File::adopt(file::dup(socket, &what[..length])?);
+        file::set_close_on_exec(end.fd())?;
+        Ok(end)
     }
 }
 
@@ -205,8 +225,12 @@ fn connect_to(fd: c_int, name: &Name) -> Result<usize> {
     if address::is_connected(fd) {
         return error(libc::EISCONN);
     }
-    let kind = option::kind(fd)?;
-    let end = Way::to(name)?.open(kind, O_RDWR | O_CLOEXEC | status & O_NONBLOCK)?;
+    let is_named = address::ask(fd, &mut [0], &[NAME, OWN])? > 0;
+    let (way, nonblocking) = (Way::to(name)?, status & O_NONBLOCK);
+    let end = match is_named {
+        true => way.open_from(fd, nonblocking == 0)?,
+        false => way.open(option::kind(fd)?, O_RDWR | O_CLOEXEC | nonblocking)?,
+    };
     file::fcntl(end.fd(), F_SETFL, status)?;
     file::fcntl(fd, F_REPLACE, end.fd())
 }
@@ -252,10 +276,14 @@ unsafe extern "C" fn accept4(
     flags: c_int,
 ) -> c_int {
     let accepted = accept_one(fd, flags);
-    if accepted.is_ok() && !address.is_null() && !length.is_null() {
-        // Who connects has no name.
+    if let Ok(end) = &accepted
+        && !address.is_null()
+        && !length.is_null()
+    {
+        let mut name = [0; NAME_MAX];
+        let told = address::ask(end.fd(), &mut name, &[NAME, PEER]).unwrap_or(0);
         // SAFETY: the caller gave `length` bytes.
-        unsafe { address::write(&[], address, length) };
+        unsafe { address::write(&name[..told.min(name.len())], address, length) };
     }
     accepted.map(File::into_fd).int()
 }

@@ -90,8 +90,8 @@ impl Unix {
         Ok(0)
     }
 
-    /// Makes a connection to whoever listens there, and gives one end away.
-    fn connect(&mut self, kind: Kind, to: &[u8], from: Ids) -> Result<OpenResult> {
+    /// Makes a connection to whoever listens there, and gives one end away, under a name or none.
+    fn connect(&mut self, kind: Kind, to: &[u8], from: Ids, own: &[u8]) -> Result<OpenResult> {
         if self.datagrams.find(to).is_ok() {
             return Err(Error::new(EPROTOTYPE));
         }
@@ -104,6 +104,9 @@ impl Unix {
         let near = Fd::new(far.dup(b"peer")?);
         let none = syscall::CallFlags::empty();
         far.call_wo(listener.name, none, &[SET_NAME])?;
+        if !own.is_empty() {
+            near.call_wo(own, none, &[SET_NAME])?;
+        }
         for (whose, ids) in [(OWN, listener.ids), (PEER, from)] {
             far.call_wo(ids.map(u32::to_ne_bytes).as_flattened(), none, &[SET_IDS, whose])?;
         }
@@ -120,9 +123,27 @@ impl Unix {
         };
         // A path has no NUL in it, which a name that is no file's begins with.
         match (path.strip_prefix("to/"), path.strip_prefix("@")) {
-            (Some(token), _) => self.connect(kind, token.as_bytes(), from),
-            (None, Some(name)) => self.connect(kind, &[b"\0", name.as_bytes()].concat(), from),
+            (Some(token), _) => self.connect(kind, token.as_bytes(), from, &[]),
+            (None, Some(name)) => self.connect(kind, &[b"\0", name.as_bytes()].concat(), from, &[]),
             (None, None) => Err(Error::new(ENOENT)),
+        }
+    }
+
+    /// A connection for a socket that has a name, which the other side is told.
+    fn connect_named(&mut self, socket: usize, way: &[u8], from: Ids) -> Result<OpenResult> {
+        let (may_wait, way) = match way.strip_prefix(b"now-") {
+            Some(way) => (false, way),
+            None => (true, way),
+        };
+        let to = match (way.strip_prefix(b"to/"), way.strip_prefix(b"@")) {
+            (Some(token), _) => token.to_vec(),
+            (None, Some(name)) => [b"\0", name].concat(),
+            (None, None) => return Err(Error::new(EINVAL)),
+        };
+        let (kind, own) = (self.sockets.kind(socket)?, self.sockets.name(socket)?.to_vec());
+        match self.connect(kind, &to, from, &own) {
+            Err(Error { errno: EWOULDBLOCK }) if !may_wait => Err(Error::new(EAGAIN)),
+            connected => connected,
         }
     }
 }
@@ -202,7 +223,7 @@ impl SchemeSync for Unix {
         }
     }
 
-    fn dup(&mut self, id: usize, what: &[u8], _ctx: &CallerCtx) -> Result<OpenResult> {
+    fn dup(&mut self, id: usize, what: &[u8], ctx: &CallerCtx) -> Result<OpenResult> {
         if let Handle::Datagram(_) = self.handle(id)? {
             return Err(UNKNOWN);
         }
@@ -210,7 +231,7 @@ impl SchemeSync for Unix {
         let may_wait = match what {
             b"accept" => true,
             b"accept-now" => false,
-            _ => return Err(Error::new(EINVAL)),
+            way => return self.connect_named(socket, way, ids(ctx)),
         };
         match self.sockets.accept(socket) {
             Err(Error { errno: EWOULDBLOCK }) if !may_wait => Err(Error::new(EAGAIN)),
