@@ -29,6 +29,7 @@ impl Keeper for FifoPipe {
     }
 
     fn is_used(&self) -> bool {
-        self.0.stat().is_ok_and(|stat| stat.st_nlink > 0)
+        // It counts itself, too.
+        self.0.stat().is_ok_and(|stat| stat.st_nlink > 1)
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use syscall::error::{EINVAL, ENXIO, EWOULDBLOCK, Error, Result};
-use syscall::flag::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_WRONLY};
+use syscall::flag::{O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 
 /// Pipes that are kept, at most, unless more are in use: what a kept one costs is a descriptor.
 const KEPT_MAX: usize = 64;
@@ -23,7 +23,7 @@ pub trait Keeper: Sized {
     /// Those of opening.
     fn new() -> Result<Self>;
 
-    /// An end: `read` or `write`; with `-met` only if there is one of the other kind.
+    /// An end: `read`, `write` or `both`; with `-met` only if there is one of the other kind.
     ///
     /// # Errors
     /// `ENXIO` when there is none, and those of opening.
@@ -33,11 +33,12 @@ pub trait Keeper: Sized {
     fn is_used(&self) -> bool;
 }
 
-/// One direction of a pipe.
+/// What somebody opens for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Reads,
     Writes,
+    Both,
 }
 
 /// Who waits to open.
@@ -65,12 +66,13 @@ impl<K: Keeper, F: Ord + Copy, R: PartialEq> Fifos<K, F, R> {
     ///
     /// # Errors
     /// `EWOULDBLOCK` for the serving loop to wait, `ENXIO` for who does not want to and writes where
-    /// nobody reads, `EINVAL` for both directions at once, and those of opening.
+    /// nobody reads, `EINVAL` for neither direction, and those of opening.
     pub fn open(&mut self, file: F, flags: usize, request: R) -> Result<K::End> {
         self.cancelled(&request);
         let side = match flags & O_ACCMODE {
             O_RDONLY => Side::Reads,
             O_WRONLY => Side::Writes,
+            O_RDWR => Side::Both,
             _ => return Err(Error::new(EINVAL)),
         };
         let may_wait = flags & O_NONBLOCK == 0;
@@ -83,6 +85,7 @@ impl<K: Keeper, F: Ord + Copy, R: PartialEq> Fifos<K, F, R> {
             (Side::Reads, false) => "read-met",
             (Side::Writes, true) => "write",
             (Side::Writes, false) => "write-met",
+            (Side::Both, _) => "both",
         };
         match self.keeper(file)?.end(kind, !may_wait) {
             Err(Error { errno: ENXIO }) if may_wait => {
@@ -128,18 +131,24 @@ mod tests {
     use super::*;
     use std::cell::Cell;
     use std::rc::Rc;
-    use syscall::flag::O_RDWR;
 
     /// Counts its ends: readers, writers.
     #[derive(Clone, Default)]
     struct Pipe(Rc<[Cell<u32>; 2]>);
 
-    struct End(Pipe, usize);
+    struct End(Pipe, [u32; 2]);
+
+    impl Pipe {
+        fn count(&self, ends: [u32; 2], change: fn(u32, u32) -> u32) {
+            for (count, ends) in self.0.iter().zip(ends) {
+                count.set(change(count.get(), ends));
+            }
+        }
+    }
 
     impl Drop for End {
         fn drop(&mut self) {
-            let count = &self.0.0[self.1];
-            count.set(count.get() - 1);
+            self.0.count(self.1, |count, ends| count - ends);
         }
     }
 
@@ -151,12 +160,19 @@ mod tests {
         }
 
         fn end(&self, kind: &str, _: bool) -> Result<End> {
-            let side = usize::from(kind.starts_with("write"));
-            if kind.ends_with("-met") && self.0[1 - side].get() == 0 {
+            let (ends, other) = match kind {
+                "read" => ([1, 0], 1),
+                "write" => ([0, 1], 1),
+                "both" => ([1, 1], 1),
+                "read-met" => ([1, 0], self.0[1].get()),
+                "write-met" => ([0, 1], self.0[0].get()),
+                _ => return Err(Error::new(EINVAL)),
+            };
+            if other == 0 {
                 return Err(Error::new(ENXIO));
             }
-            self.0[side].set(self.0[side].get() + 1);
-            Ok(End(self.clone(), side))
+            self.count(ends, |count, ends| count + ends);
+            Ok(End(self.clone(), ends))
         }
 
         fn is_used(&self) -> bool {
@@ -201,8 +217,20 @@ mod tests {
         let writer = fifos.open(2, O_WRONLY | O_NONBLOCK, 6);
         assert!(writer.is_ok() && fifos.progress());
         assert!(fifos.open(2, O_RDONLY, 5).is_ok());
-        assert_eq!(errno(fifos.open(2, O_RDWR, 7)), EINVAL);
         assert_eq!(errno(fifos.open(2, 0, 8)), EINVAL);
+    }
+
+    #[test]
+    fn who_opens_for_both_waits_for_nobody_and_is_met_by_all() {
+        let mut fifos = Opened::default();
+        assert_eq!(errno(fifos.open(1, O_RDONLY, 1)), EWOULDBLOCK);
+        assert_eq!(errno(fifos.open(1, O_RDONLY, 2)), EWOULDBLOCK);
+        let both = fifos.open(1, O_RDWR, 3);
+        assert!(both.is_ok() && fifos.progress());
+        assert!(fifos.open(1, O_RDONLY, 1).is_ok() && fifos.open(1, O_RDONLY, 2).is_ok());
+        assert!(fifos.open(1, O_WRONLY, 4).is_ok());
+        drop(both);
+        assert_eq!(errno(fifos.open(1, O_WRONLY, 5)), EWOULDBLOCK);
     }
 
     #[test]

@@ -183,6 +183,29 @@ fn what_is_no_longer_so_is_not_told() {
 }
 
 #[test]
+fn who_has_both_ends_of_a_fifo_is_told_too() {
+    story(|user| {
+        let queue = user.event_queue();
+        user.set_flags(queue, O_NONBLOCK).expect("it is open");
+        let fifo = user.open("pipe:fifo", O_RDWR).expect("a pipe without ends");
+        let both = user.dup(fifo, b"both").expect("both ends");
+        user.set_flags(both, O_NONBLOCK).expect("it is open");
+        while user.write(both, &[0; 4096]).is_ok() {}
+        let [reader, writer] =
+            [b"read-met".as_slice(), b"write-met"].map(|end| user.dup(fifo, end));
+        let (reader, writer) = (reader.expect("an end"), writer.expect("an end"));
+        user.watch(queue, both, WRITE, 0).expect("it can be watched");
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+        user.read(reader, 65_536).expect("it is full");
+        assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(WRITE));
+        user.watch(queue, both, READ, 0).expect("it can be watched");
+        assert_eq!(user.next_event(queue).err(), Some(Errno(EAGAIN)));
+        user.write(writer, b"x").expect("there is room");
+        assert_eq!(user.next_event(queue).map(|event| event.flags), Ok(READ));
+    });
+}
+
+#[test]
 fn a_fifo_that_nobody_has_written_to_yet_has_not_ended() {
     story(|user| {
         let (queue, hangup) = (user.event_queue(), EventFlags::from_bits_retain(abi::EVENT_HANGUP));

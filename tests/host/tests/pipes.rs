@@ -379,7 +379,7 @@ fn the_ends_of_a_fifo_come_and_go() {
         assert_eq!(user.write(fifo, b"x"), error(EBADF));
         assert_eq!(user.dup(fifo, b"read-met"), error(ENXIO));
         assert_eq!(user.dup(fifo, b"write-met"), error(ENXIO));
-        assert_eq!(user.dup(fifo, b"both"), error(EINVAL));
+        assert_eq!(user.dup(fifo, b"else"), error(EINVAL));
         for (end, access) in [(&b"read"[..], O_RDONLY), (b"write", O_WRONLY)] {
             let end = user.dup(fifo, end).expect("an end");
             let flags = user.call(SYS_FCNTL, [end, F_GETFL, 0]);
@@ -399,6 +399,29 @@ fn the_ends_of_a_fifo_come_and_go() {
             assert_eq!(user.read(reader, 8), Ok(vec![]), "the writer is gone");
             user.close(reader).expect("it is open");
         }
+    });
+}
+
+#[test]
+fn one_end_of_a_fifo_may_be_both() {
+    story_on_any(|user| {
+        let fifo = fifo(user);
+        let both = user.dup(fifo, b"both").expect("both ends");
+        assert_eq!(user.write(both, b"self"), Ok(4));
+        assert_eq!(user.read(both, 8), Ok(b"self".to_vec()));
+        let reader = user.dup(fifo, b"read-met").expect("an end");
+        let child = user.fork(move |user| {
+            user.close(both).expect("it is open");
+            assert_eq!(user.read(reader, 8), Ok(b"one".to_vec()));
+            assert_eq!(user.read(reader, 8), Ok(vec![]), "the last writer is gone");
+        });
+        until_waiting(user, child, "readable");
+        assert_eq!(user.write(both, b"one"), Ok(3));
+        until_waiting(user, child, "readable");
+        user.close(both).expect("it is open");
+        assert_eq!(user.wait_for(child), Ended::Exited(0));
+        user.close(reader).expect("it is open");
+        assert_eq!(user.stat(fifo).expect("it is open").st_nlink, 1);
     });
 }
 

@@ -4,7 +4,7 @@
 //!
 //! `pipe:fifo` makes a pipe whose ends come and go, and gives what keeps it: `dup(fd, "read")` and
 //! `dup(fd, "write")` give ends, `"read-met"` and `"write-met"` only when there is one of the other kind
-//! (`ENXIO`). When the last end goes, so do the bytes. Daemons make them for the FIFOs among their files.
+//! (`ENXIO`), and `"both"` one that reads and writes. When the last end goes, so do the bytes. Daemons make them for the FIFOs among their files.
 //!
 //! A write of up to 4,096 bytes goes in whole or not at all. Reading an empty pipe parks while
 //! there is a write end, and is the end of the file when there is none. Writing without a read
@@ -29,8 +29,9 @@ pub(super) struct Pipe;
 
 /// What a number means: ends of pipes count up by twos, ends of two-way pipes do behind this.
 const PAIRS: usize = 1 << 32;
-/// Behind this come pipes whose ends come and go.
+/// Behind this come pipes whose ends come and go, and behind those what reads and writes such a pipe.
 const FIFOS: usize = 1 << 48;
+const THROUGHS: usize = 1 << 49;
 
 /// One end.
 #[derive(Clone, Copy)]
@@ -41,11 +42,14 @@ enum End {
     Both(usize, usize),
     /// None: what keeps a pipe while it has no ends.
     Fifo(usize),
+    /// Both of one whose ends come and go.
+    Through(usize),
 }
 
 impl End {
     fn from_number(number: usize) -> Self {
         match (number.checked_sub(PAIRS), number % 2) {
+            (Some(_), _) if number >= THROUGHS => End::Through(number - THROUGHS),
             (Some(fifo), _) if number >= FIFOS => End::Fifo(fifo - (FIFOS - PAIRS)),
             (Some(pair), side) => End::Both(pair / 2, side),
             (None, 0) => End::Read(number / 2),
@@ -59,13 +63,14 @@ impl End {
             End::Write(pipe) => pipe * 2 + 1,
             End::Both(pair, side) => PAIRS + pair * 2 + side,
             End::Fifo(pipe) => FIFOS + pipe,
+            End::Through(pipe) => THROUGHS + pipe,
         }
     }
 
     /// The pipe it reads from, and the end that writes it.
     fn source<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
         match self {
-            End::Read(pipe) => Some((pipe, End::Write(pipe))),
+            End::Read(pipe) | End::Through(pipe) => Some((pipe, End::Write(pipe))),
             End::Write(_) | End::Fifo(_) => None,
             End::Both(pair, side) => {
                 Some((k.pipes.pairs[pair].pipes[side], End::Both(pair, 1 - side)))
@@ -77,7 +82,7 @@ impl End {
     fn sink<M: Machine>(self, k: &Kernel<M>) -> Option<(usize, End)> {
         match self {
             End::Read(_) | End::Fifo(_) => None,
-            End::Write(pipe) => Some((pipe, End::Read(pipe))),
+            End::Write(pipe) | End::Through(pipe) => Some((pipe, End::Read(pipe))),
             End::Both(pair, side) => {
                 Some((k.pipes.pairs[pair].pipes[1 - side], End::Both(pair, 1 - side)))
             }
@@ -108,6 +113,10 @@ impl End {
             b"write" | b"write-met" => {
                 pipe.awaits_writer = false;
                 Ok(End::Write(index))
+            }
+            b"both" => {
+                pipe.awaits_writer = false;
+                Ok(End::Through(index))
             }
             _ => fail(EINVAL),
         }
@@ -155,7 +164,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         match End::from_number(number) {
             End::Read(_) => O_RDONLY,
             End::Write(_) => O_WRONLY,
-            End::Both(..) | End::Fifo(_) => O_RDWR,
+            End::Both(..) | End::Fifo(_) | End::Through(_) => O_RDWR,
         }
     }
 
@@ -185,7 +194,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         pipe.consume(count);
         let writable = pipe.writable;
         k.wake_all(writable);
-        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE);
+        tell(k, index, writer, EventFlags::EVENT_WRITE);
         Ok(count)
     }
 
@@ -218,7 +227,7 @@ impl<M: Machine> Scheme<M> for Pipe {
         pipe.produce(count);
         let readable = pipe.readable;
         k.wake_all(readable);
-        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ);
+        tell(k, index, reader, EventFlags::EVENT_READ);
         Ok(count)
     }
 
@@ -283,14 +292,28 @@ impl<M: Machine> Scheme<M> for Pipe {
         let end = End::from_number(number);
         if let End::Fifo(pipe) = end {
             let pipe = &k.pipes.table[pipe];
-            let (ends, waiting) = ((pipe.readers + pipe.writers) as u32, pipe.length as u64);
+            let (links, waiting) = (1 + (pipe.readers + pipe.writers) as u32, pipe.length as u64);
             let mode = MODE_FIFO | 0o600;
-            return Ok(Stat { st_mode: mode, st_nlink: ends, st_size: waiting, ..Stat::default() });
+            return Ok(Stat {
+                st_mode: mode,
+                st_nlink: links,
+                st_size: waiting,
+                ..Stat::default()
+            });
         }
         let pipe = end.source(k).or_else(|| end.sink(k));
         let waiting = pipe.map_or(0, |(pipe, _)| k.pipes.table[pipe].length as u64);
         let kind = if matches!(end, End::Both(..)) { MODE_SOCK } else { MODE_FIFO };
         Ok(Stat { st_mode: kind | 0o600, st_size: waiting, ..Stat::default() })
+    }
+}
+
+/// Tells those who watch an end of a pipe, and those who watch both.
+#[inline(always)]
+fn tell<M: Machine>(k: &mut Kernel<M>, index: usize, end: End, flags: EventFlags) {
+    k.raise((place::PIPE, end.number()), flags);
+    if k.pipes.table[index].is_fifo {
+        k.raise((place::PIPE, End::Through(index).number()), flags);
     }
 }
 
@@ -303,10 +326,10 @@ fn closed<M: Machine>(k: &mut Kernel<M>, index: usize, reader: End, writer: End)
     k.wake_all(readable);
     k.wake_all(writable);
     if writers == 0 {
-        k.raise((place::PIPE, reader.number()), EventFlags::EVENT_READ | ENDED | HANGUP);
+        tell(k, index, reader, EventFlags::EVENT_READ | ENDED | HANGUP);
     }
     if readers == 0 {
-        k.raise((place::PIPE, writer.number()), EventFlags::EVENT_WRITE | HANGUP);
+        tell(k, index, writer, EventFlags::EVENT_WRITE | HANGUP);
     }
     if readers == 0 && k.pipes.table[index].has_files() {
         socket::drop_files(k, index, usize::MAX);

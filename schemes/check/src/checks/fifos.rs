@@ -73,7 +73,6 @@ pub(super) fn without_waiting() -> Checked {
     let mut options = OpenOptions::new();
     options.custom_flags(libc::O_NONBLOCK);
     fails("write alone", options.clone().write(true).open(&path), libc::ENXIO)?;
-    fails("both", options.clone().read(true).write(true).open(&path), libc::EINVAL)?;
     let mut reader = ok("read alone", options.clone().read(true).open(&path))?;
     same("nobody writes", ok("read", reader.read(&mut [0; 8]))?, 0)?;
     let mut writer = ok("write", options.clone().write(true).open(&path))?;
@@ -85,6 +84,23 @@ pub(super) fn without_waiting() -> Checked {
     let mut text = String::new();
     ok("read", reader.read_to_string(&mut text))?;
     same("text", text.as_str(), "word")?;
+    leave(room)
+}
+
+/// Who opens for both waits for nobody.
+pub(super) fn both() -> Checked {
+    let room = room("both")?;
+    let path = room.join("fifo");
+    make(&path)?;
+    let mut both = ok("open", File::options().read(true).write(true).open(&path))?;
+    ok("write", both.write_all(b"to myself"))?;
+    let mut bytes = [0; 9];
+    ok("read", both.read_exact(&mut bytes))?;
+    same("bytes", &bytes, b"to myself")?;
+    let mut reader = ok("reader", File::open(&path))?;
+    let mut writer = ok("writer", File::options().write(true).open(&path))?;
+    ok("write", writer.write_all(b"!"))?;
+    same("read", ok("read", reader.read(&mut bytes))?, 1)?;
     leave(room)
 }
 

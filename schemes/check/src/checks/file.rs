@@ -30,6 +30,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("file_fifos_are_told_from_files", || at_home(fifos::kinds)),
     ("file_fifos_bring_a_crowd_together", || at_home(fifos::crowd)),
     ("file_fifos_tell_who_does_not_wait", || at_home(fifos::without_waiting)),
+    ("file_fifos_open_for_both", || at_home(fifos::both)),
     ("file_fifos_allow_what_their_files_do", || at_home(fifos::allowed)),
     ("file_fifos_let_signals_in", || at_home(fifos::interrupted)),
     ("file_takes_what_was_stored", || at_home(stored)),

@@ -24,6 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("ram_fifos_are_told_from_files", fifos::kinds),
     ("ram_fifos_bring_a_crowd_together", fifos::crowd),
     ("ram_fifos_tell_who_does_not_wait", fifos::without_waiting),
+    ("ram_fifos_open_for_both", fifos::both),
     ("ram_fifos_allow_what_their_files_do", fifos::allowed),
     ("ram_fifos_let_signals_in", fifos::interrupted),
     ("ram_pages_are_shared", mapped),
