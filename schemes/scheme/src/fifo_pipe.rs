@@ -1,8 +1,9 @@
 //! The pipes of FIFOs: `pipe:fifo`.
 
 use libredox::Fd;
-use libredox::flag::{O_CLOEXEC, O_RDWR};
-use syscall::error::{EIO, Error, Result};
+use libredox::flag::{O_CLOEXEC, O_NONBLOCK, O_RDWR};
+use syscall::error::Result;
+use syscall::flag::F_SETFL;
 
 use crate::fifos::Keeper;
 
@@ -18,12 +19,8 @@ impl Keeper for FifoPipe {
 
     fn end(&self, kind: &str, nonblocking: bool) -> Result<Fd> {
         let end = Fd::new(self.0.dup(kind.as_bytes())?);
-        let set = |flags: i32| {
-            // SAFETY: the descriptor is open, and the call touches no memory.
-            unsafe { libc::fcntl(end.raw() as i32, libc::F_SETFL, flags) }
-        };
-        if nonblocking && set(libc::O_NONBLOCK) < 0 {
-            return Err(Error::new(EIO));
+        if nonblocking {
+            end.fcntl(F_SETFL, O_NONBLOCK as usize)?;
         }
         Ok(end)
     }

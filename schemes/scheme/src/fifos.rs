@@ -110,9 +110,12 @@ impl<K: Keeper, F: Ord + Copy, R: PartialEq> Fifos<K, F, R> {
         })
     }
 
-    /// A file was made that may have the name of one that is gone.
+    /// A file was made that may have the number of one that is gone. Who still waits for that one is
+    /// met by nobody, and tried again.
     pub fn forget(&mut self, file: F) {
         self.kept.remove(&file);
+        self.has_changed |= self.waiting.iter().any(|waiting| waiting.file == file);
+        self.waiting.retain(|waiting| waiting.file != file);
     }
 
     /// A request that waited was taken back.
@@ -248,6 +251,11 @@ mod tests {
         let _old = fifos.open(1, O_RDONLY | O_NONBLOCK, 1);
         fifos.forget(1);
         assert_eq!(errno(fifos.open(1, O_WRONLY | O_NONBLOCK, 2)), ENXIO);
+        assert_eq!(errno(fifos.open(1, O_RDONLY, 3)), EWOULDBLOCK);
+        assert!(!fifos.progress());
+        fifos.forget(1);
+        assert!(fifos.progress(), "it may find out that its file is gone");
+        assert_eq!(errno(fifos.open(1, O_WRONLY, 4)), EWOULDBLOCK);
     }
 
     #[test]
