@@ -207,7 +207,11 @@ impl Follower {
         let call = abi::call::find(number);
         // An event has room for five; the sixth is where the kernel takes it from.
         let sixth = match call {
-            Some(call) if call.arguments.len() > 5 => tracee.session.registers()?.integer()?.r9,
+            Some(call) if call.arguments.len() > 5 => {
+                // Whose thread is gone by now shows none.
+                let registers = tracee.session.registers().and_then(|file| file.integer());
+                registers.map_or(0, |registers| registers.r9)
+            }
             _ => 0,
         };
         let arguments = [event.b, event.c, event.d, event.e, event.f, sixth];
