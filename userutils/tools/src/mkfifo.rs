@@ -1,9 +1,11 @@
 //! `mkfifo` — make pipes with names.
 
-use std::ffi::CString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+
+use nix::sys::stat::Mode;
+use nix::unistd;
 
 use crate::Tool;
 use crate::arguments::{Argument, Arguments};
@@ -44,7 +46,10 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
         return Err(Failure::Usage("a name is missing".into()));
     }
     for name in names {
-        let made = make(&name).and_then(|()| match mode {
+        let first = Mode::from_bits_truncate(mode.unwrap_or(0o666) as libc::mode_t);
+        let made = unistd::mkfifo(name.as_str(), first);
+        // The umask has no say in a mode that was asked for.
+        let made = made.map_err(io::Error::from).and_then(|()| match mode {
             Some(mode) => fs::set_permissions(&name, Permissions::from_mode(mode)),
             None => Ok(()),
         });
@@ -56,15 +61,6 @@ fn run(arguments: &mut Arguments) -> Result<u8, Failure> {
 fn parse(text: &str) -> Result<u32, Failure> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| Failure::Usage(format!("{text}: no mode")))
-}
-
-fn make(name: &str) -> io::Result<()> {
-    let name = CString::new(name)?;
-    // SAFETY: the name ends with a NUL, and the call only reads it.
-    match unsafe { libc::mkfifo(name.as_ptr(), 0o666) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 #[cfg(test)]
