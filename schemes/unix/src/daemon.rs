@@ -121,12 +121,8 @@ impl Unix {
             Some(rest) => (Kind::Sequence, rest),
             None => (Kind::Stream, path),
         };
-        // A path has no NUL in it, which a name that is no file's begins with.
-        match (path.strip_prefix("to/"), path.strip_prefix("@")) {
-            (Some(token), _) => self.connect(kind, token.as_bytes(), from, &[]),
-            (None, Some(name)) => self.connect(kind, &[b"\0", name.as_bytes()].concat(), from, &[]),
-            (None, None) => Err(Error::new(ENOENT)),
-        }
+        let to = led_to(path.as_bytes()).ok_or(Error::new(ENOENT))?;
+        self.connect(kind, &to, from, &[])
     }
 
     /// A connection for a socket that has a name, which the other side is told.
@@ -135,16 +131,22 @@ impl Unix {
             Some(way) => (false, way),
             None => (true, way),
         };
-        let to = match (way.strip_prefix(b"to/"), way.strip_prefix(b"@")) {
-            (Some(token), _) => token.to_vec(),
-            (None, Some(name)) => [b"\0", name].concat(),
-            (None, None) => return Err(Error::new(EINVAL)),
-        };
+        let to = led_to(way).ok_or(Error::new(EINVAL))?;
         let (kind, own) = (self.sockets.kind(socket)?, self.sockets.name(socket)?.to_vec());
         match self.connect(kind, &to, from, &own) {
             Err(Error { errno: EWOULDBLOCK }) if !may_wait => Err(Error::new(EAGAIN)),
             connected => connected,
         }
+    }
+}
+
+/// What `to/TOKEN` or `@NAME` leads to: the token, or the name that is no file's. That one begins with a
+/// NUL, which no path has in it.
+fn led_to(way: &[u8]) -> Option<Vec<u8>> {
+    match (way.strip_prefix(b"to/"), way.strip_prefix(b"@")) {
+        (Some(token), _) => Some(token.to_vec()),
+        (None, Some(name)) => Some([b"\0", name].concat()),
+        (None, None) => None,
     }
 }
 
