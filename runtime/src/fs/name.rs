@@ -1,7 +1,7 @@
 //! Names in directories: making, moving, removing.
 
 use super::open::{look_at, masked, open_path};
-use super::path::{self, Given};
+use super::path::{self, Absolute, Given};
 use crate::errno::{self, Answer};
 use crate::sys::{Result, error, syscall};
 use abi::number::{O_CLOEXEC, UNLINK};
@@ -18,17 +18,22 @@ pub(crate) fn remove(path: &[u8], flags: usize) -> Result<usize> {
     unsafe { syscall(UNLINK, [path.as_ptr() as usize, path.len(), flags]) }
 }
 
+/// Removes a name that may lie behind a link that leads to another scheme.
+fn remove_at(path: Absolute<'_>, flags: usize) -> Result<usize> {
+    match remove(path.as_bytes(), flags) {
+        Err(error) if error.errno == libc::EXDEV => {
+            remove(super::real::follow(path, false)?.as_bytes(), flags)
+        }
+        answer => answer,
+    }
+}
+
 fn remove_path(path: Given<'_>, flags: usize) -> c_int {
     let removed = path.with(|path| {
         if path.wants_directory() && flags & AT_REMOVEDIR == 0 {
             return error(libc::EISDIR);
         }
-        match remove(path.as_bytes(), flags) {
-            Err(error) if error.errno == libc::EXDEV => {
-                remove(super::real::follow(path, false)?.as_bytes(), flags)
-            }
-            answer => answer,
-        }
+        remove_at(path, flags)
     });
     removed.zero()
 }
@@ -146,7 +151,7 @@ fn make_fifo(path: Given<'_>, mode: mode_t) -> c_int {
         if file.stat()?.st_mode & MODE_TYPE == MODE_FIFO {
             return Ok(0_isize);
         }
-        remove(path.as_bytes(), 0)?;
+        remove_at(path, 0)?;
         error(libc::EOPNOTSUPP)
     });
     made.int()
