@@ -4,7 +4,8 @@
 //!
 //! `pipe:fifo` makes a pipe whose ends come and go, and gives what keeps it: `dup(fd, "read")` and
 //! `dup(fd, "write")` give ends, `"read-met"` and `"write-met"` only when there is one of the other kind
-//! (`ENXIO`), and `"both"` one that reads and writes. When the last end goes, so do the bytes. Daemons make them for the FIFOs among their files.
+//! (`ENXIO`), and `"both"` one that reads and writes. When the last end goes, so do the bytes. Daemons make
+//! them for the FIFOs among their files.
 //!
 //! A write of up to 4,096 bytes goes in whole or not at all. Reading an empty pipe parks while
 //! there is a write end, and is the end of the file when there is none. Writing without a read

@@ -10,9 +10,9 @@ impl<M: Machine> Space<M> {
         wanted.map(|region| self.present_in(machine, region.pages)).sum()
     }
 
-    /// Maps a frame whose reference the space takes over; gives it back when there is no memory
+    /// Maps a frame at a page of a region, and takes its reference over; gives that back when there is no memory
     /// for tables, or the limit is reached.
-    pub(super) fn map_new(
+    pub fn place(
         &mut self,
         machine: &mut M,
         frames: &mut Frames,
@@ -34,19 +34,6 @@ impl<M: Machine> Space<M> {
                 Err(no_memory)
             }
         }
-    }
-
-    /// Maps `frame` at `page` of an existing region, taking over one reference (none for device
-    /// memory).
-    pub fn place(
-        &mut self,
-        machine: &mut M,
-        frames: &mut Frames,
-        page: Page,
-        frame: Frame,
-        access: Access,
-    ) -> Result<(), NoMemory> {
-        self.map_new(machine, frames, page, frame, access)
     }
 
     /// Maps device memory over an existing device region.
@@ -149,7 +136,7 @@ impl<M: Machine> Space<M> {
         frame: Frame,
     ) -> Result<(), NoMemory> {
         let access = self.region(page).map_or(Access::empty(), |region| region.access);
-        self.map_new(machine, frames, page, frame, access)?;
+        self.place(machine, frames, page, frame, access)?;
         self.evacuated -= 1;
         Ok(())
     }

@@ -84,10 +84,10 @@ impl<M: Machine> Space<M> {
             }
             let frame = frames.allocate().ok_or(Errno(ENOMEM))?;
             machine.zero(frame);
-            self.map_new(machine, frames, page, frame, region.access)?;
+            self.place(machine, frames, page, frame, region.access)?;
         } else {
             frames.add_reference(zero);
-            self.map_new(machine, frames, page, zero, region.access - Access::WRITE)?;
+            self.place(machine, frames, page, zero, region.access - Access::WRITE)?;
         }
         Ok(())
     }
@@ -167,7 +167,7 @@ impl<M: Machine> Space<M> {
             }
             None => {
                 machine.zero(own);
-                self.map_new(machine, frames, page, own, region.access)?;
+                self.place(machine, frames, page, own, region.access)?;
             }
         }
         Ok(own)
